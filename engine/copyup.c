@@ -1,0 +1,390 @@
+/*
+ * Copy-up: the upper gets its own copy of what only a lower had. overlayfs.rst, "Upper and lower", "Changes to
+ * underlying filesystems".
+ *
+ * A copy is prepared in the work directory with its data, owner, xattrs, mode and times, and appears in the upper by
+ * one system call that fails if the name is there: a kill leaves the old view or the new; of two processes that
+ * copy up one file, the slower takes the other's. Parents come first; a directory is copied without its children.
+ * What can be seen of the directory that the copy appears in (its mode, its times) stays as it was.
+ */
+#include "union.h"
+
+#include <linux/fs.h>
+#include <sys/mman.h>
+
+/* Data in ranges: a hole stays a hole. */
+static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_range) {
+    while (at < end) {
+        long n = -ENOSYS;
+        off_t in = at, out = at;
+        if (!*no_copy_range) {
+            n = sys_copy_file_range(from, &in, to, &out, (size_t)(end - at));
+            if (n == -EXDEV || n == -ENOSYS || n == -EOPNOTSUPP || n == -EINVAL || n == -EPERM || n == 0) {
+                *no_copy_range = true;
+                n = -ENOSYS;
+            }
+        }
+        if (n == -ENOSYS) {
+            n = sys_lseek(to, at, SEEK_SET);
+            in = at;
+            if (n >= 0)
+                n = sys_sendfile(to, from, &in, (size_t)(end - at));
+            if (n == 0)
+                return 0; /* the file is shorter than it was: nobody should write to a lower */
+        }
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            return n;
+        at += n;
+    }
+    return 0;
+}
+
+long ur_copy_data(int from, int to, off_t size) {
+    if (size == 0)
+        return 0;
+    if (sys_ioctl(to, FICLONE, from) == 0)
+        return 0;
+    bool no_copy_range = false;
+    off_t at = 0;
+    while (at < size) {
+        off_t data = (off_t)sys_lseek(from, at, SEEK_DATA);
+        if (data == -ENXIO) /* only a hole from here on */
+            break;
+        off_t hole = data < 0 ? -1 : (off_t)sys_lseek(from, data, SEEK_HOLE);
+        if (data < 0 || hole < 0) { /* a filesystem without SEEK_DATA */
+            data = at;
+            hole = size;
+        }
+        if (hole > size)
+            hole = size;
+        long ret = copy_range(from, to, data, hole, &no_copy_range);
+        if (ret < 0)
+            return ret;
+        at = hole;
+    }
+    return sys_ftruncate(to, size);
+}
+
+/* What a plain user, or the upper's filesystem, may not set is left out, as cp -a does. */
+static bool may_be_refused(const char *name, long ret) {
+    return ret == -EOPNOTSUPP || ((ret == -EPERM || ret == -EACCES) && strncmp(name, "user.", 5) != 0);
+}
+
+/* Room for the list of names and for a value: kernel limits, xattr(7). */
+enum { XATTR_MAX = 65536 };
+
+static long copy_xattrs(const char *from, int to_fd, const char *to, char *list, char *value) {
+    long n = sys_llistxattr(from, list, XATTR_MAX);
+    if (n == -EOPNOTSUPP)
+        return 0;
+    if (n < 0)
+        return n;
+    for (const char *name = list; name < list + n; name += strlen(name) + 1) {
+        if (ur_is_marker_xattr(name))
+            continue;
+        long len = sys_lgetxattr(from, name, value, XATTR_MAX);
+        if (len == -ENODATA)
+            continue;
+        long ret = len;
+        if (len >= 0)
+            ret = to_fd >= 0 ? sys_fsetxattr(to_fd, name, value, (size_t)len, 0)
+                             : sys_lsetxattr(to, name, value, (size_t)len, 0);
+        if (ret < 0 && !may_be_refused(name, ret))
+            return ret;
+    }
+    return 0;
+}
+
+long ur_copy_xattrs(const char *from, int to_fd, const char *to) {
+    char probe[1];
+    long n = sys_llistxattr(from, probe, 0);
+    if (n == 0 || n == -EOPNOTSUPP)
+        return 0;
+    long room = sys_mmap(NULL, 2 * XATTR_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room < 0 && room > -4096)
+        return -ENOMEM;
+    long ret = copy_xattrs(from, to_fd, to, (char *)room, (char *)room + XATTR_MAX);
+    sys_munmap((void *)room, 2 * XATTR_MAX);
+    return ret;
+}
+
+/* Owner as far as it is allowed: a plain user's copies are his own. */
+static long give_owner(int fd, const char *host, const struct stat *st) {
+    for (int both = 1; both >= 0; both--) {
+        uid_t uid = both ? st->st_uid : (uid_t)-1;
+        long ret = fd >= 0 ? sys_fchown(fd, uid, st->st_gid)
+                           : sys_fchownat(AT_FDCWD, host, uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
+        if (ret != -EPERM && ret != -EINVAL)
+            return ret;
+    }
+    return 0;
+}
+
+/* A copy that could not keep its owner must not lend the owner's powers to another: no set-id bits then. */
+static mode_t kept_mode(const struct stat *lower, const struct stat *copy) {
+    mode_t mode = lower->st_mode & 07777;
+    if (copy->st_uid != lower->st_uid)
+        mode &= ~(mode_t)S_ISUID;
+    if (copy->st_gid != lower->st_gid && !S_ISDIR(lower->st_mode))
+        mode &= ~(mode_t)S_ISGID;
+    return mode;
+}
+
+/* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none. */
+static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, const char *host,
+                         const struct stat *st, int flags, char *tmp) {
+    long from = sys_open(host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (from < 0)
+        return from;
+    long to = -EOPNOTSUPP;
+    if (m->caps & UR_CAP_TMPFILE) {
+        ur_work_path(u, m, "/tmp", "", tmp);
+        to = sys_open(tmp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        *tmp = 0;
+    }
+    if (to == -EOPNOTSUPP || to == -EISDIR || to == -EINVAL) {
+        to = ur_work_path(u, m, "/tmp/", NULL, tmp);
+        if (to == 0)
+            to = sys_open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    }
+    if (to < 0) {
+        sys_close((int)from);
+        *tmp = 0;
+        return to;
+    }
+    struct stat copy;
+    long ret = flags & UR_COPYUP_NODATA ? 0 : ur_copy_data((int)from, (int)to, st->st_size);
+    if (ret == 0)
+        ret = give_owner((int)to, NULL, st);
+    if (ret == 0)
+        ret = ur_copy_xattrs(host, (int)to, NULL);
+    if (ret == 0)
+        ret = sys_fstat((int)to, &copy);
+    if (ret == 0)
+        ret = sys_fchmod((int)to, kept_mode(st, &copy));
+    if (ret == 0) {
+        struct timespec ts[2] = {st->st_atim, st->st_mtim};
+        ret = sys_utimensat((int)to, NULL, ts, 0);
+    }
+    sys_close((int)from);
+    if (ret == 0)
+        return to;
+    if (*tmp)
+        sys_unlink(tmp);
+    sys_close((int)to);
+    return ret;
+}
+
+/* The one visible step of a regular file: `fd` gets the name `to`. */
+static long name_regular(int fd, const char *tmp, const char *to) {
+    if (*tmp)
+        return sys_link(tmp, to);
+    char proc[40];
+    char *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
+    ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+    long ret = sys_linkat(AT_FDCWD, proc, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+    return ret == -ENOENT ? sys_linkat(fd, "", AT_FDCWD, to, AT_EMPTY_PATH) : ret;
+}
+
+static long copy_regular(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+                         const char *host, const struct stat *st, const char *upper, int flags) {
+    UR_SCRATCH(s);
+    char *tmp = s->real[0], *shared_name = s->real[1];
+    bool linked = st->st_nlink > 1;
+    uint64_t ino = ur_ino(m, l, st->st_ino);
+    struct stat other;
+    if (linked && ur_links_has(u, m, ino, &other)) {
+        long ret = ur_links_path(u, m, ino, shared_name);
+        ret = ret ? ret : sys_link(shared_name, upper);
+        if (ret == 0)
+            ur_links_cover(u, m, ino, st->st_nlink);
+        return ret;
+    }
+    /* An empty copy may be seen through the other names before it is written to. */
+    if (linked)
+        flags &= ~UR_COPYUP_NODATA;
+    long fd = make_regular(u, m, host, st, flags, tmp);
+    if (fd < 0)
+        return fd;
+    long ret = ur_origin_write(u, m, (int)fd, NULL, st, ino, linked);
+    if (ret == -EOPNOTSUPP || ret == -EPERM || ret == -EACCES)
+        ret = 0;
+    if (ret == 0 && linked) {
+        ret = ur_links_path(u, m, ino, shared_name);
+        ret = ret ? ret : name_regular((int)fd, tmp, shared_name);
+        if (ret == 0 && u->shared)
+            atomic_store(&u->shared->links, 1);
+        if (ret == 0 || ret == -EEXIST)
+            ret = sys_link(shared_name, upper);
+        if (ret == 0)
+            ur_links_cover(u, m, ino, st->st_nlink);
+    } else if (ret == 0)
+        ret = name_regular((int)fd, tmp, upper);
+    if (*tmp)
+        sys_unlink(tmp);
+    sys_close((int)fd);
+    return ret;
+}
+
+/* Symlinks, FIFOs, sockets, devices. */
+static long copy_special(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+                         const char *host, const struct stat *st, const char *upper) {
+    UR_SCRATCH(s);
+    char *tmp = s->real[0];
+    long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
+    if (ret < 0)
+        return ret;
+    if (S_ISLNK(st->st_mode)) {
+        long n = sys_readlink(host, s->text, UR_PATH_MAX - 1);
+        if (n < 0)
+            return n;
+        s->text[n] = 0;
+        ret = sys_symlink(s->text, tmp);
+    } else
+        ret = sys_mknod(tmp, (st->st_mode & S_IFMT) | 0600, (unsigned)st->st_rdev);
+    if (ret < 0)
+        return ret;
+    struct stat copy;
+    ret = give_owner(-1, tmp, st);
+    if (ret == 0)
+        ret = ur_copy_xattrs(host, -1, tmp);
+    if (ret == 0)
+        ret = sys_lstat(tmp, &copy);
+    if (ret == 0 && !S_ISLNK(st->st_mode))
+        ret = sys_chmod(tmp, kept_mode(st, &copy));
+    struct timespec ts[2] = {st->st_atim, st->st_mtim};
+    if (ret == 0)
+        ret = sys_utimensat(AT_FDCWD, tmp, ts, AT_SYMLINK_NOFOLLOW);
+    if (ret == 0)
+        ret = ur_origin_write(u, m, -1, tmp, &copy, ur_ino(m, l, st->st_ino), false);
+    if (ret == 0)
+        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+    if (ret < 0)
+        sys_unlink(tmp);
+    return ret;
+}
+
+static long copy_directory(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+                           const char *host, const struct stat *st, const char *upper) {
+    UR_SCRATCH(s);
+    char *tmp = s->real[0];
+    struct stat copy;
+    long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
+    if (ret == 0)
+        ret = sys_mkdir(tmp, 0700);
+    if (ret < 0)
+        return ret;
+    ret = give_owner(-1, tmp, st);
+    if (ret == 0)
+        ret = ur_copy_xattrs(host, -1, tmp);
+    if (ret == 0)
+        ret = ur_origin_write(u, m, -1, tmp, st, ur_ino(m, l, st->st_ino), false);
+    if (ret == -EOPNOTSUPP)
+        ret = 0;
+    if (ret == 0)
+        ret = sys_lstat(tmp, &copy);
+    if (ret == 0)
+        ret = sys_chmod(tmp, kept_mode(st, &copy));
+    struct timespec ts[2] = {st->st_atim, st->st_mtim};
+    if (ret == 0)
+        ret = sys_utimensat(AT_FDCWD, tmp, ts, 0);
+    /* To move a directory is to write to it. */
+    struct ur_unlocked k = {.lock = -1};
+    if (ret == 0 && !(copy.st_mode & S_IWUSR && st->st_mode & S_IWUSR)) {
+        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+        if (ret == -EACCES) {
+            ret = ur_dir_unlock(u, m, tmp, upper, &k);
+            if (ret == 0)
+                ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+            ur_dir_relock(u, m, ret == 0 ? upper : tmp, &k);
+        }
+    } else if (ret == 0)
+        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+    if (ret < 0)
+        sys_rmdir(tmp);
+    return ret;
+}
+
+/* `name` of `d`, whose directory the upper has. 0 also if another process was faster. */
+static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_spot spot,
+                       const struct stat *st, int flags) {
+    UR_SCRATCH(s);
+    char *host = s->rest[0], *upper = s->rest[1], *parent = s->text;
+    const struct ur_table_mount *m = d->mount;
+    const struct ur_table_layer *l = ur_layer(u, m, spot.layer);
+    long ret = ur_spot_path(u, d, spot, name, host);
+    if (ret == 0)
+        ret = ur_upper_path(u, d, name, upper);
+    if (ret == 0)
+        ret = ur_upper_path(u, d, NULL, parent);
+    if (ret < 0)
+        return ret;
+    struct ur_times times;
+    struct ur_unlocked k;
+    ret = ur_dir_unlock(u, m, parent, parent, &k);
+    if (ret < 0)
+        return ret;
+    ur_times_take(parent, &times);
+    if (S_ISDIR(st->st_mode)) {
+        ur_changing_begin(u);
+        ret = copy_directory(u, m, l, host, st, upper);
+        ur_changing_end(u);
+    } else if (S_ISREG(st->st_mode))
+        ret = copy_regular(u, m, l, host, st, upper, flags);
+    else
+        ret = copy_special(u, m, l, host, st, upper);
+    if (ret == 0) {
+        ur_copied_add(u, st->st_dev, st->st_ino);
+        ur_times_give(parent, &times);
+    }
+    ur_dir_relock(u, m, parent, &k);
+    return ret == -EEXIST ? 0 : ret;
+}
+
+long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
+    const struct ur_table_mount *m = d->mount;
+    if (!m)
+        return 0;
+    if (!ur_has_upper(m))
+        return -EROFS;
+    if (d->spots && d->spot[0].layer == 0)
+        return 0;
+    UR_SCRATCH(s);
+    struct ur_dir *p = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    long ret = ur_dir_load(c->u, p, ur_table_text(c->u->table, m->target), m->target.len);
+    for (const char *at = d->path + (m->target.len > 1 ? m->target.len : 0); ret == 0 && *at;) {
+        at += *at == '/';
+        size_t len = strcspn(at, "/");
+        ur_put(n->name, n->name + sizeof n->name, at, len);
+        at += len;
+        ret = ur_lookup(c->u, p, n->name, &n->entry);
+        if (ret == 0 && n->entry.kind != UR_DIRECTORY)
+            ret = -ENOENT;
+        if (ret == 0 && !n->entry.in_upper)
+            ret = copy_entry(c->u, p, n->name, n->entry.spot, &n->entry.st, 0);
+        if (ret == 0)
+            ret = ur_dir_enter(c->u, p, n->name, &n->entry.st);
+    }
+    if (ret == 0)
+        ret = ur_dir_load(c->u, d, d->path, d->len);
+    if (ret == 0 && (!d->spots || d->spot[0].layer != 0))
+        return UR_AGAIN;
+    return ret;
+}
+
+long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e, int flags) {
+    if (!d->mount || (e->in_upper && e->kind != UR_ABSENT))
+        return 0;
+    long ret = ur_copyup_dir(c, d);
+    if (ret == 0)
+        ret = copy_entry(c->u, d, name, e->spot, &e->st, flags);
+    if (ret < 0)
+        return ret;
+    ret = ur_lookup(c->u, d, name, e);
+    if (ret == 0 && (e->kind == UR_ABSENT || !e->in_upper))
+        return UR_AGAIN; /* removed meanwhile */
+    return ret;
+}

@@ -1,0 +1,87 @@
+/*
+ * What this process remembers of directories: the stack of a canonical path. It spares the walk, never the
+ * question for the name itself. An entry holds as long as the run's generation is the one that was current before
+ * the disk was asked (shared.h). Slots are written under a sequence count: a reader that meets a writer, or a
+ * writer another, simply goes without. No allocation, no lock: async-signal-safe.
+ */
+#include "union.h"
+
+enum { SLOTS = 1024, PATH_BYTES = 196, SPOTS = 12 };
+
+struct slot {
+    _Atomic uint32_t sequence; /* odd while it is written */
+    uint32_t hash;
+    uint64_t generation;
+    const struct ur_table_mount *mount;
+    uint16_t len, spots;
+    bool special;
+    struct ur_spot spot[SPOTS];
+    char path[PATH_BYTES];
+};
+
+static struct slot slots[SLOTS];
+
+static uint32_t hash_of(const char *path, size_t len) {
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)path[i]) * 16777619u;
+    return h ^ h >> 15;
+}
+
+uint64_t ur_dcache_begin(const struct ur_union *u) {
+    if (!u->shared || atomic_load(&u->shared->changing))
+        return 0;
+    return atomic_load(&u->shared->generation) + 1;
+}
+
+bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
+    if (!u->shared || len > PATH_BYTES)
+        return false;
+    uint32_t hash = hash_of(path, len);
+    struct slot *s = &slots[hash % SLOTS];
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
+    if (sequence % 2 || s->hash != hash || s->len != len || s->generation != atomic_load(&u->shared->generation) + 1 ||
+        memcmp(s->path, path, len) != 0)
+        return false;
+    const struct ur_table_mount *mount = s->mount;
+    uint16_t spots = s->spots <= SPOTS ? s->spots : SPOTS;
+    bool special = s->special;
+    struct ur_spot spot[SPOTS];
+    memcpy(spot, s->spot, sizeof spot);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&s->sequence, memory_order_relaxed) != sequence)
+        return false;
+    d->mount = mount;
+    d->len = (uint16_t)len;
+    d->spots = spots;
+    d->rels = 1;
+    d->rel_used = 0;
+    d->lower_rel = 0;
+    d->special = special;
+    d->rel[0] = (struct ur_rel){.cut = mount && mount->target.len > 1 ? (uint16_t)mount->target.len : 0};
+    memcpy(d->spot, spot, spots * sizeof spot[0]);
+    memmove(d->path, path, len);
+    d->path[len] = 0;
+    return true;
+}
+
+/* Only stacks without redirects are kept: they are nearly all, and need no text of their own. */
+void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d, uint64_t generation) {
+    if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->spots > SPOTS || d->len > PATH_BYTES)
+        return;
+    uint32_t hash = hash_of(d->path, d->len);
+    struct slot *s = &slots[hash % SLOTS];
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
+    if (sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
+        return;
+    atomic_thread_fence(memory_order_release);
+    s->hash = hash;
+    s->generation = generation;
+    s->mount = d->mount;
+    s->len = d->len;
+    s->spots = d->spots;
+    s->special = d->special;
+    memcpy(s->spot, d->spot, d->spots * sizeof d->spot[0]);
+    memcpy(s->path, d->path, d->len);
+    atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
+}

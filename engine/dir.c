@@ -1,0 +1,420 @@
+/*
+ * Directories of the union: which host directories each one merges, and what a name in one means.
+ *
+ * overlayfs.rst, "Upper and lower", "Multiple lower layers", "whiteouts and opaque directories",
+ * "redirect_dir": from the top down, the first layer that has the name decides; directories go on merging with
+ * the directories of that name below until a non-directory, a whiteout or an opaque directory ends it.
+ */
+#include "union.h"
+
+/* The text that a rel stands for, put to `at`. */
+static char *put_rel(char *at, const char *end, const struct ur_dir *d, unsigned rel) {
+    const struct ur_rel *r = &d->rel[rel];
+    at = ur_put(at, end, d->rel_text + r->at, r->len);
+    return ur_put(at, end, d->path + r->cut, d->len - r->cut);
+}
+
+long ur_spot_path(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *out) {
+    const struct ur_table_layer *l = ur_layer(u, d->mount, s.layer);
+    char *end = out + UR_PATH_MAX, *p = out;
+    if (l->root.len > 1)
+        p = ur_put(p, end, ur_table_text(u->table, l->root), l->root.len);
+    p = put_rel(p, end, d, s.rel);
+    if (p && p > out && p[-1] == '/') /* the target "/" itself */
+        *--p = 0;
+    if (name && *name) {
+        p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, name, strlen(name));
+    } else if (p == out)
+        p = ur_put(p, end, "/", 1);
+    return p ? 0 : -ENAMETOOLONG;
+}
+
+long ur_upper_path(const struct ur_union *u, const struct ur_dir *d, const char *name, char *out) {
+    return ur_spot_path(u, d, (struct ur_spot){0, 0}, name, out);
+}
+
+static long host_path(const struct ur_dir *d, const char *name, char *out) {
+    char *end = out + UR_PATH_MAX;
+    char *p = ur_put(out, end, d->path, d->len);
+    if (name && *name) {
+        if (d->len > 1)
+            p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, name, strlen(name));
+    }
+    return p ? 0 : -ENAMETOOLONG;
+}
+
+long ur_entry_path(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                   char *out) {
+    if (!d->mount)
+        return host_path(d, name, out);
+    if (e->linked)
+        return ur_links_path(u, d->mount, ur_ino(d->mount, ur_layer(u, d->mount, e->spot.layer), e->st.st_ino), out);
+    return ur_spot_path(u, d, e->spot, name, out);
+}
+
+static void start(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first) {
+    d->mount = m;
+    d->rels = 1;
+    d->rel_used = 0;
+    d->lower_rel = 0;
+    d->spots = 0;
+    d->rel[0] = (struct ur_rel){.cut = m->target.len > 1 ? (uint16_t)m->target.len : 0};
+    memcpy(d->path, ur_table_text(u->table, m->target), m->target.len + 1);
+    d->len = (uint16_t)m->target.len;
+    for (unsigned i = first; i < m->layers; i++)
+        d->spot[d->spots++] = (struct ur_spot){(uint16_t)i, 0};
+}
+
+static long add_rel(struct ur_dir *d, const char *text, size_t len, size_t cut) {
+    if (d->rels == UR_RELS_MAX || d->rel_used + len > UR_REL_BYTES)
+        return -ENAMETOOLONG;
+    memcpy(d->rel_text + d->rel_used, text, len);
+    d->rel[d->rels] = (struct ur_rel){d->rel_used, (uint16_t)len, (uint16_t)cut};
+    d->rel_used = (uint16_t)(d->rel_used + len);
+    return d->rels++;
+}
+
+static bool append(struct ur_dir *d, const char *name) {
+    size_t len = strlen(name);
+    size_t slash = d->len > 1;
+    if (d->len + slash + len >= UR_PATH_MAX)
+        return false;
+    if (slash)
+        d->path[d->len++] = '/';
+    memcpy(d->path + d->len, name, len + 1);
+    d->len = (uint16_t)(d->len + len);
+    return true;
+}
+
+/* Is there ".wh.NAME" in a spot? */
+static bool has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *host) {
+    char wh[UR_NAME_MAX + 1];
+    char *p = ur_put(wh, wh + sizeof wh, ".wh.", 4);
+    p = ur_put(p, wh + sizeof wh, name, strlen(name));
+    struct stat st;
+    return p && ur_spot_path(u, d, s, wh, host) == 0 && sys_lstat(host, &st) == 0;
+}
+
+static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
+
+/*
+ * A redirect: the lower layers hold this directory at another path. `text` is that path in the union of the layers
+ * below `above`, and is walked there from its root. The spots that it leads to are added to `d`, whose path is
+ * already the child's.
+ */
+static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above, const char *text) {
+    UR_SCRATCH(s);
+    struct ur_dir *t = &s->dir[0];
+    start(u, t, d->mount, above + 1);
+    for (const char *at = text; *at;) {
+        while (*at == '/')
+            at++;
+        size_t n = strcspn(at, "/");
+        if (n == 0)
+            break;
+        char name[UR_NAME_MAX + 1];
+        struct stat st;
+        if (n > UR_NAME_MAX)
+            return -ENAMETOOLONG;
+        memcpy(name, at, n);
+        name[n] = 0;
+        long ret = step(u, t, name, &st);
+        if (ret == -ENOENT || ret == -ENOTDIR)
+            return 0; /* a dangling redirect: no lower part (overlayfs has it so) */
+        if (ret < 0)
+            return ret;
+        at += n;
+    }
+    long id = -1;
+    for (unsigned i = 0; i < t->spots; i++) {
+        if (i == 0 || t->spot[i].rel != t->spot[i - 1].rel) {
+            char *end = put_rel(s->text, s->text + sizeof s->text, t, t->spot[i].rel);
+            if (!end)
+                return -ENAMETOOLONG;
+            size_t len = (size_t)(end - s->text);
+            while (len && s->text[len - 1] == '/')
+                len--;
+            id = add_rel(d, s->text, len, d->len);
+            if (id < 0)
+                return id;
+            size_t cut = d->rel[0].cut;
+            ur_moves_found(u, d->mount, t->spot[i].layer, s->text, len, d->path + cut, d->len - cut);
+        }
+        d->spot[d->spots++] = (struct ur_spot){t->spot[i].layer, (uint16_t)id};
+    }
+    return 0;
+}
+
+/* Where the lowers have what a redirect of spot `i` of `d` (the parent) names. */
+static long redirect_text(const struct ur_dir *d, unsigned i, bool upper, const char *value, char *out) {
+    char *end = out + UR_PATH_MAX;
+    if (value[0] == '/')
+        return ur_put(out, end, value, strlen(value)) ? 0 : -ENAMETOOLONG;
+    if (!upper && i + 1u >= d->spots)
+        return -ENOENT;
+    char *p = put_rel(out, end, d, upper ? d->lower_rel : d->spot[i + 1].rel);
+    p = ur_put(p, end, "/", 1);
+    p = ur_put(p, end, value, strlen(value));
+    return p ? 0 : -ENAMETOOLONG;
+}
+
+/* From the stack of a directory to that of its child `name`, by the disk. */
+static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st) {
+    UR_SCRATCH(s);
+    char *host = s->real[0], *value = s->rest[0], *to = s->rest[1];
+    unsigned found = 0, n = d->spots;
+    bool follow = false;
+    unsigned from = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct stat here;
+        struct ur_spot spot = d->spot[i];
+        bool upper = spot.layer == 0 && ur_has_upper(d->mount);
+        bool bottom = spot.layer + 1u == d->mount->layers;
+        long ret = ur_spot_path(u, d, spot, name, host);
+        if (ret == 0)
+            ret = sys_lstat(host, &here);
+        if (ret == -ENOENT) {
+            if (i + 1 < n && has_wh(u, d, spot, name, host))
+                break;
+            continue;
+        }
+        if (ret < 0)
+            return ret;
+        if (ur_is_whiteout(host, &here))
+            break;
+        if (!found)
+            *st = here;
+        if (!S_ISDIR(here.st_mode)) {
+            if (!found)
+                return -ENOTDIR;
+            break;
+        }
+        long marks = bottom ? 0 : ur_marks(host, value);
+        if (marks < 0)
+            return marks;
+        if (!bottom && marks & UR_MARK_REDIRECT) {
+            ret = redirect_text(d, i, upper, value, to);
+            if (ret == -ENAMETOOLONG)
+                return ret;
+            follow = ret == 0;
+        }
+        bool opaque = marks & UR_MARK_OPAQUE;
+        if (!opaque && i + 1 < n) {
+            ret = ur_spot_path(u, d, spot, name, s->real[1]);
+            char *p = ret ? NULL : s->real[1] + strlen(s->real[1]);
+            struct stat opq;
+            p = ur_put(p, s->real[1] + sizeof s->real[1], "/.wh..wh..opq", 13);
+            opaque = p && sys_lstat(s->real[1], &opq) == 0;
+        }
+        if (opaque)
+            follow = false;
+        d->spot[found++] = spot;
+        from = spot.layer;
+        if (opaque || marks & UR_MARK_REDIRECT)
+            break;
+    }
+    if (!found)
+        return -ENOENT;
+    d->spots = (uint16_t)found;
+    if (!append(d, name))
+        return -ENAMETOOLONG;
+    if (!follow)
+        return 0;
+    if (from == 0 && ur_has_upper(d->mount)) {
+        long id = add_rel(d, to, strlen(to), d->len);
+        if (id < 0)
+            return id;
+        d->lower_rel = (uint16_t)id;
+    }
+    return redirect(u, d, from, to);
+}
+
+static void start_host(struct ur_dir *d, const char *path, size_t len) {
+    d->mount = NULL;
+    d->spots = 0;
+    d->rels = 1;
+    d->rel_used = 0;
+    d->lower_rel = 0;
+    d->rel[0] = (struct ur_rel){0};
+    memmove(d->path, path, len);
+    d->path[len] = 0;
+    d->len = (uint16_t)len;
+}
+
+static long load_target(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m) {
+    if (m->flags & UR_MOUNT_PASS)
+        start_host(d, ur_table_text(u->table, m->target), m->target.len);
+    else
+        start(u, d, m, 0);
+    d->special = ur_special_below(u, d->path, d->len);
+    return 0;
+}
+
+long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st) {
+    size_t old = d->len;
+    if (!append(d, name))
+        return -ENAMETOOLONG;
+    size_t len = d->len;
+    if (d->special) {
+        const struct ur_table_mount *m = ur_mount_at(u, d->path, len);
+        if (m)
+            return load_target(u, d, m);
+    }
+    bool hidden = d->special && ur_is_hidden(u, d->path, len);
+    if (!hidden && ur_dcache_get(u, d, d->path, len))
+        return 0;
+    uint64_t generation = ur_dcache_begin(u);
+    long ret;
+    d->path[old] = 0;
+    d->len = (uint16_t)old;
+    memset(st, 0, sizeof *st);
+    if (hidden || (d->mount && ur_is_marker_name(name, strlen(name))))
+        return -ENOENT;
+    if (d->mount)
+        ret = step(u, d, name, st);
+    else {
+        append(d, name);
+        ret = sys_lstat(d->path, st);
+        if (ret == 0 && !S_ISDIR(st->st_mode))
+            ret = -ENOTDIR;
+        if (ret < 0) {
+            d->path[old] = 0;
+            d->len = (uint16_t)old;
+        }
+    }
+    if (ret < 0)
+        return ret;
+    if (d->special)
+        d->special = ur_special_below(u, d->path, d->len);
+    /* What /proc shows changes by itself. */
+    if (d->mount || !ur_path_below(d->path, d->len, "/proc", 5))
+        ur_dcache_put(u, d, generation);
+    return 0;
+}
+
+long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
+    if (ur_dcache_get(u, d, path, len))
+        return 0;
+    const struct ur_table_mount *m = ur_mount_of(u, path, len);
+    if (!m) {
+        start_host(d, path, len);
+        d->special = ur_special_below(u, d->path, d->len);
+        return 0;
+    }
+    /* `path` may be d->path itself, which entering rewrites. */
+    UR_SCRATCH(s);
+    memcpy(s->text, path, len);
+    s->text[len] = 0;
+    load_target(u, d, m);
+    for (const char *at = s->text + (m->target.len > 1 ? m->target.len : 0); *at;) {
+        at += *at == '/';
+        size_t n = strcspn(at, "/");
+        char name[UR_NAME_MAX + 1];
+        struct stat st;
+        if (n == 0)
+            break;
+        if (n > UR_NAME_MAX)
+            return -ENAMETOOLONG;
+        memcpy(name, at, n);
+        name[n] = 0;
+        long ret = ur_dir_enter(u, d, name, &st);
+        if (ret < 0)
+            return ret;
+        at += n;
+    }
+    return 0;
+}
+
+long ur_dir_up(const struct ur_union *u, struct ur_dir *d) {
+    size_t len = d->len;
+    while (len > 1 && d->path[len - 1] != '/')
+        len--;
+    return ur_dir_load(u, d, d->path, len > 1 ? len - 1 : 1);
+}
+
+/* From spot `from` on, who holds the name? Fills kind, spot, st; `white` if a whiteout ended it. */
+static long look(const struct ur_union *u, const struct ur_dir *d, const char *name, unsigned from, struct ur_entry *e,
+                 char *host) {
+    e->kind = UR_ABSENT;
+    e->white = UR_WHITE_NONE;
+    for (unsigned i = from; i < d->spots; i++) {
+        long ret = ur_spot_path(u, d, d->spot[i], name, host);
+        if (ret == 0)
+            ret = sys_lstat(host, &e->st);
+        if (ret == -ENOENT) {
+            if (i + 1u < d->spots && has_wh(u, d, d->spot[i], name, host)) {
+                e->spot = d->spot[i];
+                e->white = UR_WHITE_NAME;
+                return 0;
+            }
+            continue;
+        }
+        if (ret < 0)
+            return ret;
+        e->spot = d->spot[i];
+        if (ur_is_whiteout(host, &e->st))
+            e->white = UR_WHITE_NODE;
+        else
+            e->kind = S_ISDIR(e->st.st_mode) ? UR_DIRECTORY : UR_FILE;
+        return 0;
+    }
+    return 0;
+}
+
+long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+    *e = (struct ur_entry){.kind = UR_ABSENT};
+    size_t len = strlen(name);
+    if (len > UR_NAME_MAX)
+        return -ENAMETOOLONG;
+    UR_SCRATCH(s);
+    if (d->special && host_path(d, name, s->text) == 0 && ur_is_hidden(u, s->text, strlen(s->text)))
+        return 0;
+    if (!d->mount) {
+        long ret = host_path(d, name, s->text);
+        if (ret == 0)
+            ret = sys_lstat(s->text, &e->st);
+        e->in_upper = true;
+        if (ret == 0)
+            e->kind = S_ISDIR(e->st.st_mode) ? UR_DIRECTORY : UR_FILE;
+        return ret == -ENOENT ? 0 : ret;
+    }
+    if (ur_is_marker_name(name, len))
+        return 0;
+    long ret = look(u, d, name, 0, e, s->real[0]);
+    if (ret < 0)
+        return ret;
+    e->in_upper = e->spot.layer == 0 && ur_has_upper(d->mount) && (e->kind != UR_ABSENT || e->white);
+    if (!e->in_upper)
+        e->white = UR_WHITE_NONE;
+    /* A lower file with other names may have been copied up by one of them. */
+    if (e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1 && S_ISREG(e->st.st_mode) && ur_has_upper(d->mount)) {
+        const struct ur_table_layer *l = ur_layer(u, d->mount, e->spot.layer);
+        struct stat st;
+        e->linked = ur_links_has(u, d->mount, ur_ino(d->mount, l, e->st.st_ino), &st);
+    }
+    return 0;
+}
+
+long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    struct ur_entry e;
+    UR_SCRATCH(s);
+    unsigned from = d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount);
+    long ret = look(u, d, name, from, &e, s->real[0]);
+    return ret < 0 ? ret : e.kind != UR_ABSENT;
+}
+
+void ur_changing_begin(const struct ur_union *u) {
+    if (u->shared) {
+        atomic_fetch_add(&u->shared->changing, 1);
+        atomic_fetch_add(&u->shared->generation, 1);
+    }
+}
+
+void ur_changing_end(const struct ur_union *u) {
+    if (u->shared) {
+        atomic_fetch_add(&u->shared->generation, 1);
+        atomic_fetch_sub(&u->shared->changing, 1);
+    }
+}

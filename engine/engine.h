@@ -1,0 +1,192 @@
+/*
+ * The engine: what a union means, written once. It looks like a small VFS on raw system calls.
+ *
+ * Each operation takes the caller (whose cwd, whose descriptors), does what the system call of its name would
+ * do were the union one plain filesystem, and returns what the kernel would: a value >= 0, or -errno. Paths
+ * are the caller's own, taken in the union's namespace; paths outside every union go to the host unchanged.
+ *
+ * Unless a comment says otherwise a call is async-signal-safe and thread-safe: no errno, no malloc, no stdio,
+ * no lock that is held across a return, under 2 KiB of stack. No descriptor stays open after a call, but
+ * the one that it returns. Pointers are borrowed for the length of the call.
+ *
+ * Rules come from Documentation/filesystems/overlayfs.rst where the file that applies them says so.
+ */
+#ifndef UNIONRUN_ENGINE_ENGINE_H
+#define UNIONRUN_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "../config/table.h"
+
+struct ur_shared;
+struct statx;
+struct statfs;
+
+/* A run's union as one process sees it: both maps, owned by whoever made them. `shared` may be NULL
+   (nothing is remembered then). */
+struct ur_union {
+    const struct ur_table *table;
+    struct ur_shared *shared;
+};
+
+/* Who asks. pid 0: this process (thread) itself; else the thread whose /proc/PID is read for its cwd and
+   descriptors (the guard's use). */
+struct ur_caller {
+    const struct ur_union *u;
+    pid_t pid;
+};
+
+enum { UR_PATH_MAX = 4096 };
+
+/* Maps the table and the shared state of the session directory into `u` (read-only and read-write).
+   `version` etc. are checked. Returns 0 or -errno (-EINVAL: not a table that can be used). The maps stay. */
+long ur_union_open(struct ur_union *u, const char *session);
+
+/* --- names --------------------------------------------------------------------------------------------- */
+
+enum ur_real_flags {
+    UR_REAL_NOFOLLOW = 1, /* the name itself, also if it is a symlink */
+    UR_REAL_CREATE = 2,   /* the last name may be absent: its parent is copied up, and the path is in the upper */
+    UR_REAL_WRITE = 4,    /* the file will be changed: it is copied up first */
+};
+
+/* The host path where the file that a union path names can be reached now, with no symlink in it that leads
+   elsewhere; for system calls the engine has no operation for (bind, connect, inotify_add_watch, dlopen ...).
+   `out` takes UR_PATH_MAX bytes. Returns its length, or -errno. */
+long ur_real(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out);
+
+/* The canonical union path (realpath): all symlinks resolved, in the union's namespace. As ur_real otherwise.
+   With UR_REAL_CREATE the last name may be absent. */
+long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out);
+
+/* The union path of a host path as the kernel tells it (getcwd, /proc/self/fd/N, /proc/self/maps): the
+   reverse of ur_real. A path in no layer comes back unchanged; one in a directory that was moved since is
+   told by its present name. `out` takes UR_PATH_MAX bytes. Returns the length, 0 < n < UR_PATH_MAX, or -errno. */
+long ur_union_path(const struct ur_caller *c, const char *host, char *out);
+
+/* True if `path` names something below a union target, or might lead there. A cheap first question. */
+bool ur_touches_union(const struct ur_union *u, const char *path);
+
+/* --- the operations, each as its system call ------------------------------------------------------------ */
+
+long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode);
+/* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT. */
+long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat *st, int flags);
+long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags, unsigned mask, struct statx *st);
+long ur_fstat(const struct ur_caller *c, int fd, struct stat *st);
+/* `mode` and `flags` as faccessat2. */
+long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode, int flags);
+long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t n);
+long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st);
+
+long ur_mkdir(const struct ur_caller *c, int dirfd, const char *path, mode_t mode);
+long ur_mknod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, dev_t dev);
+long ur_symlink(const struct ur_caller *c, const char *text, int dirfd, const char *path);
+/* `flags`: AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
+long ur_link(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags);
+/* `flags`: AT_REMOVEDIR. */
+long ur_unlink(const struct ur_caller *c, int dirfd, const char *path, int flags);
+/* `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE; RENAME_WHITEOUT is the engine's own: -EINVAL. */
+long ur_rename(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, unsigned flags);
+
+/* `flags`: AT_SYMLINK_NOFOLLOW (and AT_EMPTY_PATH where the kernel takes it). */
+long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, int flags);
+long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
+/* path NULL: the descriptor itself, as utimensat(fd, NULL). */
+long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const struct timespec ts[2], int flags);
+long ur_truncate(const struct ur_caller *c, const char *path, off_t len);
+/* On a descriptor. A descriptor of a lower file never changes it: the change goes to the copied-up file. */
+long ur_fchmod(const struct ur_caller *c, int fd, mode_t mode);
+long ur_fchown(const struct ur_caller *c, int fd, uid_t uid, gid_t gid);
+
+/* Extended attributes. `nofollow`: the l*xattr calls. Names that hold the union's own state (user.overlay.*,
+   trusted.overlay.*, user.unionrun.*) are not there: hidden from lists, -ENODATA when read, -EPERM when set. */
+long ur_getxattr(const struct ur_caller *c, const char *path, const char *name, void *value, size_t n, bool nofollow);
+long ur_listxattr(const struct ur_caller *c, const char *path, char *list, size_t n, bool nofollow);
+long ur_setxattr(const struct ur_caller *c, const char *path, const char *name, const void *value, size_t n, int flags,
+                 bool nofollow);
+long ur_removexattr(const struct ur_caller *c, const char *path, const char *name, bool nofollow);
+long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n);
+long ur_flistxattr(const struct ur_caller *c, int fd, char *list, size_t n);
+long ur_fsetxattr(const struct ur_caller *c, int fd, const char *name, const void *value, size_t n, int flags);
+long ur_fremovexattr(const struct ur_caller *c, int fd, const char *name);
+
+/* --- the caller's own place (pid 0 only) ----------------------------------------------------------------- */
+
+long ur_chdir(const struct ur_caller *c, const char *path);
+/* The union path of the cwd; `n` as getcwd(2). Returns the length with the NUL, -ERANGE, -ENOENT ... */
+long ur_getcwd(const struct ur_caller *c, char *buf, size_t n);
+
+/* --- listings -------------------------------------------------------------------------------------------- */
+
+/* A directory as it is listed. What one layer alone holds is streamed from `fd`; what more layers hold is read
+   whole at the first ur_list_read after an open or a rewind (a snapshot, which POSIX allows). The state is the
+   caller's; the engine maps memory for a snapshot (mmap) and frees it in ur_list_close. Not thread-safe for
+   one listing; different listings are independent. */
+struct ur_list {
+    int fd;       /* the directory's descriptor: the caller's own, never closed here */
+    bool decided; /* how it is read was found out */
+    bool merged;  /* read whole, into `snapshot`; else streamed from fd, past `filter` */
+    struct ur_list_filter {
+        const struct ur_table_mount *mount; /* NULL: nothing to filter */
+        uint32_t layer;
+        bool whiteouts;  /* may hold whiteouts in the xattr form */
+        bool impure;     /* st_ino of its entries must be asked for one by one */
+        uint64_t parent; /* st_ino of ".." */
+    } filter;
+    struct ur_snapshot { /* mapped memory; see list.c */
+        unsigned char *entries;
+        size_t size, used;
+        uint32_t *index; /* byte offset of each entry */
+        size_t index_size, count, at;
+    } snapshot;
+};
+
+struct ur_list_entry {
+    uint64_t ino;
+    uint64_t next;      /* the cookie that seeks to the entry after this one */
+    unsigned char type; /* DT_* */
+    uint16_t len;
+    const char *name; /* NUL-terminated; valid until the next call on the listing */
+};
+
+void ur_list_init(struct ur_list *l, int fd);
+/* The next entry. `buf` (at least 1,024 bytes; the same for the life of the listing; `*pos`, `*end` start 0 and are
+   ours) holds getdents64 records when streaming. Returns 1, 0 at the end, or -errno. */
+long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_t size, size_t *pos, size_t *end,
+                  struct ur_list_entry *entry);
+/* Seek to a cookie of ur_list_entry.next (0: the start, and the directory is read anew). */
+long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie);
+void ur_list_close(struct ur_list *l);
+
+/* getdents64(2) on any descriptor: merged directories keep their place in the file's own offset. */
+long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n);
+
+/* --- starting programs ------------------------------------------------------------------------------------ */
+
+/* What execve(2) of a union path comes to on the host. */
+struct ur_exec {
+    char path[UR_PATH_MAX];    /* what the kernel is to execute */
+    char script[UR_PATH_MAX];  /* union path of the script or the program; empty if `path` is to be run as it is */
+    char interp[260];          /* a #! line's interpreter as written (its argv[0]); empty: not a script */
+    char interp_arg[260];      /* its one argument; empty: none */
+    bool loader;               /* `path` is the program's PT_INTERP, which must be told the program (ld.so --argv0) */
+    bool audit;                /* the program's libraries must be looked for in the union (LD_AUDIT) */
+    char program[UR_PATH_MAX]; /* loader: the host path of the program itself */
+};
+/* Fills `x` for an execve of `path`. Returns 0 or -errno as execve(2) gives it (-ENOENT, -EACCES, -ENOEXEC is
+   the kernel's to say, -ELOOP for a script chain of more than 4). */
+long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x);
+
+/* --- the work directory (launcher only) ------------------------------------------------------- */
+
+/* Finishes or undoes what a killed run left in the mount's work directory, and empties its litter; sets
+   the shared flags. Returns how many things were mended, or -errno. */
+long ur_work_recover(const struct ur_union *u, uint32_t mount);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * Starting programs: what an execve in the union's namespace comes to on the host. The kernel reads #! lines
+ * and PT_INTERP by itself, in the host's namespace; where the union has another file there it must be told.
+ * execve(2), binfmt_script, elf(5).
+ */
+#include "union.h"
+
+#include <elf.h>
+#include <unistd.h>
+
+enum { HEAD = 256 /* BINPRM_BUF_SIZE: a #! line is cut there */ };
+
+/* One #! line. 0, or -ENOEXEC if it names no interpreter. */
+static long parse_script(const char *head, long n, struct ur_exec *x) {
+    const char *end = head + n, *at = head + 2;
+    const char *line_end = memchr(head, '\n', (size_t)n);
+    if (line_end)
+        end = line_end;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    const char *interp = at;
+    while (at < end && *at != ' ' && *at != '\t' && *at)
+        at++;
+    if (at == interp || (at == end && !line_end && n == HEAD))
+        return -ENOEXEC;
+    ur_put(x->interp, x->interp + sizeof x->interp, interp, (size_t)(at - interp));
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    const char *nul = memchr(at, 0, (size_t)(end - at));
+    ur_put(x->interp_arg, x->interp_arg + sizeof x->interp_arg, at, (size_t)((nul ? nul : end) - at));
+    return 0;
+}
+
+/* Is the file that the kernel would open by `path` another than the union's, at `host`? */
+static bool differs(const char *path, const char *host) {
+    struct stat a, b;
+    if (strcmp(path, host) == 0)
+        return false;
+    long raw = sys_fstatat(AT_FDCWD, path, &a, 0), own = sys_fstatat(AT_FDCWD, host, &b, 0);
+    return own == 0 && (raw < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino);
+}
+
+/* The PT_INTERP of a 64-bit ELF file. Its length, 0 if there is none. */
+static long elf_interp(int fd, const char *head, long n, char *out, size_t size) {
+    Elf64_Ehdr h;
+    if (n < (long)sizeof h)
+        return 0;
+    memcpy(&h, head, sizeof h);
+    if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 || h.e_ident[EI_CLASS] != ELFCLASS64 ||
+        h.e_phentsize != sizeof(Elf64_Phdr))
+        return 0;
+    for (unsigned i = 0; i < h.e_phnum && i < 128; i++) {
+        Elf64_Phdr p;
+        if (sys_pread(fd, &p, sizeof p, (off_t)(h.e_phoff + i * sizeof p)) != sizeof p)
+            return 0;
+        if (p.p_type != PT_INTERP)
+            continue;
+        if (p.p_filesz < 2 || p.p_filesz > size ||
+            sys_pread(fd, out, p.p_filesz, (off_t)p.p_offset) != (long)p.p_filesz)
+            return 0;
+        out[p.p_filesz - 1] = 0;
+        return (long)strlen(out);
+    }
+    return 0;
+}
+
+/* May the libraries that ld.so looks for by default come from a union? */
+static bool covers_libraries(const struct ur_union *u) {
+    static const char *const dirs[] = {"/lib",       "/lib64",         "/usr/lib",
+                                       "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"};
+    for (unsigned i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+        if (ur_mount_of(u, dirs[i], strlen(dirs[i])) || ur_mounts_below(u, dirs[i], strlen(dirs[i])))
+            return true;
+    return false;
+}
+
+static long plan_elf(const struct ur_caller *c, int fd, const char *head, long n, bool in_union, struct ur_exec *x) {
+    UR_SCRATCH(s);
+    long len = elf_interp(fd, head, n, s->rest[0], UR_PATH_MAX);
+    if (len <= 0)
+        return 0;
+    x->audit = in_union || covers_libraries(c->u);
+    /* A missing one is the kernel's to tell. */
+    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(s->rest[0], s->rest[1]))
+        return 0;
+    x->loader = true;
+    memcpy(x->program, x->path, sizeof x->path);
+    return ur_put(x->path, x->path + sizeof x->path, s->rest[1], strlen(s->rest[1])) ? 0 : -ENAMETOOLONG;
+}
+
+static long plan_script(const struct ur_caller *c, const char *path, bool in_union, struct ur_exec *x) {
+    UR_SCRATCH(s);
+    long ret = ur_real(c, AT_FDCWD, x->interp, 0, s->rest[0]);
+    if (ret < 0)
+        return ret;
+    if (!in_union && !differs(x->interp, s->rest[0])) {
+        x->interp[0] = 0; /* all of it is the host's: the kernel does it alone */
+        return 0;
+    }
+    if (!ur_put(x->script, x->script + sizeof x->script, path, strlen(path)))
+        return -ENAMETOOLONG;
+    /* The interpreter is a program of its own: its loader, its libraries. */
+    ret = sys_faccessat(AT_FDCWD, s->rest[0], X_OK, AT_EACCESS);
+    if (ret < 0)
+        return ret;
+    ur_put(x->path, x->path + sizeof x->path, s->rest[0], strlen(s->rest[0]));
+    long fd = sys_open(s->rest[0], O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    char head[HEAD];
+    long n = sys_pread((int)fd, head, sizeof head, 0);
+    if (n > 2 && head[0] == '#' && head[1] == '!')
+        ret = -ELOOP; /* an interpreter that is a script itself, in a union: not supported */
+    else {
+        long rel = ur_canonical(c, AT_FDCWD, x->interp, 0, s->rest[1]);
+        bool inside = rel > 0 && ur_mount_of(c->u, s->rest[1], (size_t)rel);
+        ret = plan_elf(c, (int)fd, head, n, inside, x);
+    }
+    sys_close((int)fd);
+    return ret;
+}
+
+long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x) {
+    x->script[0] = x->interp[0] = x->interp_arg[0] = x->program[0] = x->path[0] = 0;
+    x->loader = x->audit = false;
+    if (!ur_active(c))
+        return ur_put(x->path, x->path + sizeof x->path, path, strlen(path)) ? 0 : -ENAMETOOLONG;
+    UR_SCRATCH(s);
+    struct ur_node *node = &s->node[0];
+    char *name = s->text;
+    long ret;
+    if (flags & AT_EMPTY_PATH && !*path) {
+        struct ur_fdinfo info;
+        ret = ur_fd_info(c, dirfd, &info, name);
+        if (ret < 0)
+            return ret;
+        path = name;
+        dirfd = AT_FDCWD;
+    }
+    ret = ur_walk(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret < 0)
+        return ret;
+    if (node->where != UR_AT_MAGIC && (node->self || node->entry.kind == UR_DIRECTORY))
+        return -EACCES;
+    if (node->where != UR_AT_MAGIC && node->entry.kind == UR_ABSENT)
+        return -ENOENT;
+    if (node->where != UR_AT_MAGIC && S_ISLNK(node->entry.st.st_mode))
+        return -ELOOP;
+    ret = ur_node_path(c->u, &s->dir[0], node, s->real[0]);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, s->real[0], X_OK, AT_EACCESS);
+    if (ret == 0 && !ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0])))
+        ret = -ENAMETOOLONG;
+    if (ret < 0)
+        return ret;
+    bool in_union = node->where == UR_AT_UNION;
+    long fd = sys_open(s->real[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return 0; /* one may execute what one may not read */
+    char head[HEAD];
+    long n = sys_pread((int)fd, head, sizeof head, 0);
+    if (n > 2 && head[0] == '#' && head[1] == '!') {
+        ret = parse_script(head, n, x);
+        if (ret == 0)
+            ret = plan_script(c, path, in_union, x);
+    } else
+        ret = plan_elf(c, (int)fd, head, n, in_union, x);
+    sys_close((int)fd);
+    return ret;
+}

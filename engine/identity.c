@@ -1,0 +1,152 @@
+/*
+ * st_dev, st_ino and st_nlink: one filesystem's, whatever the layers lie on.
+ *
+ * A file keeps the st_ino of the lower that it came from: a copied-up file says so in its xattr user.unionrun.origin
+ * ("INO", or "INO l" if the lower one has more names, see links.c). What can hold no user xattr (symlinks,
+ * FIFOs, sockets, devices) has a symlink work/origin/<its own st_ino> with the text "INO BIRTH", BIRTH being the
+ * time the upper's inode was born: a number used anew for another file is told by it. Directories all have
+ * st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted".
+ * Layers on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the model.
+ */
+#include "union.h"
+
+#include <linux/stat.h>
+
+#define ORIGIN "user.unionrun.origin"
+
+uint64_t ur_ino(const struct ur_table_mount *m, const struct ur_table_layer *l, uint64_t ino) {
+    if (!(m->flags & UR_MOUNT_MIXED_DEV) || l->fs == 0)
+        return ino;
+    uint64_t high = ino >> 56;
+    if (high || l->fs > 126) /* no room for the device: mixed in, unlikely to meet another */
+        return (ino * UINT64_C(0x9e3779b97f4a7c15) + l->fs) >> 8 | UINT64_C(127) << 56;
+    return ino | (uint64_t)l->fs << 56;
+}
+
+static bool holds_xattr(const struct stat *st) {
+    return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
+}
+
+/* When the inode of an upper file was born, as one number; 0: unknown. */
+static uint64_t birth(int fd, const char *host) {
+    struct statx x;
+    long ret = fd >= 0 ? sys_statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &x)
+                       : sys_statx(AT_FDCWD, host, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &x);
+    if (ret < 0 || !(x.stx_mask & STATX_BTIME))
+        return 0;
+    return (uint64_t)x.stx_btime.tv_sec * 1000000000u + x.stx_btime.tv_nsec;
+}
+
+static long origin_file(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st, char *out) {
+    char name[24];
+    ur_put_number(name, name + sizeof name, st->st_ino, 16);
+    return ur_work_path(u, m, "/origin/", name, out);
+}
+
+long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                     const struct stat *upper, uint64_t ino, bool linked) {
+    char value[64], *end = value + sizeof value;
+    char *p = ur_put_number(value, end, ino, 10);
+    if (holds_xattr(upper)) {
+        if (linked)
+            p = ur_put(p, end, " l", 2);
+        size_t n = (size_t)(p - value);
+        return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : sys_lsetxattr(host, ORIGIN, value, n, 0);
+    }
+    p = ur_put(p, end, " ", 1);
+    ur_put_number(p, end, birth(fd, host), 10);
+    UR_SCRATCH(s);
+    long ret = origin_file(u, m, upper, s->real[0]);
+    if (ret < 0)
+        return ret;
+    sys_unlink(s->real[0]);
+    if (u->shared)
+        atomic_store(&u->shared->origins, 1);
+    return sys_symlink(value, s->real[0]);
+}
+
+uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                        const struct stat *st, bool *linked) {
+    char value[64];
+    const char *at = value;
+    if (linked)
+        *linked = false;
+    if (holds_xattr(st)) {
+        long n = fd >= 0 ? sys_fgetxattr(fd, ORIGIN, value, sizeof value - 1)
+                         : sys_lgetxattr(host, ORIGIN, value, sizeof value - 1);
+        if (n <= 0)
+            return 0;
+        value[n] = 0;
+        uint64_t ino = ur_get_number(&at, 10);
+        if (linked)
+            *linked = strcmp(at, " l") == 0;
+        return ino;
+    }
+    if (!m || !(u->shared && atomic_load(&u->shared->origins)))
+        return 0;
+    struct ur_scratch *s = ur_scratch_get();
+    uint64_t ino = 0;
+    if (s && origin_file(u, m, st, s->real[0]) == 0) {
+        long n = sys_readlink(s->real[0], value, sizeof value - 1);
+        if (n > 0) {
+            value[n] = 0;
+            ino = ur_get_number(&at, 10);
+            at += *at == ' ';
+            if (ur_get_number(&at, 10) != birth(fd, host))
+                ino = 0;
+        }
+    }
+    if (s)
+        ur_scratch_put(s);
+    return ino;
+}
+
+/* The last name of an upper file that can hold no xattr went. */
+void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st) {
+    if (holds_xattr(st) || st->st_nlink > 1 || !u->shared || !atomic_load(&u->shared->origins))
+        return;
+    struct ur_scratch *s = ur_scratch_get();
+    if (s && origin_file(u, m, st, s->real[0]) == 0)
+        sys_unlink(s->real[0]);
+    if (s)
+        ur_scratch_put(s);
+}
+
+void ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+                 bool in_upper, const char *host, int fd, struct stat *st) {
+    bool linked = false;
+    uint64_t origin = in_upper ? ur_origin_read(u, m, fd, host, st, &linked) : 0;
+    uint64_t ino = origin ? origin : ur_ino(m, l, st->st_ino);
+    if (S_ISDIR(st->st_mode))
+        st->st_nlink = st->st_nlink > 0;
+    else if (ur_has_upper(m) && (linked || (!in_upper && st->st_nlink > 1))) {
+        long below = ur_links_count(u, m, ino);
+        if (below >= 0)
+            st->st_nlink = (nlink_t)below + (linked ? st->st_nlink - 1 : 0);
+    }
+    st->st_ino = ino;
+    st->st_dev = m->dev;
+}
+
+static uint64_t filter_hash(uint64_t dev, uint64_t ino) {
+    uint64_t h = (ino ^ dev << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 29;
+}
+
+void ur_copied_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+    if (!u->shared)
+        return;
+    uint64_t h = filter_hash(dev, ino);
+    for (int i = 0; i < 3; i++, h >>= 20)
+        atomic_fetch_or(&u->shared->copied[h % UR_COPIED_BITS / 64], UINT64_C(1) << h % 64);
+}
+
+bool ur_copied_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+    if (!u->shared)
+        return true;
+    uint64_t h = filter_hash(dev, ino);
+    for (int i = 0; i < 3; i++, h >>= 20)
+        if (!(atomic_load_explicit(&u->shared->copied[h % UR_COPIED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
+            return false;
+    return true;
+}

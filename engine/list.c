@@ -1,0 +1,519 @@
+/*
+ * Listings. overlayfs.rst, "Merged directories": the names of all layers, each once, less what is covered.
+ *
+ * A directory that one layer alone holds is streamed: the kernel's records, less markers. One that more layers
+ * hold, or beneath which a target lies, is read whole when reading begins: packed entries and an index of them, in
+ * mapped memory, with a hash table of the names while it is built. d_ino agrees with what stat says.
+ */
+#include "union.h"
+
+#include <dirent.h>
+#include <sys/mman.h>
+
+struct record { /* linux_dirent64: getdents64(2) */
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    unsigned char type;
+    char name[];
+};
+
+enum { RECORD_HEAD = 19 };
+
+struct packed { /* an entry of a snapshot */
+    uint64_t ino;
+    uint16_t len;
+    unsigned char type; /* DT_WHT: covered */
+    bool ask;           /* its st_ino is to be asked for */
+    char name[];
+};
+
+static void *map(size_t size) {
+    long at = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at < 0 && at > -4096 ? NULL : (void *)at;
+}
+
+/* Twice as large, or `first` bytes. */
+static bool grow(void *area, size_t *size, size_t first) {
+    void *old, *new;
+    memcpy(&old, area, sizeof old);
+    size_t want = *size ? *size * 2 : first;
+    new = map(want);
+    if (!new)
+        return false;
+    if (*size) {
+        memcpy(new, old, *size);
+        sys_munmap(old, *size);
+    }
+    memcpy(area, &new, sizeof new);
+    *size = want;
+    return true;
+}
+
+static void snapshot_free(struct ur_snapshot *p) {
+    if (p->size)
+        sys_munmap(p->entries, p->size);
+    if (p->index_size)
+        sys_munmap(p->index, p->index_size);
+    *p = (struct ur_snapshot){0};
+}
+
+static struct packed *entry_at(const struct ur_snapshot *p, size_t i) {
+    return (struct packed *)(p->entries + p->index[i]);
+}
+
+static uint32_t hash_of(const char *name, size_t len) {
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)name[i]) * 16777619u;
+    return h;
+}
+
+/* A snapshot under construction: slots hold index + 1. */
+struct building {
+    const struct ur_caller *c;
+    const struct ur_dir *d;
+    struct ur_snapshot *p;
+    uint32_t *slots;
+    size_t slots_size;
+};
+
+static uint32_t *slot_of(const struct building *b, const char *name, size_t len) {
+    size_t mask = b->slots_size / sizeof *b->slots - 1;
+    for (size_t i = hash_of(name, len) & mask;; i = (i + 1) & mask) {
+        const struct packed *e = b->slots[i] ? entry_at(b->p, b->slots[i] - 1) : NULL;
+        if (!e || (e->len == len && memcmp(e->name, name, len) == 0))
+            return &b->slots[i];
+    }
+}
+
+static long rehash(struct building *b) {
+    size_t old_size = b->slots_size;
+    uint32_t *old = b->slots;
+    b->slots_size = old_size ? old_size * 4 : 16384;
+    b->slots = map(b->slots_size);
+    if (!b->slots) {
+        b->slots = old;
+        b->slots_size = old_size;
+        return -ENOMEM;
+    }
+    if (old_size)
+        sys_munmap(old, old_size);
+    for (size_t i = 0; i < b->p->count; i++) {
+        const struct packed *e = entry_at(b->p, i);
+        *slot_of(b, e->name, e->len) = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
+/* Adds a name, or finds the one that is there: *was. */
+static long add(struct building *b, const char *name, size_t len, uint64_t ino, unsigned char type,
+                struct packed **was) {
+    struct ur_snapshot *p = b->p;
+    if ((p->count + 1) * 2 * sizeof *b->slots > b->slots_size && rehash(b) < 0)
+        return -ENOMEM;
+    uint32_t *slot = slot_of(b, name, len);
+    if (*slot) {
+        if (was)
+            *was = entry_at(p, *slot - 1);
+        return 0;
+    }
+    size_t size = (sizeof(struct packed) + len + 1 + 7) / 8 * 8;
+    while (p->used + size > p->size)
+        if (!grow(&p->entries, &p->size, 65536))
+            return -ENOMEM;
+    while ((p->count + 1) * sizeof *p->index > p->index_size)
+        if (!grow(&p->index, &p->index_size, 16384))
+            return -ENOMEM;
+    struct packed *e = (struct packed *)(p->entries + p->used);
+    *e = (struct packed){.ino = ino, .len = (uint16_t)len, .type = type};
+    memcpy(e->name, name, len);
+    e->name[len] = 0;
+    p->index[p->count++] = (uint32_t)p->used;
+    p->used += size;
+    *slot = (uint32_t)p->count;
+    if (was)
+        *was = NULL;
+    return 0;
+}
+
+static bool is_dot(const char *name) {
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static unsigned char type_of(mode_t mode) {
+    return (unsigned char)(mode >> 12 & 15); /* IFTODT */
+}
+
+/* Is the name `e` in the host directory `dir` a whiteout? `dir` has room for the name. */
+static bool covered(char *dir, const struct record *e, bool xattr_whiteouts, unsigned char *type) {
+    if (e->type != DT_CHR && e->type != DT_UNKNOWN && !(e->type == DT_REG && xattr_whiteouts))
+        return false;
+    size_t len = strlen(dir);
+    struct stat st;
+    char *p = ur_put(dir + len, dir + UR_PATH_MAX, "/", 1);
+    bool known = ur_put(p, dir + UR_PATH_MAX, e->name, strlen(e->name)) && sys_lstat(dir, &st) == 0;
+    bool is = known && ur_is_whiteout(dir, &st);
+    if (known && *type == DT_UNKNOWN)
+        *type = type_of(st.st_mode);
+    dir[len] = 0;
+    return is;
+}
+
+/* One host directory that is read into a snapshot. */
+struct reading {
+    int fd;
+    char *host; /* its path, with room for a name */
+    const struct ur_table_layer *layer;
+    bool upper;
+    long marks;
+    bool has_wh; /* it holds names that begin with ".wh." */
+};
+
+static long add_name(struct building *b, struct reading *r, const struct record *e) {
+    size_t len = strlen(e->name);
+    unsigned char type = e->type;
+    struct packed *was;
+    if (b->d->mount && ur_is_marker_name(e->name, len)) {
+        r->has_wh = true;
+        return 0;
+    }
+    bool white = b->d->mount && covered(r->host, e, r->marks & UR_MARK_WHITEOUTS, &type);
+    uint64_t ino = r->layer ? ur_ino(b->d->mount, r->layer, e->ino) : e->ino;
+    long ret = add(b, e->name, len, ino, white ? DT_WHT : type, &was);
+    if (ret < 0)
+        return ret;
+    if (!was)
+        entry_at(b->p, b->p->count - 1)->ask = r->upper && r->marks & UR_MARK_IMPURE;
+    else if (was->type != DT_WHT)
+        was->ask = true; /* the upper's may be a copy of this one */
+    return 0;
+}
+
+/* ".wh.NAME" covers what lies below, not what its own layer has: so it comes after all of that layer's names. */
+static long add_wh(struct building *b, struct reading *r, const struct record *e) {
+    (void)r;
+    size_t len = strlen(e->name);
+    return ur_is_marker_name(e->name, len) && len > 4 ? add(b, e->name + 4, len - 4, 0, DT_WHT, NULL) : 0;
+}
+
+static long read_all(struct building *b, struct reading *r,
+                     long (*each)(struct building *, struct reading *, const struct record *), char *buf, size_t size) {
+    long n, ret = 0;
+    while (ret == 0 && (n = sys_getdents64(r->fd, buf, size)) != 0) {
+        if (n < 0)
+            return n;
+        for (long at = 0; ret == 0 && at < n;) {
+            const struct record *e = (const void *)(buf + at);
+            at += e->reclen;
+            if (!is_dot(e->name))
+                ret = each(b, r, e);
+        }
+    }
+    return ret;
+}
+
+static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
+    const struct ur_dir *d = b->d;
+    struct reading r = {.host = s->real[0]};
+    long ret;
+    if (d->mount) {
+        ret = ur_spot_path(b->c->u, d, d->spot[i], NULL, r.host);
+        r.upper = d->spot[i].layer == 0 && ur_has_upper(d->mount);
+        r.layer = ur_layer(b->c->u, d->mount, d->spot[i].layer);
+        r.marks = ret < 0 ? ret : ur_marks(r.host, s->text);
+    } else
+        ret = ur_put(r.host, r.host + UR_PATH_MAX, d->path, d->len) ? 0 : -ENAMETOOLONG;
+    if (ret < 0 || r.marks < 0)
+        return ret < 0 ? ret : r.marks;
+    long fd = sys_open(r.host, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    r.fd = (int)fd;
+    ret = read_all(b, &r, add_name, s->rest[0], sizeof s->rest[0]);
+    if (ret == 0 && r.has_wh) {
+        ret = sys_lseek(r.fd, 0, SEEK_SET);
+        if (ret == 0)
+            ret = read_all(b, &r, add_wh, s->rest[0], sizeof s->rest[0]);
+    }
+    sys_close(r.fd);
+    return ret;
+}
+
+/* The targets that begin in this directory, and what must not be seen in it. */
+static long add_special(struct building *b) {
+    const struct ur_union *u = b->c->u;
+    const struct ur_dir *d = b->d;
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts; i++) {
+        const char *target = ur_table_text(u->table, m[i].target);
+        size_t dir = d->len > 1 ? d->len : 0;
+        if (m[i].target.len <= dir + 1 || !ur_path_below(target, m[i].target.len, d->path, d->len) ||
+            strchr(target + dir + 1, '/'))
+            continue;
+        struct packed *e;
+        struct stat st;
+        long ret = add(b, target + dir + 1, m[i].target.len - dir - 1, 0, DT_DIR, &e);
+        if (ret < 0)
+            return ret;
+        if (!e)
+            e = entry_at(b->p, b->p->count - 1);
+        e->type = DT_DIR;
+        e->ask = false;
+        if (ur_stat(b->c, AT_FDCWD, target, &st, 0) == 0)
+            e->ino = st.st_ino;
+    }
+    for (size_t i = 0; i < b->p->count; i++) {
+        struct packed *e = entry_at(b->p, i);
+        UR_SCRATCH(s);
+        char *end = s->text + UR_PATH_MAX, *p = ur_put(s->text, end, d->path, d->len > 1 ? d->len : 0);
+        p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, e->name, e->len);
+        if (p && ur_is_hidden(u, s->text, (size_t)(p - s->text)))
+            e->type = DT_WHT;
+    }
+    return 0;
+}
+
+static void ask_numbers(struct building *b, char *host) {
+    const struct ur_dir *d = b->d;
+    for (size_t i = 0; i < b->p->count; i++) {
+        struct packed *e = entry_at(b->p, i);
+        struct ur_entry found;
+        if (!e->ask || e->type == DT_WHT || ur_lookup(b->c->u, d, e->name, &found) < 0 || found.kind == UR_ABSENT ||
+            ur_entry_path(b->c->u, d, e->name, &found, host) < 0)
+            continue;
+        ur_identify(b->c->u, d->mount, ur_layer(b->c->u, d->mount, found.spot.layer), found.in_upper, host, -1,
+                    &found.st);
+        e->ino = found.st.st_ino;
+        e->type = type_of(found.st.st_mode);
+    }
+}
+
+static uint64_t number_of(const struct ur_caller *c, const struct ur_dir *d, const char *tail, char *path) {
+    struct stat st;
+    char *p = ur_put(path, path + UR_PATH_MAX, d->path, d->len);
+    p = ur_put(p, path + UR_PATH_MAX, tail, strlen(tail));
+    return p && ur_stat(c, AT_FDCWD, path, &st, 0) == 0 ? st.st_ino : 0;
+}
+
+static long build(const struct ur_caller *c, const struct ur_dir *d, struct ur_snapshot *p) {
+    UR_SCRATCH(s);
+    struct building b = {.c = c, .d = d, .p = p};
+    long ret = add(&b, ".", 1, number_of(c, d, "/.", s->text), DT_DIR, NULL);
+    if (ret == 0)
+        ret = add(&b, "..", 2, number_of(c, d, "/..", s->text), DT_DIR, NULL);
+    unsigned spots = d->mount ? d->spots : 1;
+    for (unsigned i = 0; ret == 0 && i < spots; i++)
+        ret = add_layer(&b, s, i);
+    if (ret == 0 && d->mount)
+        ask_numbers(&b, s->real[0]);
+    if (ret == 0 && d->special)
+        ret = add_special(&b);
+    if (b.slots_size)
+        sys_munmap(b.slots, b.slots_size);
+    if (ret < 0)
+        snapshot_free(p);
+    return ret;
+}
+
+void ur_list_init(struct ur_list *l, int fd) {
+    *l = (struct ur_list){.fd = fd};
+}
+
+/* How is the directory behind the descriptor to be read? Fills `d` if it is to be merged. */
+static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scratch *s) {
+    struct ur_dir *d = &s->dir[0];
+    l->decided = true;
+    l->merged = false;
+    l->filter = (struct ur_list_filter){0};
+    struct stat st;
+    if (!ur_active(c) || (sys_fstat(l->fd, &st) == 0 && st.st_nlink == 0))
+        return 0;
+    long len = ur_base_path(c, l->fd, s->text);
+    if (len < 0)
+        return len == -ENOTDIR ? 0 : len; /* raw getdents says what is wrong */
+    len = ur_dir_load(c->u, d, s->text, (size_t)len);
+    if (len < 0)
+        return len == -ENOENT ? 0 : len;
+    if (!d->mount && !d->special)
+        return 0;
+    struct ur_fdinfo info;
+    long marks = 0;
+    l->merged = d->special || d->spots > 1;
+    if (!l->merged) {
+        len = ur_fd_info(c, l->fd, &info, s->text);
+        l->merged = len < 0 || !info.known || info.mount != d->mount || info.layer != d->spot[0].layer;
+    }
+    if (l->merged)
+        return 0;
+    len = ur_spot_path(c->u, d, d->spot[0], NULL, s->real[0]);
+    marks = len < 0 ? len : ur_marks(s->real[0], s->text);
+    if (marks < 0)
+        return marks;
+    l->filter.mount = d->mount;
+    l->filter.layer = info.layer;
+    l->filter.whiteouts = marks & UR_MARK_WHITEOUTS;
+    l->filter.impure = info.layer == 0 && ur_has_upper(d->mount) && marks & UR_MARK_IMPURE;
+    l->filter.parent = number_of(c, d, "/..", s->text);
+    return 0;
+}
+
+static long start(const struct ur_caller *c, struct ur_list *l) {
+    UR_SCRATCH(s);
+    long ret = decide(c, l, s);
+    if (ret == 0 && l->merged)
+        ret = build(c, &s->dir[0], &l->snapshot);
+    if (ret < 0)
+        l->decided = false;
+    return ret;
+}
+
+/* A streamed record, made the union's. False: it is not to be seen. */
+static bool filter(const struct ur_caller *c, const struct ur_list *l, struct record *e) {
+    const struct ur_list_filter *f = &l->filter;
+    if (!f->mount)
+        return true;
+    if (is_dot(e->name)) {
+        struct stat st;
+        if (e->name[1] == '.')
+            e->ino = f->parent;
+        else if (ur_fstat(c, l->fd, &st) == 0)
+            e->ino = st.st_ino;
+        return true;
+    }
+    if (ur_is_marker_name(e->name, strlen(e->name)))
+        return false;
+    bool may_cover = e->type == DT_CHR || e->type == DT_UNKNOWN || (e->type == DT_REG && f->whiteouts);
+    struct stat st;
+    if (!may_cover && !f->impure) {
+        e->ino = ur_ino(f->mount, ur_layer(c->u, f->mount, f->layer), e->ino);
+        return true;
+    }
+    /* Only an empty regular file can be a whiteout: ask for the size before all else. */
+    if (sys_fstatat(l->fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return true;
+    if (e->type == DT_REG && st.st_size > 0 && !f->impure) {
+        e->ino = ur_ino(f->mount, ur_layer(c->u, f->mount, f->layer), e->ino);
+        return true;
+    }
+    if (ur_stat(c, l->fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    e->ino = st.st_ino;
+    e->type = type_of(st.st_mode);
+    return true;
+}
+
+long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_t size, size_t *pos, size_t *end,
+                  struct ur_list_entry *entry) {
+    if (!l->decided) {
+        long ret = start(c, l);
+        if (ret < 0)
+            return ret;
+    }
+    if (l->merged) {
+        struct ur_snapshot *p = &l->snapshot;
+        while (p->at < p->count) {
+            const struct packed *e = entry_at(p, p->at++);
+            if (e->type == DT_WHT)
+                continue;
+            *entry = (struct ur_list_entry){e->ino, p->at, e->type, e->len, e->name};
+            return 1;
+        }
+        return 0;
+    }
+    for (;;) {
+        if (*pos >= *end) {
+            long n = sys_getdents64(l->fd, buf, size);
+            if (n <= 0)
+                return n;
+            *pos = 0;
+            *end = (size_t)n;
+        }
+        struct record *e = (void *)((char *)buf + *pos);
+        *pos += e->reclen;
+        if (!filter(c, l, e))
+            continue;
+        *entry = (struct ur_list_entry){e->ino, (uint64_t)e->off, e->type, (uint16_t)strlen(e->name), e->name};
+        return 1;
+    }
+}
+
+long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie) {
+    (void)c;
+    if (cookie == 0) {
+        snapshot_free(&l->snapshot);
+        l->decided = false;
+        return sys_lseek(l->fd, 0, SEEK_SET);
+    }
+    if (l->merged) {
+        l->snapshot.at = cookie < l->snapshot.count ? (size_t)cookie : l->snapshot.count;
+        return 0;
+    }
+    return sys_lseek(l->fd, (off_t)cookie, SEEK_SET);
+}
+
+void ur_list_close(struct ur_list *l) {
+    snapshot_free(&l->snapshot);
+}
+
+/* Emits from a snapshot as the kernel would; the place is the descriptor's own offset, so dup and fork share it. */
+static long emit(struct ur_list *l, char *buf, size_t size) {
+    struct ur_snapshot *p = &l->snapshot;
+    long at = sys_lseek(l->fd, 0, SEEK_CUR);
+    size_t used = 0;
+    if (at < 0)
+        return at;
+    for (; (size_t)at < p->count; at++) {
+        const struct packed *e = entry_at(p, (size_t)at);
+        size_t need = (RECORD_HEAD + e->len + 1u + 7) / 8 * 8;
+        if (e->type == DT_WHT)
+            continue;
+        if (used + need > size)
+            break;
+        struct record *r = (void *)(buf + used);
+        r->ino = e->ino;
+        r->off = at + 1;
+        r->reclen = (uint16_t)need;
+        r->type = e->type;
+        memcpy(r->name, e->name, e->len + 1u);
+        used += need;
+    }
+    if (!used && (size_t)at < p->count)
+        return -EINVAL;
+    long ret = sys_lseek(l->fd, at, SEEK_SET);
+    return ret < 0 ? ret : (long)used;
+}
+
+long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
+    struct ur_list l;
+    ur_list_init(&l, fd);
+    struct stat st;
+    if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+        return sys_getdents64(fd, buf, n);
+    long ret = start(c, &l);
+    if (ret < 0)
+        return ret;
+    if (l.merged)
+        ret = emit(&l, buf, n);
+    else
+        do {
+            ret = sys_getdents64(fd, buf, n);
+            size_t kept = 0;
+            for (long at = 0; at < ret;) {
+                struct record *e = (void *)((char *)buf + at);
+                uint16_t len = e->reclen;
+                at += len;
+                if (filter(c, &l, e)) {
+                    memmove((char *)buf + kept, e, len);
+                    kept += len;
+                }
+            }
+            if (ret > 0 && kept) {
+                ret = (long)kept;
+                break;
+            }
+        } while (ret > 0);
+    ur_list_close(&l);
+    return ret;
+}

@@ -1,0 +1,222 @@
+/*
+ * New names: mkdir, mknod, symlink, link. In a whiteout's place a new thing is prepared aside and put over it by one
+ * step; a directory there is opaque, or the children of the dead one would come back.
+ */
+#include "union.h"
+
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* What is to be made; how, at a host path. */
+struct making {
+    enum { DIRECTORY, NODE, SYMLINK, LINK } kind;
+    mode_t mode;
+    dev_t dev;
+    const char *text; /* the symlink's; the host path to be linked */
+    int fd;           /* LINK with no text: this descriptor */
+    int flags;        /* LINK: of linkat */
+};
+
+static long make_at(const struct making *w, const char *host) {
+    switch (w->kind) {
+    case DIRECTORY:
+        return sys_mkdir(host, w->mode);
+    case NODE:
+        return sys_mknod(host, w->mode,
+                         (minor(w->dev) & 0xffu) | (major(w->dev) << 8) | ((minor(w->dev) & ~0xffu) << 12));
+    case SYMLINK:
+        return sys_symlink(w->text, host);
+    case LINK:
+        return sys_linkat(w->fd, w->text, AT_FDCWD, host, w->flags);
+    }
+    return -EINVAL;
+}
+
+long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host) {
+    if (!ur_has_upper(d->mount))
+        return -EROFS;
+    if (d->spots && d->spot[0].layer == 0)
+        return 0;
+    long ret = d->spots ? ur_spot_path(u, d, d->spot[0], NULL, host) : -ENOENT;
+    return ret < 0 ? ret : ur_may_access(host, W_OK | X_OK);
+}
+
+/* Is there a place for it? 0, or what the kernel would say. */
+static long may_make(const struct ur_node *n, const struct making *w) {
+    if (n->where == UR_AT_MAGIC || n->self || n->entry.kind != UR_ABSENT)
+        return -EEXIST;
+    if (n->must_be_dir && w->kind != DIRECTORY)
+        return -ENOENT;
+    return 0;
+}
+
+static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
+                      const struct making *w) {
+    char *host = s->real[0], *parent = s->real[1];
+    long ret = may_make(n, w);
+    if (ret < 0)
+        return ret;
+    if (n->where != UR_AT_UNION) {
+        ret = ur_node_path(c->u, d, n, host);
+        if (ret == 0 && ur_is_hidden(c->u, host, strlen(host)))
+            ret = -EACCES;
+        return ret < 0 ? ret : make_at(w, host);
+    }
+    if (ur_is_marker_name(n->name, strlen(n->name)))
+        return -EPERM;
+    if (w->kind == NODE && S_ISCHR(w->mode) && w->dev == 0)
+        return -EPERM; /* that is a whiteout */
+    ret = ur_may_change_dir(c->u, d, host);
+    if (ret == 0)
+        ret = ur_copyup_dir(c, d);
+    if (ret == 0)
+        ret = ur_upper_path(c->u, d, n->name, host);
+    if (ret < 0)
+        return ret;
+    bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
+    if (!aside) {
+        ret = make_at(w, host);
+        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+    }
+    ret = ur_upper_path(c->u, d, NULL, parent);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
+    if (ret == 0)
+        ret = ur_stage(c->u, d->mount, parent, &s->stage);
+    if (ret < 0)
+        return ret;
+    ret = make_at(w, s->stage.path);
+    if (ret == 0 && w->kind == DIRECTORY) {
+        /* A mode that keeps its owner out also keeps him from marking it, and from moving it. */
+        mode_t mode = w->mode;
+        struct stat st;
+        bool shut = (mode & 0300) != 0300 && sys_lstat(s->stage.path, &st) == 0;
+        if (shut)
+            sys_chmod(s->stage.path, (st.st_mode & 07777) | 0700);
+        ret = ur_mark_opaque(s->stage.path);
+        if (ret == 0)
+            ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(&s->stage, host)
+                                                  : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
+        if (shut && ret == 0)
+            sys_chmod(host, st.st_mode & 07777);
+    } else if (ret == 0)
+        ret = ur_stage_over_whiteout(&s->stage, host);
+    ur_stage_drop(&s->stage);
+    return ret == -EEXIST ? UR_AGAIN : ret;
+}
+
+static long make_once(const struct ur_caller *c, int dirfd, const char *path, const struct making *w) {
+    UR_SCRATCH(s);
+    long ret = ur_walk(c, dirfd, path, UR_WALK_PARENT, s, 0);
+    return ret < 0 ? ret : make_node(c, s, &s->dir[0], &s->node[0], w);
+}
+
+long ur_mkdir(const struct ur_caller *c, int dirfd, const char *path, mode_t mode) {
+    if (!ur_active(c))
+        return UR_SYS(SYS_mkdirat, dirfd, path, mode, 0, 0, 0);
+    struct making w = {.kind = DIRECTORY, .mode = mode};
+    return UR_RETRY(make_once(c, dirfd, path, &w));
+}
+
+long ur_mknod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, dev_t dev) {
+    struct making w = {.kind = NODE, .mode = mode, .dev = dev};
+    if (!ur_active(c))
+        return UR_SYS(SYS_mknodat, dirfd, path, mode,
+                      (minor(dev) & 0xffu) | (major(dev) << 8) | ((minor(dev) & ~0xffu) << 12), 0, 0);
+    return UR_RETRY(make_once(c, dirfd, path, &w));
+}
+
+long ur_symlink(const struct ur_caller *c, const char *text, int dirfd, const char *path) {
+    if (!ur_active(c))
+        return UR_SYS(SYS_symlinkat, text, dirfd, path, 0, 0, 0);
+    if (!*text)
+        return -ENOENT;
+    struct making w = {.kind = SYMLINK, .text = text};
+    return UR_RETRY(make_once(c, dirfd, path, &w));
+}
+
+/* fs.protected_hardlinks (proc(5)): what is not one's own, nor open to one, is not to be linked. */
+static long may_link(const struct ur_entry *e, const char *host) {
+    if (ur_may_own(&e->st) == 0)
+        return 0;
+    return S_ISREG(e->st.st_mode) && ur_may_access(host, R_OK | W_OK) == 0 ? 0 : -EPERM;
+}
+
+/* `from` is resolved in slot 0, `to` in slot 1. */
+static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    char *host = s->rest[0];
+    struct making w = {.kind = LINK, .fd = AT_FDCWD, .text = host};
+    long ret;
+    if (n->where == UR_AT_MAGIC) {
+        w.flags = AT_SYMLINK_FOLLOW;
+        ret = ur_node_path(c->u, d, n, host);
+        return ret < 0 ? ret : make_node(c, s, &s->dir[1], &s->node[1], &w);
+    }
+    if (n->self || n->entry.kind == UR_DIRECTORY)
+        return -EPERM;
+    if (n->entry.kind == UR_ABSENT)
+        return -ENOENT;
+    ret = may_make(&s->node[1], &w);
+    if (ret < 0)
+        return ret;
+    if (d->mount != s->dir[1].mount)
+        return -EXDEV;
+    ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    if (ret == 0 && n->where == UR_AT_UNION) {
+        if (!n->entry.in_upper)
+            ret = may_link(&n->entry, host);
+        if (ret == 0)
+            ret = ur_may_change_dir(c->u, &s->dir[1], s->real[0]);
+        if (ret == 0)
+            ret = ur_copyup(c, d, n->name, &n->entry, 0);
+        if (ret == 0)
+            ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    }
+    if (ret < 0)
+        return ret;
+    bool travels = n->where == UR_AT_UNION;
+    ret = make_node(c, s, &s->dir[1], &s->node[1], &w);
+    if (ret == 0 && travels && ur_upper_path(c->u, &s->dir[1], NULL, s->real[0]) == 0 &&
+        ur_origin_read(c->u, d->mount, -1, host, &n->entry.st, NULL))
+        ur_mark_impure(s->real[0]);
+    return ret;
+}
+
+static long link_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
+    UR_SCRATCH(s);
+    long ret = ur_walk(c, fromfd, from, flags & AT_SYMLINK_FOLLOW ? 0 : UR_WALK_NOFOLLOW, s, 0);
+    if (ret == 0)
+        ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+    return ret < 0 ? ret : link_nodes(c, s);
+}
+
+/* A descriptor is linked as it is, unless it is a lower's file: that one is linked by its union name. */
+static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to) {
+    UR_SCRATCH(s);
+    struct ur_fdinfo info;
+    long ret = ur_fd_info(c, fd, &info, s->rest[0]);
+    if (ret < 0)
+        return ret;
+    if (info.known && !(info.layer == 0 && ur_has_upper(info.mount)))
+        ret = ur_walk(c, AT_FDCWD, s->rest[0], UR_WALK_NOFOLLOW, s, 0);
+    if (ret == 0)
+        ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+    if (ret < 0)
+        return ret;
+    if (info.known && !(info.layer == 0 && ur_has_upper(info.mount)))
+        return link_nodes(c, s);
+    struct making w = {.kind = LINK, .fd = fd, .text = "", .flags = AT_EMPTY_PATH};
+    return make_node(c, s, &s->dir[1], &s->node[1], &w);
+}
+
+long ur_link(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
+    if (!ur_active(c))
+        return sys_linkat(fromfd, from, tofd, to, flags);
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (flags & AT_EMPTY_PATH && !*from)
+        return UR_RETRY(link_fd(c, fromfd, tofd, to));
+    return UR_RETRY(link_once(c, fromfd, from, tofd, to, flags));
+}

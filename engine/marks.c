@@ -1,0 +1,140 @@
+/*
+ * The marks by which a layer says what is not there: overlayfs.rst, "whiteouts and opaque directories",
+ * "redirect_dir", "userxattr"; and the OCI image specification, layer.md, "Whiteouts".
+ *
+ *   whiteout   character device 0:0 | zero-size file with the xattr overlay.whiteout | a file .wh.NAME beside
+ *   opaque     directory with overlay.opaque=y | .wh..wh..opq in it
+ *   redirect   directory with overlay.redirect: "/path/from/the/layer/root" or another "name" in the same parent
+ *
+ * Each xattr is known as user.overlay.* and, where it can be read, as trusted.overlay.*. We write user.overlay.*.
+ */
+#include "union.h"
+
+#include <sys/sysmacros.h>
+
+#define OPAQUE "overlay.opaque"
+#define REDIRECT "overlay.redirect"
+#define WHITEOUT "overlay.whiteout"
+#define IMPURE "overlay.impure"
+
+static const char *const spaces[] = {"user.", "trusted."};
+
+/* The value of overlay.NAME in either space. */
+static long get(const char *host, const char *name, char *value, size_t n) {
+    long ret = -ENODATA;
+    for (unsigned i = 0; i < 2 && ret < 0; i++) {
+        char full[64];
+        char *p = ur_put(full, full + sizeof full, spaces[i], strlen(spaces[i]));
+        ur_put(p, full + sizeof full, name, strlen(name));
+        ret = sys_lgetxattr(host, full, value, n);
+    }
+    return ret;
+}
+
+static bool ends_in(const char *full, size_t len, const char *name) {
+    for (unsigned i = 0; i < 2; i++) {
+        size_t space = strlen(spaces[i]);
+        if (len == space + strlen(name) && memcmp(full, spaces[i], space) == 0 &&
+            memcmp(full + space, name, len - space) == 0)
+            return true;
+    }
+    return false;
+}
+
+static long read_marks(const char *host, unsigned which, char *redirect) {
+    long marks = 0;
+    char value[8];
+    if (which & UR_MARK_OPAQUE) {
+        long n = get(host, OPAQUE, value, sizeof value);
+        if (n == 1 && value[0] == 'y')
+            marks |= UR_MARK_OPAQUE;
+        if (n == 1 && value[0] == 'x')
+            marks |= UR_MARK_WHITEOUTS;
+    }
+    if (which & UR_MARK_REDIRECT) {
+        long n = get(host, REDIRECT, redirect, UR_PATH_MAX - 1);
+        if (n > 0) {
+            redirect[n] = 0;
+            marks |= UR_MARK_REDIRECT;
+        }
+    }
+    return marks;
+}
+
+/* One call tells that there is nothing, which is nearly always so. */
+long ur_marks(const char *host, char *redirect) {
+    char list[512];
+    long n = sys_llistxattr(host, list, sizeof list);
+    if (n == 0 || n == -EOPNOTSUPP)
+        return 0;
+    if (n == -ERANGE || n == -E2BIG)
+        return read_marks(host, UR_MARK_OPAQUE | UR_MARK_REDIRECT, redirect);
+    if (n < 0)
+        return n;
+    unsigned which = 0;
+    long impure = 0;
+    for (const char *name = list; name < list + n; name += strlen(name) + 1) {
+        size_t len = strlen(name);
+        if (ends_in(name, len, OPAQUE))
+            which |= UR_MARK_OPAQUE;
+        else if (ends_in(name, len, REDIRECT))
+            which |= UR_MARK_REDIRECT;
+        else if (ends_in(name, len, IMPURE))
+            impure = UR_MARK_IMPURE;
+    }
+    return (which ? read_marks(host, which, redirect) : 0) | impure;
+}
+
+bool ur_is_whiteout(const char *host, const struct stat *st) {
+    if (S_ISCHR(st->st_mode))
+        return st->st_rdev == 0;
+    char value[8];
+    return S_ISREG(st->st_mode) && st->st_size == 0 && get(host, WHITEOUT, value, sizeof value) >= 0;
+}
+
+/* Whole families of names are set aside, as aufs does: what is not ours today may be tomorrow. */
+bool ur_is_marker_name(const char *name, size_t len) {
+    return len >= 4 && memcmp(name, ".wh.", 4) == 0;
+}
+
+bool ur_is_marker_xattr(const char *name) {
+    static const char *const prefixes[] = {"user.overlay.", "trusted.overlay.", "user.unionrun."};
+    for (unsigned i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+long ur_whiteout_make(const struct ur_table_mount *m, const char *host) {
+    if (m->caps & UR_CAP_CHARDEV)
+        return sys_mknod(host, S_IFCHR, 0);
+    long fd = sys_open(host, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fd;
+    long ret = sys_fsetxattr((int)fd, "user." WHITEOUT, "y", 1, 0);
+    sys_close((int)fd);
+    if (ret < 0)
+        sys_unlink(host);
+    return ret;
+}
+
+long ur_mark_opaque(const char *host) {
+    return sys_lsetxattr(host, "user." OPAQUE, "y", 1, 0);
+}
+
+/* overlayfs.rst: whiteouts in the xattr form are looked for only where the directory says so. */
+long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host) {
+    char value[8];
+    if (m->caps & UR_CAP_CHARDEV || get(host, OPAQUE, value, sizeof value) > 0)
+        return 0;
+    return sys_lsetxattr(host, "user." OPAQUE, "x", 1, 0);
+}
+
+/* Best effort: without it a listing asks once more for each name. */
+long ur_mark_impure(const char *host) {
+    return sys_lsetxattr(host, "user." IMPURE, "y", 1, 0);
+}
+
+long ur_mark_redirect(const char *host, const char *rel) {
+    return sys_lsetxattr(host, "user." REDIRECT, rel, strlen(rel), 0);
+}

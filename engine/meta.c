@@ -1,0 +1,302 @@
+/*
+ * Changes of metadata: chmod, chown, utimens, truncate, xattrs; by path and by descriptor. Whatever the kernel would
+ * refuse on the lower file is refused before it is copied up. A descriptor of a lower file is
+ * not what is changed: the name that it has in the union is (so a lower never changes).
+ */
+#include "union.h"
+
+#include <unistd.h>
+
+enum what { CHMOD, CHOWN, UTIMENS, TRUNCATE, SETXATTR, REMOVEXATTR };
+
+struct change {
+    enum what what;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    const struct timespec *ts;
+    off_t len;
+    const char *name;
+    const void *value;
+    size_t size;
+    int flags;
+};
+
+static long apply_path(const struct change *w, const char *host) {
+    switch (w->what) {
+    case CHMOD:
+        return sys_chmod(host, w->mode);
+    case CHOWN:
+        return sys_fchownat(AT_FDCWD, host, w->uid, w->gid, AT_SYMLINK_NOFOLLOW);
+    case UTIMENS:
+        return sys_utimensat(AT_FDCWD, host, w->ts, AT_SYMLINK_NOFOLLOW);
+    case TRUNCATE:
+        return sys_truncate(host, w->len);
+    case SETXATTR:
+        return sys_lsetxattr(host, w->name, w->value, w->size, w->flags);
+    case REMOVEXATTR:
+        return sys_lremovexattr(host, w->name);
+    }
+    return -EINVAL;
+}
+
+static long apply_fd(const struct change *w, int fd) {
+    switch (w->what) {
+    case CHMOD:
+        return sys_fchmod(fd, w->mode);
+    case CHOWN:
+        return sys_fchown(fd, w->uid, w->gid);
+    case UTIMENS:
+        return sys_utimensat(fd, NULL, w->ts, 0);
+    case TRUNCATE:
+        return sys_ftruncate(fd, w->len);
+    case SETXATTR:
+        return sys_fsetxattr(fd, w->name, w->value, w->size, w->flags);
+    case REMOVEXATTR:
+        return sys_fremovexattr(fd, w->name);
+    }
+    return -EINVAL;
+}
+
+static bool both_now(const struct timespec ts[2]) {
+    return !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
+}
+
+/* What a plain file with this owner and mode would have said. */
+static long may_change(const struct change *w, const char *host, const struct stat *st) {
+    switch (w->what) {
+    case CHMOD:
+        return ur_may_own(st);
+    case CHOWN: {
+        /* A plain user may give his file to one of his groups; which is the kernel's to say, of the copy. */
+        bool same_owner = w->uid == (uid_t)-1 || w->uid == st->st_uid;
+        bool nothing = same_owner && (w->gid == (gid_t)-1 || w->gid == st->st_gid);
+        return nothing ? 0 : ur_may_own(st);
+    }
+    case UTIMENS:
+        if (w->ts && w->ts[0].tv_nsec == UTIME_OMIT && w->ts[1].tv_nsec == UTIME_OMIT)
+            return 0;
+        if (ur_may_own(st) == 0)
+            return 0;
+        return both_now(w->ts) ? ur_may_access(host, W_OK) : -EPERM;
+    case TRUNCATE:
+        return ur_may_access(host, W_OK);
+    case SETXATTR:
+    case REMOVEXATTR:
+        if (strncmp(w->name, "user.", 5) == 0)
+            return ur_may_access(host, W_OK);
+        return ur_may_own(st);
+    }
+    return 0;
+}
+
+/* What is refused whoever asks. */
+static long is_sensible(const struct change *w, const struct stat *st) {
+    if (w->what == CHMOD && S_ISLNK(st->st_mode))
+        return -EOPNOTSUPP;
+    if (w->what == TRUNCATE) {
+        if (w->len < 0)
+            return -EINVAL;
+        if (S_ISDIR(st->st_mode))
+            return -EISDIR;
+        if (!S_ISREG(st->st_mode))
+            return -EINVAL;
+    }
+    if (w->what == SETXATTR || w->what == REMOVEXATTR) {
+        if (ur_is_marker_xattr(w->name))
+            return -EPERM;
+        if (strncmp(w->name, "user.", 5) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+            return -EPERM;
+    }
+    return 0;
+}
+
+/* Would the call fail, or change nothing, on the lower file itself? Then there is nothing to copy. 1: go on. */
+static long needs_copy(const struct change *w, const char *host, const struct stat *st) {
+    char probe[1];
+    if (w->what == UTIMENS && w->ts && w->ts[0].tv_nsec == UTIME_OMIT && w->ts[1].tv_nsec == UTIME_OMIT)
+        return 0;
+    if (w->what == REMOVEXATTR || (w->what == SETXATTR && w->flags)) {
+        long n = sys_lgetxattr(host, w->name, probe, 0);
+        if (w->what == REMOVEXATTR || w->flags & 2 /* XATTR_REPLACE */)
+            return n < 0 ? n : 1;
+        return n >= 0 ? -EEXIST : n == -ENODATA ? 1 : n;
+    }
+    (void)st;
+    return 1;
+}
+
+static long change_once(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, bool nofollow) {
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    struct stat st;
+    long ret = ur_walk(c, dirfd, path, nofollow ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind == UR_ABSENT)
+        ret = -ENOENT;
+    if (ret == 0)
+        ret = ur_node_path(c->u, d, n, s->real[0]);
+    if (ret < 0)
+        return ret;
+    if (n->where == UR_AT_MAGIC) {
+        long fd = sys_open(s->real[0], O_PATH | O_CLOEXEC, 0);
+        if (fd < 0)
+            return fd;
+        char proc[40], *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
+        ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+        switch (w->what) { /* followed by the kernel: the file behind is no layer's, or it has no name any more */
+        case CHOWN:
+            ret = sys_fchownat((int)fd, "", w->uid, w->gid, AT_EMPTY_PATH);
+            break;
+        case UTIMENS:
+            ret = sys_utimensat(AT_FDCWD, proc, w->ts, 0);
+            break;
+        case SETXATTR:
+            ret = UR_SYS(SYS_setxattr, proc, w->name, w->value, w->size, w->flags, 0);
+            break;
+        case REMOVEXATTR:
+            ret = UR_SYS(SYS_removexattr, proc, w->name, 0, 0, 0, 0);
+            break;
+        default:
+            ret = apply_path(w, proc);
+        }
+        sys_close((int)fd);
+        return ret;
+    }
+    if (n->where == UR_AT_HOST) {
+        if (ur_is_hidden(c->u, s->real[0], strlen(s->real[0])))
+            return -ENOENT;
+        ret = sys_lstat(s->real[0], &st);
+        return ret < 0 || (w->what == CHMOD && S_ISLNK(st.st_mode)) ? (ret < 0 ? ret : -EOPNOTSUPP)
+                                                                    : apply_path(w, s->real[0]);
+    }
+    ret = sys_lstat(s->real[0], &st);
+    if (ret == 0)
+        ret = is_sensible(w, &st);
+    bool upper = n->self ? d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount) : n->entry.in_upper;
+    if (ret == 0 && !upper) {
+        if (!ur_has_upper(d->mount))
+            return -EROFS;
+        ret = may_change(w, s->real[0], &st);
+        if (ret == 0)
+            ret = needs_copy(w, s->real[0], &st);
+        if (ret <= 0)
+            return ret;
+        if (n->self)
+            ret = ur_copyup_dir(c, d);
+        else
+            ret = ur_copyup(c, d, n->name, &n->entry, w->what == TRUNCATE && w->len == 0 ? UR_COPYUP_NODATA : 0);
+        if (ret == 0)
+            ret = ur_upper_path(c->u, d, n->name, s->real[0]);
+    }
+    if (ret == 0)
+        ret = apply_path(w, s->real[0]);
+    return ret == -ENOENT ? UR_AGAIN : ret;
+}
+
+static long change(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, bool nofollow) {
+    return UR_RETRY(change_once(c, dirfd, path, w, nofollow));
+}
+
+static long change_fd(const struct ur_caller *c, int fd, const struct change *w) {
+    if (!ur_active(c))
+        return apply_fd(w, fd);
+    UR_SCRATCH(s);
+    struct ur_fdinfo info;
+    struct stat st;
+    long ret = sys_fstat(fd, &st);
+    if (ret < 0)
+        return ret;
+    if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_marker_xattr(w->name))
+        return -EPERM;
+    ret = ur_fd_info(c, fd, &info, s->text);
+    if (ret < 0 || !info.known || (info.layer == 0 && ur_has_upper(info.mount)))
+        return apply_fd(w, fd);
+    /* A lower's file. Truncating needs a writable descriptor, which none of these is. */
+    if (w->what == TRUNCATE)
+        return -EINVAL;
+    long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+    if (flags >= 0 && flags & O_PATH)
+        return -EBADF;
+    return change(c, AT_FDCWD, s->text, w, true);
+}
+
+long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, int flags) {
+    struct change w = {.what = CHMOD, .mode = mode};
+    if (!ur_active(c))
+        return flags ? UR_SYS(SYS_fchmodat2, dirfd, path, mode, flags, 0, 0)
+                     : UR_SYS(SYS_fchmodat, dirfd, path, mode, 0, 0, 0);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (flags & AT_EMPTY_PATH && !*path)
+        return change_fd(c, dirfd, &w);
+    return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
+}
+
+long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid, gid_t gid, int flags) {
+    struct change w = {.what = CHOWN, .uid = uid, .gid = gid};
+    if (!ur_active(c))
+        return sys_fchownat(dirfd, path, uid, gid, flags);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (flags & AT_EMPTY_PATH && !*path)
+        return dirfd == AT_FDCWD ? change(c, dirfd, ".", &w, true) : change_fd(c, dirfd, &w);
+    return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
+}
+
+long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const struct timespec ts[2], int flags) {
+    struct change w = {.what = UTIMENS, .ts = ts};
+    if (!ur_active(c))
+        return sys_utimensat(dirfd, path, ts, flags);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    for (int i = 0; ts && i < 2; i++)
+        if (ts[i].tv_nsec != UTIME_NOW && ts[i].tv_nsec != UTIME_OMIT &&
+            (ts[i].tv_nsec < 0 || ts[i].tv_nsec > 999999999))
+            return -EINVAL;
+    if (!path || (flags & AT_EMPTY_PATH && !*path))
+        return change_fd(c, dirfd, &w);
+    return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
+}
+
+long ur_truncate(const struct ur_caller *c, const char *path, off_t len) {
+    struct change w = {.what = TRUNCATE, .len = len};
+    if (!ur_active(c))
+        return sys_truncate(path, len);
+    return change(c, AT_FDCWD, path, &w, false);
+}
+
+long ur_fchmod(const struct ur_caller *c, int fd, mode_t mode) {
+    struct change w = {.what = CHMOD, .mode = mode};
+    return change_fd(c, fd, &w);
+}
+
+long ur_fchown(const struct ur_caller *c, int fd, uid_t uid, gid_t gid) {
+    struct change w = {.what = CHOWN, .uid = uid, .gid = gid};
+    return change_fd(c, fd, &w);
+}
+
+long ur_setxattr(const struct ur_caller *c, const char *path, const char *name, const void *value, size_t n, int flags,
+                 bool nofollow) {
+    struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
+    if (!ur_active(c))
+        return UR_SYS(nofollow ? SYS_lsetxattr : SYS_setxattr, path, name, value, n, flags, 0);
+    return change(c, AT_FDCWD, path, &w, nofollow);
+}
+
+long ur_removexattr(const struct ur_caller *c, const char *path, const char *name, bool nofollow) {
+    struct change w = {.what = REMOVEXATTR, .name = name};
+    if (!ur_active(c))
+        return UR_SYS(nofollow ? SYS_lremovexattr : SYS_removexattr, path, name, 0, 0, 0, 0);
+    return change(c, AT_FDCWD, path, &w, nofollow);
+}
+
+long ur_fsetxattr(const struct ur_caller *c, int fd, const char *name, const void *value, size_t n, int flags) {
+    struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
+    return change_fd(c, fd, &w);
+}
+
+long ur_fremovexattr(const struct ur_caller *c, int fd, const char *name) {
+    struct change w = {.what = REMOVEXATTR, .name = name};
+    return change_fd(c, fd, &w);
+}

@@ -1,0 +1,103 @@
+/* The layer table, asked. Mounts are sorted by descending target length, so the first that fits is the longest. */
+#include "union.h"
+
+#include <sys/mman.h>
+
+static bool below(const struct ur_union *u, const char *path, size_t len, struct ur_table_string root) {
+    return ur_path_below(path, len, ur_table_text(u->table, root), root.len);
+}
+
+/* The union that a canonical path lies in. NULL: the host's, be it outside all targets or passed through. */
+const struct ur_table_mount *ur_mount_of(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts; i++)
+        if (below(u, path, len, m[i].target))
+            return m[i].flags & UR_MOUNT_PASS ? NULL : &m[i];
+    return NULL;
+}
+
+/* The mount whose target is just this path, also a pass-through. */
+const struct ur_table_mount *ur_mount_at(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts; i++)
+        if (m[i].target.len == len && memcmp(path, ur_table_text(u->table, m[i].target), len) == 0)
+            return &m[i];
+    return NULL;
+}
+
+bool ur_mounts_below(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts && m[i].target.len > len; i++)
+        if (ur_path_below(ur_table_text(u->table, m[i].target), m[i].target.len, path, len))
+            return true;
+    return false;
+}
+
+bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_string *h = ur_table_hidden(u->table);
+    for (uint32_t i = 0; i < u->table->hidden; i++)
+        if (below(u, path, len, h[i]))
+            return true;
+    return false;
+}
+
+bool ur_special_below(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_string *h = ur_table_hidden(u->table);
+    for (uint32_t i = 0; i < u->table->hidden; i++)
+        if (ur_path_below(ur_table_text(u->table, h[i]), h[i].len, path, len))
+            return true;
+    return ur_mounts_below(u, path, len);
+}
+
+const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_table_mount *m, unsigned i) {
+    return ur_table_layers(u->table) + m->first_layer + i;
+}
+
+bool ur_touches_union(const struct ur_union *u, const char *path) {
+    size_t len = strlen(path);
+    if (!u->table)
+        return false;
+    return path[0] != '/' || ur_mount_of(u, path, len) || ur_mounts_below(u, path, len);
+}
+
+static long map(const char *session, const char *name, int flags, int prot, size_t want, void **at, size_t *size) {
+    char path[UR_PATH_MAX / 4];
+    char *p = ur_put(path, path + sizeof path, session, strlen(session));
+    p = ur_put(p, path + sizeof path, name, strlen(name));
+    if (!p)
+        return -ENAMETOOLONG;
+    long fd = sys_open(path, flags | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    struct stat st;
+    long ret = sys_fstat((int)fd, &st);
+    if (ret == 0 && (st.st_size <= 0 || (want && (size_t)st.st_size != want)))
+        ret = -EINVAL;
+    if (ret == 0) {
+        ret = sys_mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED, (int)fd, 0);
+        if (ret > 0 || ret < -4095) {
+            *at = (void *)ret;
+            *size = (size_t)st.st_size;
+            ret = 0;
+        }
+    }
+    sys_close((int)fd);
+    return ret;
+}
+
+long ur_union_open(struct ur_union *u, const char *session) {
+    void *table, *shared;
+    size_t size;
+    long ret = map(session, "/table", O_RDONLY, PROT_READ, 0, &table, &size);
+    if (ret < 0)
+        return ret;
+    if (!ur_table_valid(table, size)) {
+        sys_munmap(table, size);
+        return -EINVAL;
+    }
+    if (map(session, "/shared", O_RDWR, PROT_READ | PROT_WRITE, UR_SHARED_SIZE, &shared, &size) < 0)
+        shared = NULL;
+    u->shared = shared;
+    u->table = table;
+    return 0;
+}

@@ -1,0 +1,112 @@
+/*
+ * Directories that were moved in this run.
+ *
+ * A descriptor, or a cwd, in a lower directory stays where it is when the union's directory of that name is
+ * moved; the kernel tells only the lower's path. The run's log in shared memory says where that is now: it is
+ * replayed over the path, oldest entry first. Two kinds of entries:
+ *   move    a directory of a mount went from one union path to another (or two changed places);
+ *   found   a walk came through a redirect: this layer's directory is, at this moment, at that union path.
+ * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it.
+ * It is appended to under a spin lock held for a copy of a few hundred bytes; a reader takes no lock. A
+ * process killed inside leaves the lock taken: whoever waits too long goes on without (-EBUSY is not an answer a
+ * rename has), and the log is marked full, so descriptors are told by where they lie.
+ */
+#include "union.h"
+
+enum { MOVE, EXCHANGE, FOUND };
+
+struct move {
+    uint32_t size; /* of this record, a multiple of 8 */
+    uint32_t mount;
+    uint16_t kind;
+    uint16_t first_layer; /* FOUND: of this layer and those below that have the same rel */
+    uint16_t from_len, to_len;
+    char text[]; /* from, to; no NULs; each begins with "/" or is empty (the root) */
+};
+
+static void append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
+                   const char *from, size_t from_len, const char *to, size_t to_len) {
+    struct ur_shared *sh = u->shared;
+    if (!sh)
+        return;
+    size_t size = (sizeof(struct move) + from_len + to_len + 7) / 8 * 8;
+    uint32_t free = 0;
+    for (unsigned spin = 0; !atomic_compare_exchange_weak(&sh->moves_lock, &free, 1); spin++, free = 0)
+        if (spin > 100000000)
+            return;
+    uint32_t used = atomic_load(&sh->moves_used);
+    if (used + size <= UR_MOVES_BYTES) {
+        struct move *e = (struct move *)(sh->moves + used);
+        *e = (struct move){(uint32_t)size,     (uint32_t)(m - ur_table_mounts(u->table)),
+                           (uint16_t)kind,     (uint16_t)layer,
+                           (uint16_t)from_len, (uint16_t)to_len};
+        memcpy(e->text, from, from_len);
+        memcpy(e->text + from_len, to, to_len);
+        atomic_store(&sh->moves_used, (uint32_t)(used + size));
+    }
+    atomic_store(&sh->moves_lock, 0);
+}
+
+void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
+                   const char *to, size_t to_len, bool exchange) {
+    append(u, m, exchange ? EXCHANGE : MOVE, 0, from, from_len, to, to_len);
+}
+
+/* path := to + what follows from in path. False if it would not fit. */
+static bool replace(char *path, size_t *len, size_t from_len, const char *to, size_t to_len) {
+    if (*len - from_len + to_len >= UR_PATH_MAX)
+        return false;
+    memmove(path + to_len, path + from_len, *len - from_len);
+    memcpy(path, to, to_len);
+    *len = *len - from_len + to_len;
+    path[*len] = 0;
+    return true;
+}
+
+long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len) {
+    uint32_t used = u->shared ? atomic_load(&u->shared->moves_used) : 0;
+    if (!used)
+        return (long)len;
+    UR_SCRATCH(s);
+    char *original = s->text;
+    size_t original_len = len;
+    memcpy(original, rel, len);
+    uint32_t mount = (uint32_t)(m - ur_table_mounts(u->table));
+    for (uint32_t at = 0; at < used;) {
+        const struct move *e = (const void *)(u->shared->moves + at);
+        const char *from = e->text, *to = e->text + e->from_len;
+        at += e->size;
+        if (e->mount != mount)
+            continue;
+        bool fits = true;
+        if (e->kind == FOUND) {
+            if (layer >= e->first_layer && ur_path_below(original, original_len, from, e->from_len)) {
+                memcpy(rel, original, original_len);
+                len = original_len;
+                fits = replace(rel, &len, e->from_len, to, e->to_len);
+            }
+        } else if (ur_path_below(rel, len, from, e->from_len))
+            fits = replace(rel, &len, e->from_len, to, e->to_len);
+        else if (e->kind == EXCHANGE && ur_path_below(rel, len, to, e->to_len))
+            fits = replace(rel, &len, e->to_len, from, e->from_len);
+        if (!fits)
+            return -ENAMETOOLONG;
+    }
+    return (long)len;
+}
+
+void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, unsigned first_layer, const char *rel,
+                    size_t rel_len, const char *at, size_t at_len) {
+    if (!u->shared)
+        return;
+    atomic_store(&u->shared->redirects, 1);
+    struct ur_scratch *s = ur_scratch_get();
+    if (!s)
+        return;
+    memcpy(s->text, rel, rel_len);
+    s->text[rel_len] = 0;
+    long len = ur_moves_apply(u, m, first_layer, s->text, rel_len);
+    if (len != (long)at_len || memcmp(s->text, at, at_len) != 0)
+        append(u, m, FOUND, first_layer, rel, rel_len, at, at_len);
+    ur_scratch_put(s);
+}

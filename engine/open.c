@@ -1,0 +1,140 @@
+/*
+ * open: the file that the union shows, or a copy of it in the upper before the first writable descriptor exists.
+ */
+#include "union.h"
+
+#include <unistd.h>
+
+static bool wants_write(int flags) {
+    return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC);
+}
+
+static int access_mode(int flags) {
+    int acc = flags & O_ACCMODE;
+    int mode = acc == O_RDONLY ? 4 : acc == O_WRONLY ? 2 : 6;
+    return flags & O_TRUNC ? mode | 2 : mode;
+}
+
+/* O_CREAT of a name that the union does not have. */
+static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
+                   int flags, mode_t mode) {
+    char *host = s->real[0], *parent = s->real[1];
+    if (ur_is_marker_name(n->name, strlen(n->name)))
+        return -EPERM;
+    long ret = ur_may_change_dir(c->u, d, host);
+    if (ret == 0)
+        ret = ur_copyup_dir(c, d);
+    if (ret == 0)
+        ret = ur_upper_path(c->u, d, n->name, host);
+    if (ret < 0)
+        return ret;
+    if (n->entry.white != UR_WHITE_NODE) {
+        ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
+        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+    }
+    ret = ur_upper_path(c->u, d, NULL, parent);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
+    if (ret == 0)
+        ret = ur_stage(c->u, d->mount, parent, &s->stage);
+    if (ret < 0)
+        return ret;
+    long fd = sys_open(s->stage.path, flags | O_EXCL | O_NOFOLLOW, mode);
+    ret = fd < 0 ? fd : ur_stage_over_whiteout(&s->stage, host);
+    ur_stage_drop(&s->stage);
+    if (fd >= 0 && ret < 0)
+        sys_close((int)fd);
+    return ret < 0 ? ret : fd;
+}
+
+static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    char *host = s->real[0];
+    bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+    bool creating = flags & O_CREAT && !(flags & O_PATH);
+    size_t len = strnlen(path, UR_PATH_MAX);
+    if (creating && len && path[len - 1] == '/')
+        return -EISDIR;
+    long ret = ur_walk(c, dirfd, path, exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret < 0)
+        return ret;
+    if (n->where != UR_AT_UNION) {
+        ret = ur_node_path(c->u, d, n, host);
+        if (ret < 0)
+            return ret;
+        if (ur_is_hidden(c->u, host, strlen(host)))
+            return creating ? -EACCES : -ENOENT;
+        return sys_open(host, flags, mode);
+    }
+    bool present = n->self || n->entry.kind != UR_ABSENT;
+    if (!present && !creating)
+        return -ENOENT;
+    if (!present)
+        return create(c, s, d, n, flags, mode);
+    if (exclusive)
+        return -EEXIST;
+    int plain = flags & ~(O_CREAT | O_EXCL);
+    bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
+    if (n->self || n->entry.kind == UR_DIRECTORY) {
+        if (tmpfile) {
+            struct stat st;
+            if (!n->self)
+                ret = ur_dir_enter(c->u, d, n->name, &st);
+            if (ret == 0)
+                ret = ur_may_change_dir(c->u, d, host);
+            if (ret == 0)
+                ret = ur_copyup_dir(c, d);
+            if (ret == 0)
+                ret = ur_upper_path(c->u, d, NULL, host);
+            return ret < 0 ? ret : sys_open(host, flags, mode);
+        }
+        if (creating || wants_write(flags))
+            return -EISDIR;
+        ret = ur_node_path(c->u, d, n, host);
+        return ret < 0 ? ret : sys_open(host, plain, mode);
+    }
+    mode_t type = n->entry.st.st_mode & S_IFMT;
+    if (flags & O_DIRECTORY)
+        return -ENOTDIR;
+    if (type == S_IFLNK && !(flags & O_PATH))
+        return -ELOOP;
+    /* A FIFO's two ends must meet in one inode, whoever comes first. */
+    bool copy = (wants_write(flags) && type == S_IFREG) || (type == S_IFIFO && !(flags & O_PATH));
+    if (copy && !n->entry.in_upper && !n->entry.linked) {
+        ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+        if (ret == 0)
+            ret = ur_may_access(host, access_mode(flags));
+        if (ret == 0 && !ur_has_upper(d->mount))
+            ret = type == S_IFIFO ? 0 : -EROFS;
+        if (ret == 0 && flags & O_NOATIME)
+            ret = ur_may_own(&n->entry.st);
+        if (ret < 0)
+            return ret;
+    }
+    if (copy && !n->entry.in_upper && ur_has_upper(d->mount)) {
+        if (n->entry.linked) { /* may be refused before a name is made for it */
+            ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+            if (ret == 0)
+                ret = ur_may_access(host, access_mode(flags));
+            if (ret < 0)
+                return ret;
+        }
+        ret = ur_copyup(c, d, n->name, &n->entry, flags & O_TRUNC ? UR_COPYUP_NODATA : 0);
+        if (ret < 0)
+            return ret;
+    }
+    ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    if (ret < 0)
+        return ret;
+    ret = sys_open(host, plain | O_NOFOLLOW, mode);
+    /* Removed or replaced since it was looked up. */
+    return ret == -ENOENT || ret == -ENXIO ? (type == S_IFREG || ret == -ENOENT ? UR_AGAIN : ret) : ret;
+}
+
+long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
+    if (!ur_active(c))
+        return sys_openat(dirfd, path, flags, mode);
+    return UR_RETRY(open_once(c, dirfd, path, flags, mode));
+}

@@ -1,0 +1,43 @@
+/* Strings of paths. Nothing here asks the disk. */
+#include "union.h"
+
+bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len) {
+    if (root_len == 1 && root[0] == '/')
+        return len > 0 && path[0] == '/';
+    return len >= root_len && memcmp(path, root, root_len) == 0 && (len == root_len || path[root_len] == '/');
+}
+
+char *ur_put(char *at, const char *end, const char *text, size_t len) {
+    if (!at || (size_t)(end - at) <= len)
+        return NULL;
+    memcpy(at, text, len);
+    at[len] = 0;
+    return at + len;
+}
+
+char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base) {
+    char digits[64];
+    unsigned n = sizeof digits;
+    do {
+        digits[--n] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    return ur_put(at, end, digits + n, sizeof digits - n);
+}
+
+uint64_t ur_get_number(const char **at, unsigned base) {
+    uint64_t value = 0;
+    for (;; (*at)++) {
+        char ch = **at;
+        unsigned digit;
+        if (ch >= '0' && ch <= '9')
+            digit = (unsigned)(ch - '0');
+        else if (ch >= 'a' && ch <= 'f')
+            digit = (unsigned)(ch - 'a' + 10);
+        else
+            return value;
+        if (digit >= base)
+            return value;
+        value = value * base + digit;
+    }
+}

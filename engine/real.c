@@ -1,0 +1,35 @@
+/* Host paths for calls that the engine has no operation for. */
+#include "union.h"
+
+static long real_path(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    int how = flags & UR_REAL_CREATE ? UR_WALK_PARENT : flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
+    long ret = ur_walk(c, dirfd, path, how, s, 0);
+    if (ret < 0)
+        return ret;
+    if (n->where == UR_AT_UNION) {
+        bool absent = !n->self && n->entry.kind == UR_ABSENT;
+        if (absent && !(flags & UR_REAL_CREATE))
+            return -ENOENT;
+        if (absent) {
+            if (ur_is_marker_name(n->name, strlen(n->name)))
+                return -EPERM;
+            ret = ur_copyup_dir(c, d);
+            if (ret == 0)
+                ret = ur_upper_path(c->u, d, n->name, out);
+            return ret < 0 ? ret : (long)strlen(out);
+        }
+        if (flags & UR_REAL_WRITE)
+            ret = n->self ? ur_copyup_dir(c, d) : ur_copyup(c, d, n->name, &n->entry, 0);
+        if (ret < 0)
+            return ret;
+    }
+    ret = ur_node_path(c->u, d, n, out);
+    return ret < 0 ? ret : (long)strlen(out);
+}
+
+long ur_real(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    return UR_RETRY(real_path(c, dirfd, path, flags, out));
+}

@@ -1,0 +1,96 @@
+/*
+ * What a killed run left in the work directory. Done by the launcher, under the work directory's lock, before any
+ * process of the run starts: nobody else is at work in it.
+ */
+#include "union.h"
+
+#include <dirent.h>
+
+struct record { /* linux_dirent64: getdents64(2) */
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    unsigned char type;
+    char name[];
+};
+
+/* Calls `each` with the host path of all that a directory holds. Returns how often it said 1, or -errno. */
+static long for_all(const char *dir, long (*each)(const char *path, unsigned char type)) {
+    UR_SCRATCH(s);
+    char *path = s->real[0];
+    long done = 0, n, fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return fd;
+    while ((n = sys_getdents64((int)fd, s->rest[0], sizeof s->rest[0])) > 0)
+        for (long at = 0; at < n;) {
+            const struct record *e = (const void *)(s->rest[0] + at);
+            at += e->reclen;
+            if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
+                continue;
+            char *p = ur_put(path, path + UR_PATH_MAX, dir, strlen(dir));
+            p = ur_put(p, path + UR_PATH_MAX, "/", 1);
+            if (ur_put(p, path + UR_PATH_MAX, e->name, strlen(e->name)))
+                done += each(path, e->type);
+        }
+    sys_close((int)fd);
+    return n < 0 ? n : done;
+}
+
+static long remove_all(const char *path, unsigned char type) {
+    if (type == DT_DIR || sys_unlink(path) == -EISDIR) {
+        sys_chmod(path, 0700);
+        for_all(path, remove_all);
+        sys_rmdir(path);
+    }
+    return 1;
+}
+
+/* A journal note is a symlink "MODE PATH": the directory's mode is given back (work.c). */
+static long give_back_mode(const char *path, unsigned char type) {
+    (void)type;
+    UR_SCRATCH(s);
+    long n = sys_readlink(path, s->text, UR_PATH_MAX - 1), done = 0;
+    if (n <= 0) /* the lock */
+        return 0;
+    s->text[n] = 0;
+    const char *at = s->text;
+    mode_t mode = (mode_t)ur_get_number(&at, 8);
+    if (*at == ' ') {
+        sys_chmod(at + 1, mode);
+        done = 1;
+    }
+    sys_unlink(path);
+    return done;
+}
+
+static long count(const char *path, unsigned char type) {
+    (void)path, (void)type;
+    return 1;
+}
+
+long ur_work_recover(const struct ur_union *u, uint32_t mount) {
+    const struct ur_table_mount *m = &ur_table_mounts(u->table)[mount];
+    UR_SCRATCH(s);
+    if (!ur_has_upper(m))
+        return 0;
+    long mended = ur_work_path(u, m, "/journal", "", s->real[0]);
+    if (mended == 0)
+        mended = for_all(s->real[0], give_back_mode);
+    if (mended < 0)
+        return mended;
+    long ret = ur_work_path(u, m, "/tmp", "", s->real[0]);
+    if (ret == 0)
+        ret = for_all(s->real[0], remove_all);
+    if (ret < 0)
+        return ret;
+    mended += ret;
+    if (u->shared) {
+        ret = ur_work_path(u, m, "/links", "", s->real[0]);
+        if (ret == 0 && for_all(s->real[0], count) > 0)
+            atomic_store(&u->shared->links, 1);
+        ret = ur_work_path(u, m, "/origin", "", s->real[0]);
+        if (ret == 0 && for_all(s->real[0], count) > 0)
+            atomic_store(&u->shared->origins, 1);
+    }
+    return mended;
+}

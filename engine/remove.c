@@ -1,0 +1,300 @@
+/*
+ * Names that go: unlink, rmdir. Over what a lower still has, a whiteout must come in the same step.
+ * overlayfs.rst, "whiteouts and opaque directories".
+ */
+#include "union.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+struct dirent64_ {
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    unsigned char type;
+    char name[];
+};
+
+static bool is_dot(const char *name) {
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+/* Calls `each` for every name that a host directory itself holds, until it returns other than 0. */
+static long for_names(const char *host, long (*each)(void *arg, const char *name), void *arg) {
+    UR_SCRATCH(s);
+    long fd = sys_open(host, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    long ret = 0, n = 0;
+    while (ret == 0 && (n = sys_getdents64((int)fd, s->rest[0], sizeof s->rest[0])) > 0)
+        for (long at = 0; ret == 0 && at < n;) {
+            struct dirent64_ *e = (void *)(s->rest[0] + at);
+            at += e->reclen;
+            if (!is_dot(e->name))
+                ret = each(arg, e->name);
+        }
+    sys_close((int)fd);
+    return ret ? ret : n;
+}
+
+struct looking {
+    const struct ur_union *u;
+    const struct ur_dir *d;
+};
+
+static long if_shown(void *arg, const char *name) {
+    struct looking *l = arg;
+    struct ur_entry e;
+    long ret = ur_lookup(l->u, l->d, name, &e);
+    return ret < 0 ? ret : e.kind == UR_ABSENT ? 0 : -ENOTEMPTY;
+}
+
+long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d) {
+    UR_SCRATCH(s);
+    struct looking l = {u, d};
+    for (unsigned i = 0; i < d->spots; i++) {
+        long ret = ur_spot_path(u, d, d->spot[i], NULL, s->real[0]);
+        if (ret == 0)
+            ret = for_names(s->real[0], if_shown, &l);
+        /* Who may remove a directory need not be able to read it: then the kernel's own word must do. */
+        if (ret == -EACCES && d->spots == 1 && i == 0 && d->spot[0].layer == 0 && ur_has_upper(d->mount))
+            return 0;
+        if (ret < 0)
+            return ret;
+    }
+    return 0;
+}
+
+static long drop_whiteout(void *arg, const char *name) {
+    char *dir = arg, *end = dir + UR_PATH_MAX;
+    size_t len = strlen(dir);
+    struct stat st;
+    char *p = ur_put(dir + len, end, "/", 1);
+    long ret = ur_put(p, end, name, strlen(name)) ? sys_lstat(dir, &st) : -ENAMETOOLONG;
+    if (ret == 0)
+        ret = ur_is_marker_name(name, strlen(name)) || ur_is_whiteout(dir, &st) ? sys_unlink(dir) : -ENOTEMPTY;
+    dir[len] = 0;
+    return ret == -ENOENT ? 0 : ret;
+}
+
+/*
+ * The upper's directory may hold whiteouts. It is made opaque first: all that the lowers had is covered, so nothing
+ * changes for who looks; then nothing needs the whiteouts. At each point between, the view is the same.
+ */
+long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d) {
+    UR_SCRATCH(s);
+    char *host = s->real[0];
+    long ret = ur_upper_path(u, d, NULL, host);
+    if (ret == 0 && d->spots > 1)
+        ret = ur_mark_opaque(host);
+    return ret < 0 ? ret : for_names(host, drop_whiteout, host);
+}
+
+long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over) {
+    UR_SCRATCH(s);
+    char *host = s->real[0], *tmp = s->real[1];
+    long ret = ur_upper_path(u, d, NULL, host);
+    if (ret == 0)
+        ret = ur_mark_whiteouts(d->mount, host);
+    if (ret == 0)
+        ret = ur_upper_path(u, d, name, host);
+    if (ret < 0)
+        return ret;
+    if (!over && d->mount->caps & UR_CAP_CHARDEV)
+        return ur_whiteout_make(d->mount, host);
+    ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
+    if (ret == 0)
+        ret = ur_whiteout_make(d->mount, tmp);
+    if (ret < 0)
+        return ret;
+    ret = sys_rename(tmp, host, over ? 0 : RENAME_NOREPLACE);
+    if (ret < 0)
+        sys_unlink(tmp);
+    return ret;
+}
+
+void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, uint64_t origin,
+                    bool linked) {
+    const struct ur_table_mount *m = d->mount;
+    if (e->kind != UR_FILE || !m)
+        return;
+    if (!e->in_upper) {
+        if (S_ISREG(e->st.st_mode) && e->st.st_nlink > 1) {
+            uint64_t ino = ur_ino(m, ur_layer(u, m, e->spot.layer), e->st.st_ino);
+            struct stat st;
+            ur_links_cover(u, m, ino, e->st.st_nlink);
+            if (ur_links_has(u, m, ino, &st))
+                ur_links_prune(u, m, ino, st.st_nlink - 1);
+        }
+        return;
+    }
+    if (linked && e->st.st_nlink >= 2)
+        ur_links_prune(u, m, origin, e->st.st_nlink - 2);
+    ur_origin_drop(u, m, &e->st);
+}
+
+static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
+    char *host = s->real[0];
+    struct ur_entry *e = &n->entry;
+    if (e->kind == UR_DIRECTORY)
+        return -EISDIR;
+    long ret = ur_may_change_dir(c->u, d, host);
+    long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
+    if (below < 0)
+        return below;
+    uint64_t origin = 0;
+    bool linked = false;
+    if (e->in_upper) {
+        ret = ur_upper_path(c->u, d, n->name, host);
+        if (ret == 0 && e->st.st_nlink > 1)
+            origin = ur_origin_read(c->u, d->mount, -1, host, &e->st, &linked);
+        if (ret == 0)
+            ret = below ? ur_whiteout_put(c->u, d, n->name, true) : sys_unlink(host);
+        if (ret == -ENOENT)
+            ret = UR_AGAIN;
+    } else {
+        struct stat parent;
+        ret = ur_spot_path(c->u, d, d->spot[0], NULL, host);
+        if (ret == 0)
+            ret = sys_lstat(host, &parent);
+        if (ret == 0)
+            ret = ur_may_delete(&parent, &e->st);
+        if (ret == 0)
+            ret = ur_copyup_dir(c, d);
+        if (ret == 0)
+            ret = ur_whiteout_put(c->u, d, n->name, false);
+        if (ret == -EEXIST || ret == -ENOENT)
+            ret = UR_AGAIN;
+    }
+    if (ret == 0)
+        ur_forget_name(c->u, d, e, origin, linked);
+    return ret;
+}
+
+/* The upper's own directory gives way to a whiteout by one step; who was quick enough to make something in it
+   meanwhile gets it back. */
+static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const char *host, char *tmp) {
+    long ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
+    if (ret == 0)
+        ret = ur_whiteout_make(d->mount, tmp);
+    if (ret < 0)
+        return ret;
+    ret = sys_rename(tmp, host, RENAME_EXCHANGE);
+    if (ret == 0)
+        ret = sys_rmdir(tmp);
+    if (ret == -ENOTEMPTY)
+        sys_rename(tmp, host, RENAME_EXCHANGE);
+    if (ret < 0)
+        sys_unlink(tmp);
+    return ret;
+}
+
+static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
+    char *host = s->real[0];
+    struct ur_dir *child = &s->dir[1];
+    struct stat st;
+    if (n->entry.kind != UR_DIRECTORY)
+        return -ENOTDIR;
+    *child = *d;
+    long ret = ur_dir_enter(c->u, child, n->name, &st);
+    if (ret < 0)
+        return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
+    if (ur_mounts_below(c->u, child->path, child->len))
+        return -EBUSY;
+    ret = ur_may_change_dir(c->u, d, host);
+    if (ret == 0)
+        ret = ur_spot_path(c->u, d, d->spot[0], NULL, host);
+    if (ret == 0)
+        ret = sys_lstat(host, &st);
+    if (ret == 0)
+        ret = ur_may_delete(&st, &n->entry.st);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, host, W_OK | X_OK, AT_EACCESS);
+    if (ret == -EROFS && !(d->spots && d->spot[0].layer == 0))
+        ret = 0; /* ur_may_change_dir has asked */
+    if (ret == 0)
+        ret = ur_dir_is_empty(c->u, child);
+    long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
+    if (below < 0)
+        return below;
+    if (!n->entry.in_upper) {
+        ret = ur_copyup_dir(c, d);
+        if (ret == 0)
+            ret = ur_whiteout_put(c->u, d, n->name, false);
+        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+    }
+    ret = ur_upper_path(c->u, d, n->name, host);
+    if (ret < 0)
+        return ret;
+    struct ur_unlocked k = {.lock = -1};
+    if (child->spots > 1 || below) {
+        ret = ur_dir_unlock(c->u, d->mount, host, host, &k);
+        if (ret == 0)
+            ret = ur_dir_purge(c->u, child);
+    }
+    if (ret == 0)
+        ret = below ? exchange_for_whiteout(c->u, d, host, s->real[1]) : sys_rmdir(host);
+    if (ret == -ENOTEMPTY && !below && child->spots == 1) {
+        /* Whiteouts of an earlier life may lie in an opaque directory. */
+        ret = ur_dir_unlock(c->u, d->mount, host, host, &k);
+        if (ret == 0)
+            ret = ur_dir_purge(c->u, child);
+        if (ret == 0)
+            ret = sys_rmdir(host);
+    }
+    ur_dir_relock(c->u, d->mount, host, &k);
+    return ret;
+}
+
+static long rmdir_last(enum ur_last last) {
+    switch (last) {
+    case UR_LAST_DOT:
+        return -EINVAL;
+    case UR_LAST_DOTDOT:
+        return -ENOTEMPTY;
+    default:
+        return -EBUSY;
+    }
+}
+
+static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, bool dir) {
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    long ret = ur_walk(c, dirfd, path, UR_WALK_PARENT, s, 0);
+    if (ret < 0)
+        return ret;
+    if (n->self)
+        return dir ? rmdir_last(n->last) : -EISDIR;
+    if (n->entry.kind == UR_ABSENT)
+        return -ENOENT;
+    if (n->must_be_dir && !dir)
+        return n->entry.kind == UR_DIRECTORY ? -EISDIR : -ENOTDIR;
+    if (n->where != UR_AT_UNION) {
+        ret = ur_node_path(c->u, d, n, s->real[0]);
+        if (ret < 0)
+            return ret;
+        if (!dir)
+            return sys_unlink(s->real[0]);
+        if (ur_special_below(c->u, s->real[0], strlen(s->real[0])))
+            return -EBUSY;
+        ur_changing_begin(c->u);
+        ret = sys_rmdir(s->real[0]);
+        ur_changing_end(c->u);
+        return ret;
+    }
+    if (!dir)
+        return unlink_union(c, s, d, n);
+    ur_changing_begin(c->u);
+    ret = rmdir_union(c, s, d, n);
+    ur_changing_end(c->u);
+    return ret;
+}
+
+long ur_unlink(const struct ur_caller *c, int dirfd, const char *path, int flags) {
+    if (!ur_active(c))
+        return UR_SYS(SYS_unlinkat, dirfd, path, flags, 0, 0, 0);
+    if (flags & ~AT_REMOVEDIR)
+        return -EINVAL;
+    return UR_RETRY(unlink_once(c, dirfd, path, flags & AT_REMOVEDIR));
+}

@@ -1,0 +1,324 @@
+/*
+ * rename: of files and directories, whatever layers hold them.
+ *
+ * What is moved is copied up first (a directory without its contents), and then goes by one renameat2 in the
+ * upper, which leaves a whiteout where a lower name would come back. A directory with lower parts gets a redirect
+ * (overlayfs.rst, "redirect_dir") before it goes: while it is still at its old place that says what is so anyway.
+ * A directory without lower parts is made opaque if a lower would otherwise join it at its new place.
+ */
+#include "union.h"
+
+#include <unistd.h>
+
+/* One side of a rename. */
+struct side {
+    struct ur_dir *d;
+    struct ur_node *n;
+    char host[UR_PATH_MAX]; /* in the upper */
+    bool has_lower;         /* a directory with parts in lowers */
+    bool travels;           /* it has an origin: the directory that it comes to is impure */
+    long below;             /* a lower would show, were the name gone from the upper */
+    uint64_t origin;
+    bool linked;
+};
+
+struct sides {
+    struct side from, to;
+    struct ur_dir child;
+};
+
+static bool is_dir(const struct side *s) {
+    return s->n->entry.kind == UR_DIRECTORY;
+}
+static bool is_there(const struct side *s) {
+    return s->n->entry.kind != UR_ABSENT;
+}
+
+/* Is `path` of `b` beneath (or the same as) the directory that `a` names? */
+static bool beneath(const struct side *a, const struct ur_dir *b) {
+    const struct ur_dir *d = a->d;
+    size_t dir = d->len > 1 ? d->len : 0, name = strlen(a->n->name);
+    return b->len >= dir + 1 + name && memcmp(b->path, d->path, dir) == 0 && b->path[dir] == '/' &&
+           memcmp(b->path + dir + 1, a->n->name, name) == 0 &&
+           (b->len == dir + 1 + name || b->path[dir + 1 + name] == '/');
+}
+
+static bool same_name(const struct side *a, const struct side *b) {
+    return a->d->len == b->d->len && memcmp(a->d->path, b->d->path, a->d->len) == 0 &&
+           strcmp(a->n->name, b->n->name) == 0;
+}
+
+static bool same_file(const struct ur_caller *c, struct side *a, struct side *b) {
+    const struct ur_entry *x = &a->n->entry, *y = &b->n->entry;
+    if (x->kind != UR_FILE || y->kind != UR_FILE || x->st.st_dev != y->st.st_dev)
+        return false;
+    if (!a->d->mount)
+        return x->st.st_ino == y->st.st_ino;
+    uint64_t ino[2];
+    const struct side *both[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        const struct side *s = both[i];
+        const struct ur_entry *e = &s->n->entry;
+        ino[i] = 0;
+        if (e->in_upper && ur_entry_path(c->u, s->d, s->n->name, e, (char *)s->host) == 0)
+            ino[i] = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, NULL);
+        if (!ino[i])
+            ino[i] = ur_ino(s->d->mount, ur_layer(c->u, s->d->mount, e->spot.layer), e->st.st_ino);
+    }
+    return ino[0] == ino[1];
+}
+
+/* What the kernel checks before it looks at permissions. 1: nothing is to be done. */
+static long check_names(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags) {
+    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC)
+        return -EXDEV;
+    if (from->d->mount != to->d->mount)
+        return -EXDEV;
+    if (from->n->self || to->n->self)
+        return -EBUSY;
+    if (!is_there(from))
+        return -ENOENT;
+    if (is_there(to) && flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (!is_there(to) && flags & RENAME_EXCHANGE)
+        return -ENOENT;
+    if (!is_dir(from) && (from->n->must_be_dir || (to->n->must_be_dir && !(flags & RENAME_EXCHANGE))))
+        return -ENOTDIR;
+    if (flags & RENAME_EXCHANGE && to->n->must_be_dir && !is_dir(to))
+        return -ENOTDIR;
+    if (is_dir(from) && beneath(from, to->d))
+        return -EINVAL;
+    if (is_dir(to) && beneath(to, from->d))
+        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+    if (same_name(from, to) || (is_there(to) && same_file(c, from, to)))
+        return 1;
+    return 0;
+}
+
+static long check_kinds(const struct side *from, const struct side *to, unsigned flags) {
+    if (!is_there(to) || flags & RENAME_EXCHANGE)
+        return 0;
+    if (is_dir(from) && !is_dir(to))
+        return -ENOTDIR;
+    return !is_dir(from) && is_dir(to) ? -EISDIR : 0;
+}
+
+/* May the name be taken out of its directory, were that a plain one? */
+static long may_take(const struct ur_caller *c, struct side *s, char *host) {
+    struct stat parent;
+    long ret = ur_may_change_dir(c->u, s->d, host);
+    if (ret == 0)
+        ret = ur_spot_path(c->u, s->d, s->d->spot[0], NULL, host);
+    if (ret == 0)
+        ret = sys_lstat(host, &parent);
+    if (ret == 0 && is_there(s))
+        ret = ur_may_delete(&parent, &s->n->entry.st);
+    if (ret == 0 && s->d->spot[0].layer == 0)
+        ret = sys_faccessat(AT_FDCWD, host, W_OK | X_OK, AT_EACCESS);
+    return ret;
+}
+
+/* Loads the stack of a directory side into `child`. */
+static long enter(const struct ur_caller *c, struct side *s, struct ur_dir *child) {
+    struct stat st;
+    *child = *s->d;
+    long ret = ur_dir_enter(c->u, child, s->n->name, &st);
+    if (ret == 0 && ur_mounts_below(c->u, child->path, child->len))
+        return -EBUSY;
+    return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
+}
+
+/* Brings what is to be moved into the upper, ready to stand in the place of `at`. */
+static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, struct side *at) {
+    struct ur_entry *e = &s->n->entry;
+    bool was_upper = e->in_upper;
+    long ret = ur_copyup(c, s->d, s->n->name, e, 0);
+    if (ret == 0)
+        ret = ur_upper_path(c->u, s->d, s->n->name, s->host);
+    if (ret < 0)
+        return ret;
+    s->origin = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &s->linked);
+    s->travels = !was_upper || s->origin;
+    if (!is_dir(s))
+        return 0;
+    ret = enter(c, s, &w->child);
+    if (ret < 0)
+        return ret;
+    s->has_lower = w->child.spots > 1;
+    long joins = s->has_lower ? 0 : ur_shows_below(c->u, at->d, at->n->name);
+    if (joins < 0)
+        return joins;
+    if (!s->has_lower && !joins)
+        return 0;
+    struct ur_unlocked k;
+    ret = ur_dir_unlock(c->u, s->d->mount, s->host, s->host, &k);
+    if (ret < 0)
+        return ret;
+    if (s->has_lower) {
+        const struct ur_rel *r = &w->child.rel[w->child.lower_rel];
+        UR_SCRATCH(t);
+        char *p = ur_put(t->text, t->text + UR_PATH_MAX, w->child.rel_text + r->at, r->len);
+        p = ur_put(p, t->text + UR_PATH_MAX, w->child.path + r->cut, w->child.len - r->cut);
+        ret = p ? ur_mark_redirect(s->host, t->text) : -ENAMETOOLONG;
+        if (c->u->shared)
+            atomic_store(&c->u->shared->redirects, 1);
+    } else
+        ret = ur_mark_opaque(s->host);
+    ur_dir_relock(c->u, s->d->mount, s->host, &k);
+    /* An upper that can hold no redirect: overlayfs' own answer, and mv copies. */
+    return ret == -EOPNOTSUPP || ret == -ENOSPC || ret == -ERANGE || ret == -E2BIG ? -EXDEV : ret;
+}
+
+/* An empty directory that is to be replaced, or a whiteout in the way. */
+static long clear_target(const struct ur_caller *c, struct sides *w) {
+    struct side *to = &w->to;
+    if (!is_dir(to))
+        return 0;
+    long ret = enter(c, to, &w->child);
+    if (ret == 0)
+        ret = ur_dir_is_empty(c->u, &w->child);
+    if (ret == 0 && to->n->entry.in_upper) {
+        struct ur_unlocked k;
+        ret = ur_dir_unlock(c->u, to->d->mount, to->host, to->host, &k);
+        if (ret == 0)
+            ret = ur_dir_purge(c->u, &w->child);
+        ur_dir_relock(c->u, to->d->mount, to->host, &k);
+    }
+    return ret;
+}
+
+/* The step that is seen. */
+static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
+    struct side *from = &w->from, *to = &w->to;
+    const struct ur_table_mount *m = from->d->mount;
+    if (flags & RENAME_EXCHANGE)
+        return sys_rename(from->host, to->host, RENAME_EXCHANGE);
+    /* A whiteout in the way: a file replaces it as it would any other; a directory changes places with it. So does
+       what must not replace anything, since a whiteout is nothing. */
+    if (to->n->entry.white == UR_WHITE_NODE && (is_dir(from) || flags & RENAME_NOREPLACE)) {
+        struct stat st;
+        long ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
+        if (ret < 0)
+            return ret == -ENOENT ? UR_AGAIN : ret;
+        if (sys_lstat(from->host, &st) < 0 || !ur_is_whiteout(from->host, &st)) {
+            sys_rename(from->host, to->host, RENAME_EXCHANGE);
+            return UR_AGAIN;
+        }
+        if (!from->below)
+            sys_unlink(from->host);
+        return 0;
+    }
+    if (!from->below)
+        return sys_rename(from->host, to->host, flags);
+    if (m->caps & UR_CAP_CHARDEV && m->caps & UR_CAP_RENAME_WHITEOUT)
+        return sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
+    long ret = sys_rename(from->host, to->host, flags);
+    return ret < 0 ? ret : ur_whiteout_put(c->u, from->d, from->n->name, false);
+}
+
+static void note_move(const struct ur_caller *c, struct sides *w, unsigned flags) {
+    const struct ur_union *u = c->u;
+    struct side *from = &w->from, *to = &w->to;
+    const struct ur_table_mount *m = from->d->mount;
+    bool dirs = is_dir(from) || (flags & RENAME_EXCHANGE && is_dir(to));
+    if (!dirs || !u->shared || !atomic_load(&u->shared->redirects))
+        return;
+    size_t root = ur_layer(u, m, 0)->root.len; /* the upper's rel is the union's */
+    if (root == 1)
+        root = 0;
+    ur_moves_note(u, m, from->host + root, strlen(from->host + root), to->host + root, strlen(to->host + root),
+                  flags & RENAME_EXCHANGE);
+}
+
+static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct sides *w, unsigned flags) {
+    struct side *from = &w->from, *to = &w->to;
+    if (ur_is_marker_name(to->n->name, strlen(to->n->name)))
+        return -EPERM;
+    long ret = may_take(c, from, s->real[0]);
+    if (ret == 0)
+        ret = may_take(c, to, s->real[0]);
+    if (ret == 0)
+        ret = check_kinds(from, to, flags);
+    if (ret == 0)
+        ret = ur_upper_path(c->u, to->d, to->n->name, to->host);
+    if (ret == 0 && is_dir(from))
+        ret = enter(c, from, &w->child);
+    if (ret == 0 && !(flags & RENAME_EXCHANGE))
+        ret = clear_target(c, w);
+    if (ret == 0)
+        ret = ur_copyup_dir(c, to->d);
+    if (ret == 0)
+        ret = prepare(c, w, from, to);
+    if (ret == 0 && flags & RENAME_EXCHANGE)
+        ret = prepare(c, w, to, from);
+    if (ret < 0)
+        return ret;
+    from->below = ur_shows_below(c->u, from->d, from->n->name);
+    if (from->below < 0)
+        return from->below;
+    if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
+        to->origin = ur_origin_read(c->u, to->d->mount, -1, to->host, &to->n->entry.st, &to->linked);
+    ret = move(c, w, flags);
+    if (ret < 0)
+        return ret == -ENOENT ? UR_AGAIN : ret;
+    note_move(c, w, flags);
+    if (from->travels && ur_upper_path(c->u, to->d, NULL, s->real[0]) == 0)
+        ur_mark_impure(s->real[0]);
+    if (flags & RENAME_EXCHANGE) {
+        if (to->travels && ur_upper_path(c->u, from->d, NULL, s->real[0]) == 0)
+            ur_mark_impure(s->real[0]);
+    } else if (is_there(to))
+        ur_forget_name(c->u, to->d, &to->n->entry, to->origin, to->linked);
+    return 0;
+}
+
+static long rename_host(const struct ur_caller *c, struct sides *w, unsigned flags) {
+    struct side *from = &w->from, *to = &w->to;
+    long ret = ur_node_path(c->u, from->d, from->n, from->host);
+    if (ret == 0)
+        ret = ur_node_path(c->u, to->d, to->n, to->host);
+    if (ret < 0)
+        return ret;
+    if (ur_special_below(c->u, from->host, strlen(from->host)) || ur_special_below(c->u, to->host, strlen(to->host)))
+        return -EBUSY;
+    if (ur_is_hidden(c->u, to->host, strlen(to->host)))
+        return -EACCES;
+    ur_changing_begin(c->u);
+    ret = sys_rename(from->host, to->host, flags);
+    ur_changing_end(c->u);
+    return ret;
+}
+
+static long rename_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to,
+                        unsigned flags) {
+    UR_SCRATCH(s);
+    UR_SCRATCH(room);
+    _Static_assert(sizeof(struct sides) <= sizeof(struct ur_scratch), "the sides of a rename use a block as room");
+    struct sides *w = (void *)room;
+    w->from = (struct side){.d = &s->dir[0], .n = &s->node[0]};
+    w->to = (struct side){.d = &s->dir[1], .n = &s->node[1]};
+    long ret = ur_walk(c, fromfd, from, UR_WALK_PARENT, s, 0);
+    if (ret == 0)
+        ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+    if (ret == 0)
+        ret = check_names(c, &w->from, &w->to, flags);
+    if (ret)
+        return ret < 0 ? ret : 0;
+    if (!w->from.d->mount)
+        return rename_host(c, w, flags);
+    bool dirs = is_dir(&w->from) || is_dir(&w->to);
+    if (dirs)
+        ur_changing_begin(c->u);
+    ret = rename_union(c, s, w, flags);
+    if (dirs)
+        ur_changing_end(c->u);
+    return ret;
+}
+
+long ur_rename(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, unsigned flags) {
+    if (!ur_active(c))
+        return UR_SYS(SYS_renameat2, fromfd, from, tofd, to, flags, 0);
+    if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL;
+    return UR_RETRY(rename_once(c, fromfd, from, tofd, to, flags));
+}

@@ -1,0 +1,46 @@
+/*
+ * What all processes of a run share while it lasts: one file of the session directory, mapped by each.
+ * A file of zero bytes of the right size is the right first state. Everything in it is a hint that can be
+ * lost: what it knows makes a lookup cheaper, and a process killed in the middle of a change leaves it
+ * unsure (see `changing`), never wrong. The exception is the log of moves: it is appended to, never edited.
+ */
+#ifndef UNIONRUN_ENGINE_SHARED_H
+#define UNIONRUN_ENGINE_SHARED_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+    UR_COPIED_BITS = 1 << 19, /* 64 KiB of filter */
+    UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
+};
+
+struct ur_shared {
+    /* Directories: `generation` counts the changes of which directory a path leads to, or of the layers that
+       a directory has (a directory copied up, renamed, removed). A change adds 1 to `changing`, then 1 to
+       the generation, changes the disk, adds 1 to the generation, takes 1 off `changing`. What a process
+       learnt from the disk holds as long as the generation is the one that it saw before it looked, and
+       may be kept only if nobody was changing then. A process killed half-way leaves `changing` above 0:
+       from then on nobody keeps anything, and every lookup asks the disk. */
+    _Atomic uint64_t generation;
+    _Atomic uint32_t changing;
+
+    /* Set once a mount's work directory holds an entry in links/ or origin/: without them nobody looks there. */
+    _Atomic uint32_t links;
+    _Atomic uint32_t origins;
+    /* Set once a redirected directory was met or made: from then on every directory rename is logged. */
+    _Atomic uint32_t redirects;
+
+    /* A Bloom filter of the lower inodes that were copied up in this run: a descriptor that was opened
+       before may still show the lower one. */
+    _Atomic uint64_t copied[UR_COPIED_BITS / 64];
+
+    /* The log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are complete. */
+    _Atomic uint32_t moves_lock;
+    _Atomic uint32_t moves_used;
+    unsigned char moves[UR_MOVES_BYTES];
+};
+
+#define UR_SHARED_SIZE sizeof(struct ur_shared)
+
+#endif

@@ -1,0 +1,248 @@
+/* What a file is: stat, access, readlink, statfs. */
+#include "union.h"
+
+#include <linux/stat.h>
+#include <sys/statfs.h>
+
+/* A resolved name's stat, as the union tells it. `host` gets its host path. */
+static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
+                      struct stat *st) {
+    long ret = ur_node_path(c->u, d, n, host);
+    if (ret < 0)
+        return ret;
+    if (n->where == UR_AT_MAGIC)
+        return sys_fstatat(AT_FDCWD, host, st, 0);
+    if (n->self || n->entry.linked) {
+        ret = sys_lstat(host, st);
+        if (ret < 0)
+            return ret;
+    } else
+        *st = n->entry.st;
+    if (!d->mount)
+        return 0;
+    unsigned layer = n->self ? d->spot[0].layer : n->entry.linked ? 0 : n->entry.spot.layer;
+    bool upper = layer == 0 && ur_has_upper(d->mount);
+    ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), upper, host, -1, st);
+    return 0;
+}
+
+static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, struct ur_scratch *s) {
+    long ret = ur_walk(c, dirfd, path, nofollow ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret == 0 && s->node[0].where != UR_AT_MAGIC && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
+        ret = -ENOENT;
+    return ret;
+}
+
+long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat *st, int flags) {
+    if (!ur_active(c))
+        return sys_fstatat(dirfd, path, st, flags);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (flags & AT_EMPTY_PATH && !*path)
+        return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
+    UR_SCRATCH(s);
+    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
+}
+
+static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_is) {
+    const struct ur_table_layer *l = ur_table_layers(u->table);
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    bool any = false;
+    *shown_as_is = true;
+    for (uint32_t i = 0; i < u->table->layers; i++)
+        if (l[i].dev == dev) {
+            any = true;
+            if (m[l[i].mount].dev != dev || m[l[i].mount].flags & UR_MOUNT_MIXED_DEV)
+                *shown_as_is = false;
+        }
+    return any;
+}
+
+/*
+ * A descriptor's stat. The kernel knows all but what the union changes: a copied-up file's numbers, and a lower file
+ * that was copied up after it was opened (its attributes are the copy's now).
+ */
+long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
+    long ret = sys_fstat(fd, st);
+    bool shown_as_is;
+    if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is))
+        return ret;
+    bool copied = ur_copied_maybe(c->u, st->st_dev, st->st_ino);
+    bool links = c->u->shared && atomic_load(&c->u->shared->links) && st->st_nlink > 1;
+    bool origins = c->u->shared && atomic_load(&c->u->shared->origins) && !S_ISREG(st->st_mode);
+    if (S_ISREG(st->st_mode) && shown_as_is && !copied && !links) {
+        uint64_t origin = ur_origin_read(c->u, NULL, fd, NULL, st, NULL);
+        if (origin)
+            st->st_ino = origin;
+        return 0;
+    }
+    if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && shown_as_is && !copied && !origins)
+        return 0;
+    UR_SCRATCH(s);
+    struct ur_fdinfo info;
+    if (ur_fd_info(c, fd, &info, s->text) < 0 || !info.known)
+        return 0;
+    bool upper = info.layer == 0 && ur_has_upper(info.mount);
+    if (!upper && copied) {
+        /* The same file, if the union still has it there. */
+        struct stat now;
+        uint64_t ino = ur_ino(info.mount, ur_layer(c->u, info.mount, info.layer), st->st_ino);
+        if (ur_stat(c, AT_FDCWD, s->text, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ino &&
+            (now.st_mode & S_IFMT) == (st->st_mode & S_IFMT)) {
+            *st = now;
+            return 0;
+        }
+    }
+    ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer), upper, NULL, fd, st);
+    return 0;
+}
+
+/* Only what identifies a file differs from the host's answer. */
+static void to_statx(const struct stat *st, struct statx *x) {
+    x->stx_ino = st->st_ino;
+    x->stx_nlink = (uint32_t)st->st_nlink;
+    x->stx_mode = (uint16_t)st->st_mode;
+    x->stx_uid = st->st_uid;
+    x->stx_gid = st->st_gid;
+    x->stx_size = (uint64_t)st->st_size;
+    x->stx_blocks = (uint64_t)st->st_blocks;
+    x->stx_dev_major = (uint32_t)(st->st_dev >> 8 & 0xfff) | (uint32_t)(st->st_dev >> 32 & ~0xfffu);
+    x->stx_dev_minor = (uint32_t)(st->st_dev & 0xff) | (uint32_t)(st->st_dev >> 12 & ~0xffu);
+    x->stx_mtime.tv_sec = st->st_mtim.tv_sec;
+    x->stx_mtime.tv_nsec = (uint32_t)st->st_mtim.tv_nsec;
+    x->stx_ctime.tv_sec = st->st_ctim.tv_sec;
+    x->stx_ctime.tv_nsec = (uint32_t)st->st_ctim.tv_nsec;
+}
+
+long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags, unsigned mask, struct statx *x) {
+    if (!ur_active(c))
+        return sys_statx(dirfd, path, flags, mask, x);
+    int sync = flags & (AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC))
+        return -EINVAL;
+    struct stat st;
+    long ret;
+    if (flags & AT_EMPTY_PATH && (!path || !*path)) {
+        ret = sys_statx(dirfd, "", flags, mask, x);
+        if (ret == 0)
+            ret = ur_stat(c, dirfd, "", &st, AT_EMPTY_PATH);
+        if (ret == 0)
+            to_statx(&st, x);
+        return ret;
+    }
+    UR_SCRATCH(s);
+    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    if (ret == 0)
+        ret = node_stat(c, &s->dir[0], &s->node[0], s->real[0], &st);
+    if (ret == 0)
+        ret = sys_statx(AT_FDCWD, s->real[0], s->node[0].where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW, mask,
+                        x);
+    if (ret == 0 && s->dir[0].mount)
+        to_statx(&st, x);
+    return ret;
+}
+
+long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode, int flags) {
+    if (!ur_active(c) || (flags & AT_EMPTY_PATH && !*path))
+        return sys_faccessat(dirfd, path, mode, flags);
+    if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    UR_SCRATCH(s);
+    struct ur_node *n = &s->node[0];
+    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    if (ret == 0)
+        ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
+    if (ret < 0)
+        return ret;
+    ret = sys_faccessat(AT_FDCWD, s->real[0], mode, flags);
+    /* A read-only filesystem under a lower is none in the union; a union without an upper is one. */
+    if (n->where == UR_AT_UNION) {
+        bool writable = ur_has_upper(s->dir[0].mount);
+        struct stat st;
+        if (ret == -EROFS && writable)
+            return ur_may_access(s->real[0], mode);
+        if (ret == 0 && !writable && mode & 2 && sys_lstat(s->real[0], &st) == 0 &&
+            (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+            return -EROFS;
+    }
+    return ret;
+}
+
+long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
+    if (!ur_active(c) || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
+        return sys_readlinkat(dirfd, path, buf, size);
+    if (size == 0)
+        return -EINVAL;
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    long ret = walk_present(c, dirfd, path, true, s);
+    if (ret == 0)
+        ret = ur_node_path(c->u, d, n, s->real[0]);
+    if (ret < 0)
+        return ret;
+    /* Where /proc tells a layer's path, the union's is meant. */
+    if (!d->mount && ur_path_below(d->path, d->len, "/proc", 5)) {
+        long len = sys_readlink(s->real[0], s->text, UR_PATH_MAX - 1);
+        if (len < 0)
+            return len;
+        s->text[len] = 0;
+        if (s->text[0] == '/')
+            len = ur_union_path(c, s->text, s->text);
+        if (len < 0)
+            return len;
+        size_t copy = (size_t)len < size ? (size_t)len : size;
+        memcpy(buf, s->text, copy);
+        return (long)copy;
+    }
+    return sys_readlink(s->real[0], buf, size);
+}
+
+long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
+    if (!ur_active(c))
+        return sys_statfs(path, st);
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    long ret = walk_present(c, AT_FDCWD, path, false, s);
+    if (ret < 0)
+        return ret;
+    /* What can be written counts: the upper's filesystem. */
+    if (s->node[0].where == UR_AT_UNION && ur_has_upper(d->mount)) {
+        const struct ur_table_layer *l = ur_layer(c->u, d->mount, 0);
+        return sys_statfs(ur_table_text(c->u->table, l->root), st);
+    }
+    ret = ur_node_path(c->u, d, &s->node[0], s->real[0]);
+    return ret < 0 ? ret : sys_statfs(s->real[0], st);
+}
+
+long ur_chdir(const struct ur_caller *c, const char *path) {
+    if (!ur_active(c))
+        return sys_chdir(path);
+    UR_SCRATCH(s);
+    long ret = walk_present(c, AT_FDCWD, path, false, s);
+    struct ur_node *n = &s->node[0];
+    if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind != UR_DIRECTORY)
+        ret = -ENOTDIR;
+    if (ret == 0)
+        ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
+    return ret < 0 ? ret : sys_chdir(s->real[0]);
+}
+
+long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {
+    if (!ur_active(c))
+        return sys_getcwd(buf, size);
+    UR_SCRATCH(s);
+    long n = sys_getcwd(s->real[0], UR_PATH_MAX);
+    if (n < 0)
+        return n;
+    n = s->real[0][0] == '/' ? ur_union_path(c, s->real[0], s->text) : n - 1;
+    if (n < 0)
+        return n;
+    if (s->real[0][0] != '/')
+        memcpy(s->text, s->real[0], (size_t)n + 1);
+    if ((size_t)n >= size)
+        return -ERANGE;
+    memcpy(buf, s->text, (size_t)n + 1);
+    return n + 1;
+}

@@ -1,0 +1,326 @@
+/*
+ * The engine's own view of a union: what its files share with each other and with nobody else.
+ *
+ * A directory of the union (struct ur_dir) is its canonical union path and the *stack* of host directories
+ * that it merges: spots, topmost first. A spot is a layer and the path of the directory in that layer, its
+ * *rel*. The rel is the union path below the target, unless a redirect was met on the way: then the part of
+ * the path up to there is replaced. So a rel is a prefix and the place (`cut`) from which the union path goes on
+ * unchanged, and descending into a child changes no rel.
+ */
+#ifndef UNIONRUN_ENGINE_UNION_H
+#define UNIONRUN_ENGINE_UNION_H
+
+#include "engine.h"
+#include "shared.h"
+#include "sys.h"
+
+#include <linux/fs.h>
+#include <string.h>
+
+enum {
+    UR_NAME_MAX = 255,
+    UR_LINKS_MAX = 40,  /* path_resolution(7): more symlinks than this is ELOOP */
+    UR_RELS_MAX = 24,   /* distinct redirected prefixes in one stack */
+    UR_REL_BYTES = 4096 /* their text */
+};
+
+struct ur_spot {
+    uint16_t layer; /* index within the mount; 0 is the topmost */
+    uint16_t rel;
+};
+
+struct ur_rel {
+    uint16_t at, len; /* prefix: text in rel_text; empty for rel 0 */
+    uint16_t cut;     /* offset into the union path of what follows the prefix */
+};
+
+struct ur_dir {
+    const struct ur_table_mount *mount; /* NULL: a directory of the host, no stack */
+    uint16_t len;                       /* of path */
+    uint16_t spots;
+    uint16_t rels;      /* at least 1: rel 0 is the union path below the target */
+    uint16_t rel_used;  /* bytes of rel_text */
+    uint16_t lower_rel; /* the path at which the lowers alone, seen as a union, hold this directory's lower part */
+    bool special;       /* a target or a hidden directory lies beneath: names must be compared with them */
+    struct ur_rel rel[UR_RELS_MAX];
+    struct ur_spot spot[UR_LAYERS_MAX];
+    char rel_text[UR_REL_BYTES];
+    char path[UR_PATH_MAX]; /* canonical; "/" is len 1 */
+};
+
+/* One name in a directory, as the union sees it. */
+enum ur_kind {
+    UR_ABSENT,
+    UR_FILE,      /* anything but a directory: `st` tells */
+    UR_DIRECTORY, /* `st` is the topmost's */
+};
+enum ur_white {
+    UR_WHITE_NONE,
+    UR_WHITE_NODE, /* a whiteout stands in the name's own place, which a new file must replace */
+    UR_WHITE_NAME, /* ".wh.NAME" stands beside it: the place is free, but a new directory must be opaque */
+};
+struct ur_entry {
+    enum ur_kind kind;
+    struct ur_spot spot; /* who holds it, if not absent (for a host entry: unused) */
+    bool in_upper;       /* the holder is the upper (or the host) */
+    enum ur_white white; /* absent: how the upper itself says so */
+    bool linked;         /* a lower hard link whose file was copied up by another name: links.c has it */
+    struct stat st;      /* raw: as the host tells it */
+};
+
+/* A path, resolved. */
+enum ur_where {
+    UR_AT_HOST,  /* outside every union */
+    UR_AT_UNION, /* in one */
+    UR_AT_MAGIC, /* a /proc link that leads to no path (a pipe, a deleted file): only the kernel can follow it */
+};
+enum ur_last { /* what the path ended in, as the kernel's LAST_* */
+               UR_LAST_NAME,
+               UR_LAST_DOT,
+               UR_LAST_DOTDOT,
+               UR_LAST_ROOT,
+               UR_LAST_TARGET, /* a name at which a union begins: a mount point */
+};
+struct ur_node {
+    enum ur_where where;
+    enum ur_last last;
+    bool self;        /* the path is `dir` itself (all but UR_LAST_NAME): `name` is empty, `entry` not looked up */
+    bool must_be_dir; /* a slash stood behind the name */
+    char name[UR_NAME_MAX + 1];
+    struct ur_entry entry;
+};
+
+/* Where something is prepared before it appears (work.c). */
+struct ur_stage {
+    char path[UR_PATH_MAX];
+    size_t own; /* length of the directory in `path` that was made for this; 0: none was needed */
+};
+
+/* Working memory for one call: too large for a thread's stack of 16 KiB. */
+struct ur_scratch {
+    struct ur_dir dir[2];
+    struct ur_node node[2];
+    char rest[2][2 * UR_PATH_MAX]; /* what is still to be walked, when a symlink was expanded */
+    char real[2][UR_PATH_MAX + UR_NAME_MAX + 2];
+    char text[UR_PATH_MAX + UR_NAME_MAX + 2];
+    struct ur_stage stage;
+};
+
+/* scratch.c. Never fails for want of a block but by -ENOMEM (NULL). Async-signal-safe. */
+struct ur_scratch *ur_scratch_get(void);
+void ur_scratch_put(struct ur_scratch *s);
+static inline void ur_scratch_cleanup(struct ur_scratch **s) {
+    if (*s)
+        ur_scratch_put(*s);
+}
+#define UR_SCRATCH(name)                                                                                               \
+    __attribute__((cleanup(ur_scratch_cleanup))) struct ur_scratch *name = ur_scratch_get();                           \
+    if (!name)                                                                                                         \
+    return -ENOMEM
+
+/* path.c: strings */
+bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len); /* equal or beneath */
+char *ur_put(char *at, const char *end, const char *text,
+             size_t len); /* appends; NULL if it would not fit, or at is NULL */
+char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
+uint64_t ur_get_number(const char **at, unsigned base);
+
+/* mount.c: the table */
+const struct ur_table_mount *ur_mount_of(const struct ur_union *u, const char *path, size_t len);
+const struct ur_table_mount *ur_mount_at(const struct ur_union *u, const char *path, size_t len);
+bool ur_special_below(const struct ur_union *u, const char *path, size_t len); /* a target or a hidden directory */
+bool ur_mounts_below(const struct ur_union *u, const char *path, size_t len);
+bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len);
+const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_table_mount *m, unsigned i);
+static inline bool ur_has_upper(const struct ur_table_mount *m) {
+    return m && (m->flags & UR_MOUNT_UPPER);
+}
+static inline bool ur_is_root(const struct ur_dir *d, const struct ur_table_mount *m) {
+    return d->len == m->target.len;
+}
+
+/* dir.c: stacks. All return 0 or -errno. */
+/* The host path of `name` (or of the directory itself: NULL or "") in a spot. */
+long ur_spot_path(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *out);
+/* Where the upper has, or would have, it. */
+long ur_upper_path(const struct ur_union *u, const struct ur_dir *d, const char *name, char *out);
+/* The host path of what an entry of `d` names. */
+long ur_entry_path(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                   char *out);
+/* Loads the stack of a canonical path. -ENOENT, -ENOTDIR if it is no directory (any more). */
+long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
+/* From a directory to its child: -ENOENT, -ENOTDIR (then `st` tells what it is: a symlink, say). These two leave
+   `d` as it was, other errors leave it unusable. */
+long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
+long ur_dir_up(const struct ur_union *u, struct ur_dir *d);
+/* Looks one name up. -errno only if the disk cannot tell. */
+long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e);
+/* Whether, were the upper's own entry gone, a lower one would show. 1, 0 or -errno. */
+long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name);
+void ur_changing_begin(const struct ur_union *u);
+void ur_changing_end(const struct ur_union *u);
+
+/* dcache.c: what this process remembers of stacks */
+bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
+void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d, uint64_t generation);
+/* The generation + 1 to hand to ur_dcache_put; 0 if nothing may be kept now. Taken before the disk is asked. */
+uint64_t ur_dcache_begin(const struct ur_union *u);
+
+/* marks.c: whiteouts, opaque directories, redirects, in all forms */
+enum ur_marks {
+    UR_MARK_OPAQUE = 1,
+    UR_MARK_REDIRECT = 2,
+    UR_MARK_WHITEOUTS = 4, /* opaque=x: it may hold whiteouts in the xattr form */
+    UR_MARK_IMPURE = 8,
+};
+/* The marks of a host directory; `redirect` (UR_PATH_MAX bytes) gets the text if there is one. >= 0 or -errno. */
+long ur_marks(const char *host, char *redirect);
+bool ur_is_whiteout(const char *host, const struct stat *st);
+bool ur_is_marker_name(const char *name, size_t len);
+bool ur_is_marker_xattr(const char *name);
+/* Makes a whiteout at a host path, in the form that the mount's upper can hold. */
+long ur_whiteout_make(const struct ur_table_mount *m, const char *host);
+long ur_mark_opaque(const char *host);
+long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host); /* the directory now holds one */
+long ur_mark_impure(const char *host);
+long ur_mark_redirect(const char *host, const char *rel);
+
+/* walk.c: paths */
+enum ur_walk_flags {
+    UR_WALK_NOFOLLOW = 1, /* the last name is not followed if it is a symlink */
+    UR_WALK_PARENT = 2,   /* nor if a slash stands behind it: the calls that make or remove a name */
+};
+/* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
+   name is no error: node->entry.kind tells. */
+long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
+/* The host path of what a node names. */
+long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
+/* The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno. */
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out);
+/* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
+char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
+
+/* moves.c: directories that were moved in this run */
+void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
+                   const char *to, size_t to_len, bool exchange);
+void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, unsigned first_layer, const char *rel,
+                    size_t rel_len, const char *at, size_t at_len);
+/* Where the directory `rel` of a layer is now, below the target: rewrites `rel` (UR_PATH_MAX bytes). New length or
+ * -errno. */
+long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len);
+
+/* perm.c: what the kernel would refuse in a plain directory, asked before a copy-up */
+long ur_may_access(const char *host, int mode);
+long ur_may_own(const struct stat *st);
+long ur_may_delete(const struct stat *dir, const struct stat *victim);
+
+/* copyup.c */
+enum ur_copyup_flags { UR_COPYUP_NODATA = 1 };
+/* Makes sure the upper has the directory `d` itself (and all above it). After it, spot 0 is the upper. */
+long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d);
+/* Makes sure the upper has `name` of `d`, which `e` says is there; `e` is looked up again. */
+long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e, int flags);
+/* Copies data, holes kept: 0 or -errno. Offsets of both are left anywhere. */
+long ur_copy_data(int from, int to, off_t size);
+/* Of a host path, to a descriptor or (fd -1) a path. Marks are left behind. */
+long ur_copy_xattrs(const char *from, int to_fd, const char *to);
+
+/* What an operation returns to be begun anew: another process changed what it had looked up. Never leaves the engine.
+ */
+#define UR_AGAIN (-ERESTART)
+#define UR_RETRY(call)                                                                                                 \
+    ({                                                                                                                 \
+        long ret_;                                                                                                     \
+        for (int try_ = 0; (ret_ = (call)) == UR_AGAIN && try_ < 1000; try_++)                                         \
+            ;                                                                                                          \
+        ret_ == UR_AGAIN ? -EBUSY : ret_;                                                                              \
+    })
+
+/* work.c: the work directory, and steps in the upper */
+/* A path in one of the work directory's own: "/tmp/", "/links/", "/origin/", "/journal/"; NULL name: a fresh one. */
+long ur_work_path(const struct ur_union *u, const struct ur_table_mount *m, const char *sub, const char *name,
+                  char *out);
+/* A place in tmp/ to prepare what will stand in the host directory `parent`: made there, it inherits what it would
+   in `parent` (the setgid group, the default ACL). `path` is where to make it. */
+long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const char *parent, struct ur_stage *stage);
+/* Removes what is still there, if anything is. */
+void ur_stage_drop(struct ur_stage *stage);
+/* Puts what was staged in the place of the whiteout `host`. UR_AGAIN if that is no whiteout any more. */
+long ur_stage_over_whiteout(struct ur_stage *stage, const char *host);
+
+/* Opens an upper directory of ours for a change that its mode forbids, and shuts it again. `final`: where it will be
+   when that is done (or when a later run does it). */
+struct ur_unlocked {
+    int lock; /* descriptor of journal/lock while the mode is changed; -1: it needed no change */
+    mode_t mode;
+    char note[24]; /* name in journal/ */
+};
+long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
+                   struct ur_unlocked *k);
+void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k);
+struct ur_times {
+    bool taken;
+    struct timespec ts[2];
+};
+void ur_times_take(const char *host, struct ur_times *t);
+void ur_times_give(const char *host, const struct ur_times *t);
+
+/* make.c */
+/* May a name be made or removed in this directory, were it a plain one? `host` is room for a path. Only a directory
+   that the upper does not have yet is asked: for one that it has, the kernel will say. */
+long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host);
+
+/* remove.c */
+/* 0 if the union shows nothing in it, -ENOTEMPTY, or another -errno. */
+long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d);
+/* Makes the upper's own directory of one that shows nothing truly empty, with no change of the view. */
+long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d);
+/* Covers a name of an upper directory with a whiteout; `over`: what the upper itself has there (a non-directory)
+   goes. -EEXIST if not `over` and there is something. */
+long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over);
+/* A name that a lower or the upper had is gone, or covered: keeps links/ and origin/ true. */
+void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, uint64_t origin,
+                    bool linked);
+
+/* identity.c: st_dev, st_ino, st_nlink */
+uint64_t ur_ino(const struct ur_table_mount *m, const struct ur_table_layer *l, uint64_t ino);
+/* Makes a raw stat the union's. `host` is where it was taken (or fd >= 0). */
+void ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+                 bool in_upper, const char *host, int fd, struct stat *st);
+long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                     const struct stat *upper, uint64_t ino, bool linked);
+/* The lower's ino that a copied-up file goes by; 0: it has none. `linked` may be NULL. */
+uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                        const struct stat *st, bool *linked);
+void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);
+void ur_copied_add(const struct ur_union *u, uint64_t dev, uint64_t ino);
+bool ur_copied_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);
+
+/* links.c: hard links of the lowers stay one file */
+long ur_links_path(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, char *out);
+bool ur_links_has(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, struct stat *st);
+/* How many names of the lowers still show it; -1: nobody has counted. */
+long ur_links_count(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino);
+/* A lower name of it was covered (copied up, removed, replaced). `was`: the lower's own st_nlink. */
+void ur_links_cover(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t was);
+/* Drops what is kept if no name is left. `upper_names`: names in the upper, the one in links/ not counted. */
+void ur_links_prune(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t upper_names);
+
+/* fd.c: what a descriptor is in the union */
+struct ur_fdinfo {
+    bool known; /* it is a file of a layer, still at a path */
+    const struct ur_table_mount *mount;
+    unsigned layer;
+    size_t len; /* of the union path */
+};
+/* Fills `info`; `path` gets the union path, or what /proc tells (0 also then). */
+long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path);
+/* The layer that a host path lies in: mount, index, and where its rel starts. False: none. */
+bool ur_layer_of(const struct ur_union *u, const char *host, size_t len, const struct ur_table_mount **m,
+                 unsigned *layer, size_t *rel);
+
+static inline bool ur_active(const struct ur_caller *c) {
+    return c->u && c->u->table;
+}
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * Paths, resolved in the union's own namespace: path_resolution(7), with the union where a target is.
+ *
+ * The walk holds a canonical directory (no symlink in its path) and the text still to go. A symlink puts
+ * its text before that; ".." goes to the canonical parent; a name at which a target lies enters its union. The
+ * names of a path whose directory is known already are not walked (jump).
+ */
+#include "union.h"
+
+/* If `rest`, from `d`, leads by plain names to a directory that the cache knows, goes there at once. Returns the rest.
+ */
+static const char *jump(const struct ur_union *u, struct ur_dir *d, const char *rest, char *text) {
+    char *end = text + UR_PATH_MAX;
+    size_t base = d->len > 1 ? d->len : 0;
+    char *p = ur_put(text, end, d->path, base), *dir_end = NULL;
+    const char *last = rest;
+    for (const char *at = rest; *at;) {
+        if (*at == '/') {
+            at++;
+            continue;
+        }
+        size_t n = strcspn(at, "/");
+        if (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.')))
+            return rest;
+        dir_end = p;
+        last = at;
+        p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, at, n);
+        if (!p)
+            return rest;
+        at += n;
+    }
+    if (!dir_end || dir_end == text + base || dir_end == text)
+        return rest;
+    return ur_dcache_get(u, d, text, (size_t)(dir_end - text)) ? last : rest;
+}
+
+/* Does the magic link's target, as the kernel tells it, name a path that can be walked? */
+static bool magic_has_path(const char *target) {
+    struct stat st;
+    return target[0] == '/' && sys_lstat(target, &st) == 0;
+}
+
+/* The links of /proc that the kernel does not follow by their text: proc(5). */
+static bool is_magic(const struct ur_dir *d, const char *name) {
+    if (d->mount || !ur_path_below(d->path, d->len, "/proc", 5) || d->len <= 5)
+        return false;
+    size_t n = d->len;
+    const char *tail = d->path + n;
+    while (tail > d->path && tail[-1] != '/')
+        tail--;
+    return strcmp(name, "cwd") == 0 || strcmp(name, "exe") == 0 || strcmp(name, "root") == 0 ||
+           strcmp(tail, "fd") == 0 || strcmp(tail, "map_files") == 0 || strcmp(tail, "ns") == 0;
+}
+
+/*
+ * Puts what the symlink `name` of `d` says before `rest`. Returns the new rest in `out` (2 * UR_PATH_MAX), or -errno;
+ * 1: it is a magic link to no path, which ends the walk.
+ */
+static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
+                   const char *rest, char *out, struct ur_scratch *s) {
+    char *host = s->real[0], *text = s->text;
+    long ret = ur_entry_path(c->u, d, name, e, host);
+    if (ret < 0)
+        return ret;
+    long n = sys_readlink(host, text, UR_PATH_MAX - 1);
+    if (n < 0)
+        return n;
+    if (n == 0)
+        return -ENOENT;
+    text[n] = 0;
+    if (is_magic(d, name)) {
+        if (!magic_has_path(text))
+            return 1;
+        n = ur_union_path(c, text, text);
+        if (n < 0)
+            return n;
+    }
+    char *end = out + 2 * (size_t)UR_PATH_MAX;
+    char *p = ur_put(out, end, text, (size_t)n);
+    p = ur_put(p, end, rest, strlen(rest));
+    if (!p)
+        return -ENAMETOOLONG;
+    return text[0] == '/' ? ur_dir_load(c->u, d, "/", 1) : 0;
+}
+
+static long finish_self(struct ur_dir *d, struct ur_node *node, enum ur_last last) {
+    node->self = true;
+    node->last = last;
+    node->name[0] = 0;
+    node->where = d->mount ? UR_AT_UNION : UR_AT_HOST;
+    node->entry = (struct ur_entry){.kind = UR_DIRECTORY};
+    return 0;
+}
+
+/* The last name of a path. 0: done; 1: it is a symlink to be followed; -errno. */
+static long finish(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, int flags) {
+    if (d->special) {
+        size_t len = d->len;
+        struct stat st;
+        if (len + strlen(node->name) + 1 < UR_PATH_MAX) {
+            char *p = ur_put(d->path + len, d->path + UR_PATH_MAX, len > 1 ? "/" : "", len > 1);
+            p = ur_put(p, d->path + UR_PATH_MAX, node->name, strlen(node->name));
+            bool target = ur_mount_at(c->u, d->path, (size_t)(p - d->path)) != NULL;
+            d->path[len] = 0;
+            if (target) {
+                long ret = ur_dir_enter(c->u, d, node->name, &st);
+                return ret < 0 ? ret : finish_self(d, node, UR_LAST_TARGET);
+            }
+        }
+    }
+    node->where = d->mount ? UR_AT_UNION : UR_AT_HOST;
+    node->last = UR_LAST_NAME;
+    long ret = ur_lookup(c->u, d, node->name, &node->entry);
+    if (ret < 0 || node->entry.kind == UR_ABSENT)
+        return ret;
+    if (S_ISLNK(node->entry.st.st_mode) && !(flags & UR_WALK_PARENT) &&
+        (node->must_be_dir || !(flags & UR_WALK_NOFOLLOW)))
+        return 1;
+    if (node->must_be_dir && node->entry.kind != UR_DIRECTORY && !(flags & UR_WALK_PARENT))
+        return -ENOTDIR;
+    return 0;
+}
+
+long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+    struct ur_dir *d = &s->dir[slot];
+    struct ur_node *node = &s->node[slot];
+    unsigned links = 0, buffer = 0;
+    size_t path_len = strnlen(path, UR_PATH_MAX);
+    *node = (struct ur_node){.where = UR_AT_HOST};
+    if (path_len == 0)
+        return -ENOENT;
+    if (path_len == UR_PATH_MAX)
+        return -ENAMETOOLONG;
+    long ret;
+    if (path[0] == '/')
+        ret = ur_dir_load(c->u, d, "/", 1);
+    else {
+        ret = ur_base_path(c, dirfd, s->text);
+        if (ret > 0)
+            ret = ur_dir_load(c->u, d, s->text, (size_t)ret);
+    }
+    if (ret < 0)
+        return ret;
+    enum ur_last last = UR_LAST_ROOT;
+    const char *rest = jump(c->u, d, path, s->text);
+    for (;;) {
+        while (*rest == '/')
+            rest++;
+        if (!*rest)
+            return finish_self(d, node, d->len == 1 ? UR_LAST_ROOT : last);
+        size_t n = strcspn(rest, "/");
+        const char *after = rest + n, *next = after + strspn(after, "/");
+        if (n == 1 && rest[0] == '.') {
+            last = UR_LAST_DOT;
+            rest = next;
+            continue;
+        }
+        if (n == 2 && rest[0] == '.' && rest[1] == '.') {
+            last = UR_LAST_DOTDOT;
+            ret = ur_dir_up(c->u, d);
+            if (ret < 0)
+                return ret;
+            rest = next;
+            continue;
+        }
+        if (n > UR_NAME_MAX)
+            return -ENAMETOOLONG;
+        memcpy(node->name, rest, n);
+        node->name[n] = 0;
+        struct ur_entry *e = &node->entry;
+        if (*next) {
+            ret = ur_dir_enter(c->u, d, node->name, &e->st);
+            if (ret == 0) {
+                rest = next;
+                continue;
+            }
+            if (ret != -ENOTDIR || !S_ISLNK(e->st.st_mode))
+                return ret;
+            ret = ur_lookup(c->u, d, node->name, e);
+            if (ret < 0)
+                return ret;
+        } else {
+            node->must_be_dir = *after == '/';
+            ret = finish(c, d, node, flags);
+            if (ret <= 0)
+                return ret;
+        }
+        if (++links > UR_LINKS_MAX)
+            return -ELOOP;
+        ret = expand(c, d, node->name, e, after, s->rest[buffer], s);
+        if (ret < 0)
+            return ret;
+        if (ret == 1) {
+            node->where = UR_AT_MAGIC;
+            return *next ? -ENOTDIR : 0;
+        }
+        rest = jump(c->u, d, s->rest[buffer], s->text);
+        buffer ^= 1;
+        last = UR_LAST_ROOT;
+    }
+}
+
+long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out) {
+    if (!n->self)
+        return ur_entry_path(u, d, n->name, &n->entry, out);
+    if (!d->mount)
+        return ur_put(out, out + UR_PATH_MAX, d->path, d->len) ? 0 : -ENAMETOOLONG;
+    return d->spots ? ur_spot_path(u, d, d->spot[0], NULL, out) : -ENOENT;
+}
+
+long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    UR_SCRATCH(s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    long ret = ur_walk(c, dirfd, path, flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret < 0)
+        return ret;
+    if (n->where == UR_AT_MAGIC)
+        return -ENOENT;
+    if (!n->self && n->entry.kind == UR_ABSENT && !(flags & UR_REAL_CREATE))
+        return -ENOENT;
+    char *end = out + UR_PATH_MAX, *p = ur_put(out, end, d->path, d->len);
+    if (!n->self) {
+        if (d->len > 1)
+            p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, n->name, strlen(n->name));
+    }
+    return p ? p - out : -ENAMETOOLONG;
+}

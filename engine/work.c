@@ -1,0 +1,159 @@
+/*
+ * The work directory: where what is to become visible by one step is prepared. Its parts:
+ *   tmp/      things under way; what a killed run leaves here is litter, and the next run empties it
+ *   links/    hard links of the lowers that were copied up (links.c)
+ *   origin/   origins of what can hold no xattr (identity.c)
+ *   journal/  modes to be given back (below), and the lock for that
+ */
+#include "union.h"
+
+#include <sys/file.h>
+
+long ur_work_path(const struct ur_union *u, const struct ur_table_mount *m, const char *sub, const char *name,
+                  char *out) {
+    char *end = out + UR_PATH_MAX;
+    char *p = ur_put(out, end, ur_table_text(u->table, m->work), m->work.len);
+    p = ur_put(p, end, sub, strlen(sub));
+    if (name)
+        p = ur_put(p, end, name, strlen(name));
+    else {
+        uint64_t random = 0;
+        long ret = sys_getrandom(&random, sizeof random);
+        if (ret < 0)
+            return ret;
+        p = ur_put_number(p, end, random, 16);
+    }
+    return p ? 0 : -ENAMETOOLONG;
+}
+
+/* Does `host` hand anything down to what is made in it but the maker's own ids? */
+static bool hands_down(const char *host, const struct stat *st) {
+    char acl[4];
+    long n = sys_lgetxattr(host, "system.posix_acl_default", acl, sizeof acl);
+    return st->st_mode & S_ISGID || n == -ERANGE || n > 0;
+}
+
+long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const char *parent, struct ur_stage *stage) {
+    struct stat st;
+    stage->own = 0;
+    long ret = sys_lstat(parent, &st);
+    if (ret == 0)
+        ret = ur_work_path(u, m, "/tmp/", NULL, stage->path);
+    if (ret < 0 || !hands_down(parent, &st))
+        return ret;
+    ret = sys_mkdir(stage->path, 0700);
+    if (ret < 0)
+        return ret;
+    stage->own = strlen(stage->path);
+    char acl[1024];
+    long n = sys_lgetxattr(parent, "system.posix_acl_default", acl, sizeof acl);
+    if (n > 0)
+        sys_lsetxattr(stage->path, "system.posix_acl_default", acl, (size_t)n, 0);
+    sys_fchownat(AT_FDCWD, stage->path, (uid_t)-1, st.st_gid, 0);
+    sys_chmod(stage->path, 0700 | (st.st_mode & S_ISGID));
+    return ur_put(stage->path + stage->own, stage->path + UR_PATH_MAX, "/x", 2) ? 0 : -ENAMETOOLONG;
+}
+
+void ur_stage_drop(struct ur_stage *stage) {
+    if (sys_unlink(stage->path) == -EISDIR)
+        sys_rmdir(stage->path);
+    if (stage->own) {
+        stage->path[stage->own] = 0;
+        sys_rmdir(stage->path);
+    }
+}
+
+/* The exchange shows what stood there: were it no whiteout (another process was faster), it is put back. */
+long ur_stage_over_whiteout(struct ur_stage *stage, const char *host) {
+    struct stat st;
+    long ret = sys_rename(stage->path, host, RENAME_EXCHANGE);
+    if (ret == -ENOENT)
+        return UR_AGAIN;
+    if (ret == -EINVAL && sys_lstat(host, &st) == 0 && ur_is_whiteout(host, &st)) {
+        /* A filesystem that cannot exchange. A directory cannot take a whiteout's name in one step there. */
+        if (sys_lstat(stage->path, &st) == 0 && S_ISDIR(st.st_mode))
+            sys_unlink(host);
+        return sys_rename(stage->path, host, 0);
+    }
+    if (ret < 0)
+        return ret;
+    if (sys_lstat(stage->path, &st) == 0 && ur_is_whiteout(stage->path, &st))
+        return 0;
+    sys_rename(stage->path, host, RENAME_EXCHANGE);
+    return UR_AGAIN;
+}
+
+void ur_times_take(const char *host, struct ur_times *t) {
+    struct stat st;
+    t->taken = sys_lstat(host, &st) == 0;
+    if (t->taken) {
+        t->ts[0] = st.st_atim;
+        t->ts[1] = st.st_mtim;
+    }
+}
+
+/* A copy-up changes nothing that can be seen, so neither the time at which the directory changed. */
+void ur_times_give(const char *host, const struct ur_times *t) {
+    if (t->taken)
+        sys_utimensat(AT_FDCWD, host, t->ts, 0);
+}
+
+/*
+ * A directory whose owner may not write to it (0555) is no obstacle to a copy-up in a plain directory's eyes:
+ * nothing is made there. So its mode is changed for the step and given back. The journal has a symlink
+ * "MODE PATH" meanwhile; a killed run leaves it, and the next one gives the mode back (recover.c). One at a time,
+ * by the journal's lock, so that nobody takes the changed mode for the true one.
+ */
+long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
+                   struct ur_unlocked *k) {
+    k->lock = -1;
+    if (sys_faccessat(AT_FDCWD, host, 3 /* W_OK | X_OK */, AT_EACCESS) != -EACCES)
+        return 0;
+    UR_SCRATCH(s);
+    struct stat st;
+    long ret = ur_work_path(u, m, "/journal/", "lock", s->real[0]);
+    if (ret < 0)
+        return ret;
+    long lock = sys_open(s->real[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0)
+        return lock;
+    do
+        ret = sys_flock((int)lock, LOCK_EX);
+    while (ret == -EINTR);
+    if (ret == 0)
+        ret = sys_lstat(host, &st);
+    if (ret == 0)
+        ret = ur_work_path(u, m, "/journal/", NULL, s->real[0]);
+    if (ret == 0) {
+        size_t dir = m->work.len + strlen("/journal/");
+        ur_put(k->note, k->note + sizeof k->note, s->real[0] + dir, strlen(s->real[0] + dir));
+        k->mode = st.st_mode & 07777;
+        char *end = s->text + sizeof s->text, *p = ur_put_number(s->text, end, k->mode, 8);
+        p = ur_put(p, end, " ", 1);
+        p = ur_put(p, end, final, strlen(final));
+        ret = p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
+    }
+    if (ret == 0) {
+        ret = sys_chmod(host, k->mode | 0700);
+        if (ret < 0)
+            sys_unlink(s->real[0]);
+    }
+    if (ret < 0)
+        sys_close((int)lock);
+    else
+        k->lock = (int)lock;
+    return ret == -EPERM ? -EACCES : ret;
+}
+
+void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k) {
+    if (k->lock < 0)
+        return;
+    sys_chmod(host, k->mode);
+    struct ur_scratch *s = ur_scratch_get();
+    if (s && ur_work_path(u, m, "/journal/", k->note, s->real[0]) == 0)
+        sys_unlink(s->real[0]);
+    if (s)
+        ur_scratch_put(s);
+    sys_close(k->lock);
+    k->lock = -1;
+}

@@ -1,0 +1,122 @@
+/* Extended attributes, read. Names that hold the union's own state are not there (marks.c, identity.c). */
+#include "union.h"
+
+#include <sys/mman.h>
+
+enum { LIST_MAX = 65536 /* XATTR_LIST_MAX, xattr(7) */ };
+
+/* Drops our names from a list in place. */
+static long filter(char *list, long n) {
+    char *to = list;
+    for (char *name = list; name < list + n;) {
+        size_t len = strlen(name) + 1;
+        if (!ur_is_marker_xattr(name)) {
+            memmove(to, name, len);
+            to += len;
+        }
+        name += len;
+    }
+    return to - list;
+}
+
+/* A list whose size is asked, or does not fit as it is, is read whole to see what is left of it. */
+static long list_of(const char *host, int fd, char *list, size_t size) {
+    long n = fd >= 0 ? sys_flistxattr(fd, list, size) : sys_llistxattr(host, list, size);
+    if (n == 0 || (n < 0 && n != -ERANGE))
+        return n;
+    if (size && n > 0)
+        return filter(list, n);
+    long room = sys_mmap(NULL, LIST_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room < 0 && room > -4096)
+        return -ENOMEM;
+    char *all = (char *)room;
+    n = fd >= 0 ? sys_flistxattr(fd, all, LIST_MAX) : sys_llistxattr(host, all, LIST_MAX);
+    if (n > 0)
+        n = filter(all, n);
+    if (n > 0 && size) {
+        if ((size_t)n > size)
+            n = -ERANGE;
+        else
+            memcpy(list, all, (size_t)n);
+    }
+    sys_munmap(all, LIST_MAX);
+    return n;
+}
+
+/* The host path of what is read. A magic link's file is opened by it, for the kernel to follow: `fd`, else -1. */
+static long reach(const struct ur_caller *c, const char *path, bool nofollow, char *host, int *fd) {
+    UR_SCRATCH(s);
+    struct ur_node *n = &s->node[0];
+    *fd = -1;
+    long ret = ur_walk(c, AT_FDCWD, path, nofollow ? UR_WALK_NOFOLLOW : 0, s, 0);
+    if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind == UR_ABSENT)
+        ret = -ENOENT;
+    if (ret == 0)
+        ret = ur_node_path(c->u, &s->dir[0], n, host);
+    if (ret == 0 && n->where == UR_AT_MAGIC) {
+        ret = sys_open(host, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+        *fd = (int)ret;
+    }
+    return ret < 0 ? ret : 0;
+}
+
+long ur_getxattr(const struct ur_caller *c, const char *path, const char *name, void *value, size_t n, bool nofollow) {
+    if (!ur_active(c))
+        return UR_SYS(nofollow ? SYS_lgetxattr : SYS_getxattr, path, name, value, n, 0, 0);
+    UR_SCRATCH(s);
+    int fd;
+    long ret = reach(c, path, nofollow, s->text, &fd);
+    if (ret < 0)
+        return ret;
+    if (ur_is_marker_xattr(name))
+        ret = -ENODATA;
+    else
+        ret = fd >= 0 ? sys_fgetxattr(fd, name, value, n) : sys_lgetxattr(s->text, name, value, n);
+    if (fd >= 0)
+        sys_close(fd);
+    return ret;
+}
+
+long ur_listxattr(const struct ur_caller *c, const char *path, char *list, size_t n, bool nofollow) {
+    if (!ur_active(c))
+        return UR_SYS(nofollow ? SYS_llistxattr : SYS_listxattr, path, list, n, 0, 0, 0);
+    UR_SCRATCH(s);
+    int fd;
+    long ret = reach(c, path, nofollow, s->text, &fd);
+    if (ret < 0)
+        return ret;
+    ret = list_of(s->text, fd, list, n);
+    if (fd >= 0)
+        sys_close(fd);
+    return ret;
+}
+
+/* A lower file that was copied up after it was opened has the copy's attributes now. Its union path in `path`, or 0. */
+static bool moved_up(const struct ur_caller *c, int fd, char *path) {
+    struct stat st, now;
+    struct ur_fdinfo info;
+    if (sys_fstat(fd, &st) < 0 || !ur_copied_maybe(c->u, st.st_dev, st.st_ino))
+        return false;
+    if (ur_fd_info(c, fd, &info, path) < 0 || !info.known || (info.layer == 0 && ur_has_upper(info.mount)))
+        return false;
+    uint64_t ino = ur_ino(info.mount, ur_layer(c->u, info.mount, info.layer), st.st_ino);
+    return ur_stat(c, AT_FDCWD, path, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ino;
+}
+
+long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n) {
+    if (!ur_active(c))
+        return sys_fgetxattr(fd, name, value, n);
+    if (ur_is_marker_xattr(name)) {
+        long ret = sys_fgetxattr(fd, name, value, 0);
+        return ret < 0 ? ret : -ENODATA;
+    }
+    UR_SCRATCH(s);
+    return moved_up(c, fd, s->text) ? ur_getxattr(c, s->text, name, value, n, true) : sys_fgetxattr(fd, name, value, n);
+}
+
+long ur_flistxattr(const struct ur_caller *c, int fd, char *list, size_t n) {
+    if (!ur_active(c))
+        return sys_flistxattr(fd, list, n);
+    UR_SCRATCH(s);
+    return moved_up(c, fd, s->text) ? ur_listxattr(c, s->text, list, n, true) : list_of(NULL, fd, list, n);
+}
