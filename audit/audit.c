@@ -7,26 +7,41 @@
  * all it needs, with the few functions of mem.c.
  */
 #include "../engine/engine.h"
+#include "../engine/sys.h"
 
 #include <link.h>
 #include <string.h>
-
-extern void *__libc_stack_end __attribute__((weak)); /* ld.so's: argc, argv, NULL, envp, NULL */
 
 static struct ur_union self;
 static bool tried;
 static char real[UR_PATH_MAX], name_in_union[UR_PATH_MAX];
 
-static void open_union(void) {
+/* The session, from the environment. ld.so hands an audit object none, and its own symbols are out of reach. */
+static bool find_session(char *out) {
     static const char key[] = "UNIONRUN_SESSION=";
+    char buf[1024];
+    size_t matched = 0, len = 0; /* of the key; of the value. SIZE_MAX: not this variable */
+    long n, fd = sys_open("/proc/self/environ", O_RDONLY | O_CLOEXEC, 0);
+    bool found = false;
+    while (fd >= 0 && !found && (n = sys_read((int)fd, buf, sizeof buf)) > 0)
+        for (long i = 0; i < n && !found; i++) {
+            if (matched == sizeof key - 1 && len < UR_PATH_MAX) {
+                out[len++] = buf[i];
+                found = !buf[i];
+            } else if (!buf[i])
+                matched = 0;
+            else
+                matched = matched != SIZE_MAX && buf[i] == key[matched] ? matched + 1 : SIZE_MAX;
+        }
+    if (fd >= 0)
+        sys_close((int)fd);
+    return found;
+}
+
+static void open_union(void) {
     tried = true;
-    if (!&__libc_stack_end || !__libc_stack_end)
-        return;
-    const long *stack = __libc_stack_end;
-    char *const *env = (char *const *)(stack + 1 + stack[0] + 1);
-    for (; *env; env++)
-        if (strncmp(*env, key, sizeof key - 1) == 0 && ur_union_open(&self, *env + sizeof key - 1) == 0)
-            return;
+    if (find_session(real))
+        ur_union_open(&self, real);
 }
 
 __attribute__((visibility("default"))) unsigned la_version(unsigned version);
@@ -47,5 +62,5 @@ char *la_objsearch(const char *name, uintptr_t *cookie, unsigned flag) {
     /* $ORIGIN is where the program lies on the host. */
     if (ur_union_path(&c, name, name_in_union) < 0)
         return (char *)name;
-    return ur_real(&c, -100 /* AT_FDCWD */, name_in_union, 0, real) < 0 ? NULL : real;
+    return ur_real(&c, AT_FDCWD, name_in_union, 0, real) < 0 ? NULL : real;
 }

@@ -133,7 +133,7 @@ static mode_t kept_mode(const struct stat *lower, const struct stat *copy) {
 }
 
 /* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none. */
-static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, const char *host,
+static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const char *host,
                          const struct stat *st, int flags, char *tmp) {
     long from = sys_open(host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
@@ -160,6 +160,10 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         ret = give_owner((int)to, NULL, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, (int)to, NULL);
+    if (ret == 0) /* before a mode that forbids the owner to write */
+        ret = ur_origin_write(u, m, (int)to, NULL, st, ino, st->st_nlink > 1);
+    if (ret == -EOPNOTSUPP)
+        ret = 0;
     if (ret == 0)
         ret = sys_fstat((int)to, &copy);
     if (ret == 0)
@@ -177,8 +181,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     return ret;
 }
 
-/* The one visible step of a regular file: `fd` gets the name `to`. */
-static long name_regular(int fd, const char *tmp, const char *to) {
+/* What was prepared gets the name `to`. -EEXIST if there is one. */
+static long name_copy(int fd, const char *tmp, const char *to) {
     if (*tmp)
         return sys_link(tmp, to);
     char proc[40];
@@ -188,40 +192,56 @@ static long name_regular(int fd, const char *tmp, const char *to) {
     return ret == -ENOENT ? sys_linkat(fd, "", AT_FDCWD, to, AT_EMPTY_PATH) : ret;
 }
 
+/* Another name of the same lower file was copied up before: this one is linked to that copy. 1 if so. */
+static long link_to_copy(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
+                         const char *upper) {
+    struct stat other;
+    if (st->st_nlink < 2 || !ur_links_has(u, m, ino, &other))
+        return 0;
+    UR_SCRATCH(s);
+    long ret = ur_links_path(u, m, ino, s->text);
+    if (ret == 0)
+        ret = sys_link(s->text, upper);
+    if (ret == 0)
+        ur_links_cover(u, m, ino, st->st_nlink);
+    return ret < 0 ? ret : 1;
+}
+
+/* The one visible step of a copy: by descriptor (tmp empty) or by its name in tmp/. If the lower file has more names
+   the copy gets one in links/ first, by which the others will find it. */
+static long publish(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
+                    int fd, const char *tmp, const char *upper) {
+    if (st->st_nlink < 2)
+        return name_copy(fd, tmp, upper);
+    UR_SCRATCH(s);
+    long ret = ur_links_path(u, m, ino, s->text);
+    if (ret == 0)
+        ret = name_copy(fd, tmp, s->text);
+    if (ret < 0 && ret != -EEXIST)
+        return ret;
+    if (u->shared)
+        atomic_store(&u->shared->links, 1);
+    ret = sys_link(s->text, upper);
+    if (ret == 0)
+        ur_links_cover(u, m, ino, st->st_nlink);
+    return ret;
+}
+
 static long copy_regular(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
                          const char *host, const struct stat *st, const char *upper, int flags) {
     UR_SCRATCH(s);
-    char *tmp = s->real[0], *shared_name = s->real[1];
-    bool linked = st->st_nlink > 1;
+    char *tmp = s->real[0];
     uint64_t ino = ur_ino(m, l, st->st_ino);
-    struct stat other;
-    if (linked && ur_links_has(u, m, ino, &other)) {
-        long ret = ur_links_path(u, m, ino, shared_name);
-        ret = ret ? ret : sys_link(shared_name, upper);
-        if (ret == 0)
-            ur_links_cover(u, m, ino, st->st_nlink);
-        return ret;
-    }
+    long ret = link_to_copy(u, m, ino, st, upper);
+    if (ret)
+        return ret < 0 ? ret : 0;
     /* An empty copy may be seen through the other names before it is written to. */
-    if (linked)
+    if (st->st_nlink > 1)
         flags &= ~UR_COPYUP_NODATA;
-    long fd = make_regular(u, m, host, st, flags, tmp);
+    long fd = make_regular(u, m, ino, host, st, flags, tmp);
     if (fd < 0)
         return fd;
-    long ret = ur_origin_write(u, m, (int)fd, NULL, st, ino, linked);
-    if (ret == -EOPNOTSUPP || ret == -EPERM || ret == -EACCES)
-        ret = 0;
-    if (ret == 0 && linked) {
-        ret = ur_links_path(u, m, ino, shared_name);
-        ret = ret ? ret : name_regular((int)fd, tmp, shared_name);
-        if (ret == 0 && u->shared)
-            atomic_store(&u->shared->links, 1);
-        if (ret == 0 || ret == -EEXIST)
-            ret = sys_link(shared_name, upper);
-        if (ret == 0)
-            ur_links_cover(u, m, ino, st->st_nlink);
-    } else if (ret == 0)
-        ret = name_regular((int)fd, tmp, upper);
+    ret = publish(u, m, ino, st, (int)fd, tmp, upper);
     if (*tmp)
         sys_unlink(tmp);
     sys_close((int)fd);
@@ -233,7 +253,11 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
                          const char *host, const struct stat *st, const char *upper) {
     UR_SCRATCH(s);
     char *tmp = s->real[0];
-    long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
+    uint64_t ino = ur_ino(m, l, st->st_ino);
+    long ret = link_to_copy(u, m, ino, st, upper);
+    if (ret)
+        return ret < 0 ? ret : 0;
+    ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
     if (ret < 0)
         return ret;
     if (S_ISLNK(st->st_mode)) {
@@ -258,11 +282,10 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret == 0)
         ret = sys_utimensat(AT_FDCWD, tmp, ts, AT_SYMLINK_NOFOLLOW);
     if (ret == 0)
-        ret = ur_origin_write(u, m, -1, tmp, &copy, ur_ino(m, l, st->st_ino), false);
+        ret = ur_origin_write(u, m, -1, tmp, &copy, ino, st->st_nlink > 1);
     if (ret == 0)
-        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
-    if (ret < 0)
-        sys_unlink(tmp);
+        ret = publish(u, m, ino, st, -1, tmp, upper);
+    sys_unlink(tmp);
     return ret;
 }
 
@@ -336,7 +359,7 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
     else
         ret = copy_special(u, m, l, host, st, upper);
     if (ret == 0) {
-        ur_copied_add(u, st->st_dev, st->st_ino);
+        ur_covered_add(u, st->st_dev, st->st_ino);
         ur_times_give(parent, &times);
     }
     ur_dir_relock(u, m, parent, &k);

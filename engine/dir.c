@@ -389,7 +389,7 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     if (!e->in_upper)
         e->white = UR_WHITE_NONE;
     /* A lower file with other names may have been copied up by one of them. */
-    if (e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1 && S_ISREG(e->st.st_mode) && ur_has_upper(d->mount)) {
+    if (e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1 && ur_has_upper(d->mount)) {
         const struct ur_table_layer *l = ur_layer(u, d->mount, e->spot.layer);
         struct stat st;
         e->linked = ur_links_has(u, d->mount, ur_ino(d->mount, l, e->st.st_ino), &st);

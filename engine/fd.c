@@ -95,15 +95,20 @@ long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char 
         return n;
     info->len = (size_t)n;
     /* work/links/: a lower hard link that was copied up under another name. It is the upper's file. */
-    const struct ur_table_mount *m = ur_table_mounts(c->u->table);
-    for (uint32_t i = 0; !info->known && i < c->u->table->mounts; i++)
-        if (ur_has_upper(&m[i]) &&
-            ur_path_below(s->real[0], (size_t)n, ur_table_text(c->u->table, m[i].work), m[i].work.len)) {
-            info->known = true;
-            info->mount = &m[i];
-            info->layer = 0;
-        }
+    const struct ur_table_mount *m = info->known ? NULL : ur_work_of(c->u, s->real[0], strlen(s->real[0]));
+    if (m) {
+        info->known = true;
+        info->mount = m;
+        info->layer = 0;
+    }
     return 0;
+}
+
+bool ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
+                 struct stat *now) {
+    uint64_t ino = ur_ino(info->mount, ur_layer(c->u, info->mount, info->layer), raw->st_ino);
+    return ur_stat(c, AT_FDCWD, path, now, AT_SYMLINK_NOFOLLOW) == 0 && now->st_ino == ino &&
+           (now->st_mode & S_IFMT) == (raw->st_mode & S_IFMT);
 }
 
 /* Is the host directory that the kernel named still one of those that the union has at `path`? */
@@ -124,32 +129,41 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     return -ENOENT;
 }
 
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out) {
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, bool *dead) {
+    static const char deleted[] = " (deleted)";
     UR_SCRATCH(s);
-    char *host = s->rest[0];
+    char *host = s->rest[0], link[64];
+    bool gone = false;
     long n;
     if (dirfd == AT_FDCWD) {
-        char link[64];
-        if (c->pid) {
+        n = c->pid ? -ENOENT : sys_getcwd(host, UR_PATH_MAX) - 1;
+        if (n < 0) { /* it was removed, then /proc still tells where it was */
             ur_proc_path(c, "/cwd", -1, link, sizeof link);
             n = sys_readlink(link, host, UR_PATH_MAX);
-        } else
-            n = sys_getcwd(host, UR_PATH_MAX) - 1;
-        if (n < 0)
-            return c->pid ? n : n + 1;
-        if (n >= UR_PATH_MAX)
-            return -ENAMETOOLONG;
-        host[n] = 0;
-    } else {
+        }
+    } else
         n = dirfd < 0 ? -EBADF : fd_host_path(c, dirfd, host);
-        if (n < 0)
-            return n;
-    }
+    if (n < 0)
+        return n;
+    if (n >= UR_PATH_MAX)
+        return -ENAMETOOLONG;
+    host[n] = 0;
     if (host[0] != '/')
         return dirfd == AT_FDCWD ? -ENOENT : -ENOTDIR;
-    long len = ur_union_path(c, host, out);
+    size_t tail = sizeof deleted - 1;
+    struct stat st;
+    if ((size_t)n > tail && memcmp(host + n - tail, deleted, tail) == 0 && sys_lstat(host, &st) < 0) {
+        host[n - (long)tail] = 0;
+        gone = true;
+    }
+    const struct ur_table_mount *m = ur_work_of(c->u, host, strlen(host));
+    long len = m && gone ? ur_dead_path(c->u, m, host, out) : ur_union_path(c, host, out);
     if (len < 0)
         return len;
-    long ret = still_there(c, host, out, (size_t)len);
+    long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
+    if (dead && ret == -ENOENT) {
+        *dead = true;
+        return len;
+    }
     return ret < 0 ? ret : len;
 }

@@ -2,11 +2,11 @@
  * st_dev, st_ino and st_nlink: one filesystem's, whatever the layers lie on.
  *
  * A file keeps the st_ino of the lower that it came from: a copied-up file says so in its xattr user.unionrun.origin
- * ("INO", or "INO l" if the lower one has more names, see links.c). What can hold no user xattr (symlinks,
- * FIFOs, sockets, devices) has a symlink work/origin/<its own st_ino> with the text "INO BIRTH", BIRTH being the
- * time the upper's inode was born: a number used anew for another file is told by it. Directories all have
- * st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted".
- * Layers on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the model.
+ * ("INO", or "INOl" if the lower one has more names, see links.c). What can hold no user xattr (symlinks,
+ * FIFOs, sockets, devices) has a symlink work/origin/<its own st_ino> with the text "INO BIRTH" (or "INOl BIRTH"),
+ * BIRTH being the time the upper's inode was born: a number used anew for another file is told by it. Directories all
+ * have st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted". Layers on several devices: bits 56 to
+ * 62 tell the device. xino in overlayfs.rst is the model.
  */
 #include "union.h"
 
@@ -47,9 +47,9 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
                      const struct stat *upper, uint64_t ino, bool linked) {
     char value[64], *end = value + sizeof value;
     char *p = ur_put_number(value, end, ino, 10);
+    if (linked)
+        p = ur_put(p, end, "l", 1);
     if (holds_xattr(upper)) {
-        if (linked)
-            p = ur_put(p, end, " l", 2);
         size_t n = (size_t)(p - value);
         return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : sys_lsetxattr(host, ORIGIN, value, n, 0);
     }
@@ -65,6 +65,15 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     return sys_symlink(value, s->real[0]);
 }
 
+static uint64_t read_origin(const char **at, bool *linked) {
+    uint64_t ino = ur_get_number(at, 10);
+    bool has_l = **at == 'l';
+    *at += has_l;
+    if (linked)
+        *linked = has_l;
+    return ino;
+}
+
 uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                         const struct stat *st, bool *linked) {
     char value[64];
@@ -74,13 +83,15 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
     if (holds_xattr(st)) {
         long n = fd >= 0 ? sys_fgetxattr(fd, ORIGIN, value, sizeof value - 1)
                          : sys_lgetxattr(host, ORIGIN, value, sizeof value - 1);
+        if (n == -EBADF && fd >= 0) { /* O_PATH */
+            char proc[40], *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
+            ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+            n = UR_SYS(SYS_getxattr, proc, ORIGIN, value, sizeof value - 1, 0, 0);
+        }
         if (n <= 0)
             return 0;
         value[n] = 0;
-        uint64_t ino = ur_get_number(&at, 10);
-        if (linked)
-            *linked = strcmp(at, " l") == 0;
-        return ino;
+        return read_origin(&at, linked);
     }
     if (!m || !(u->shared && atomic_load(&u->shared->origins)))
         return 0;
@@ -90,7 +101,7 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
         long n = sys_readlink(s->real[0], value, sizeof value - 1);
         if (n > 0) {
             value[n] = 0;
-            ino = ur_get_number(&at, 10);
+            ino = read_origin(&at, linked);
             at += *at == ' ';
             if (ur_get_number(&at, 10) != birth(fd, host))
                 ino = 0;
@@ -133,20 +144,20 @@ static uint64_t filter_hash(uint64_t dev, uint64_t ino) {
     return h ^ h >> 29;
 }
 
-void ur_copied_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
     if (!u->shared)
         return;
     uint64_t h = filter_hash(dev, ino);
     for (int i = 0; i < 3; i++, h >>= 20)
-        atomic_fetch_or(&u->shared->copied[h % UR_COPIED_BITS / 64], UINT64_C(1) << h % 64);
+        atomic_fetch_or(&u->shared->covered[h % UR_COVERED_BITS / 64], UINT64_C(1) << h % 64);
 }
 
-bool ur_copied_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
     if (!u->shared)
         return true;
     uint64_t h = filter_hash(dev, ino);
     for (int i = 0; i < 3; i++, h >>= 20)
-        if (!(atomic_load_explicit(&u->shared->copied[h % UR_COPIED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
+        if (!(atomic_load_explicit(&u->shared->covered[h % UR_COVERED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
             return false;
     return true;
 }

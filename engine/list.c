@@ -330,7 +330,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     struct stat st;
     if (!ur_active(c) || (sys_fstat(l->fd, &st) == 0 && st.st_nlink == 0))
         return 0;
-    long len = ur_base_path(c, l->fd, s->text);
+    long len = ur_base_path(c, l->fd, s->text, NULL);
     if (len < 0)
         return len == -ENOTDIR ? 0 : len; /* raw getdents says what is wrong */
     len = ur_dir_load(c->u, d, s->text, (size_t)len);

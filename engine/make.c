@@ -150,19 +150,22 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
     struct making w = {.kind = LINK, .fd = AT_FDCWD, .text = host};
     long ret;
     if (n->where == UR_AT_MAGIC) {
+        ret = may_make(&s->node[1], &w);
+        if (ret == 0 && n->lost)
+            ret = -ENOENT;
+        if (ret < 0)
+            return ret;
         w.flags = AT_SYMLINK_FOLLOW;
         ret = ur_node_path(c->u, d, n, host);
         return ret < 0 ? ret : make_node(c, s, &s->dir[1], &s->node[1], &w);
     }
-    if (n->self || n->entry.kind == UR_DIRECTORY)
-        return -EPERM;
-    if (n->entry.kind == UR_ABSENT)
-        return -ENOENT;
     ret = may_make(&s->node[1], &w);
     if (ret < 0)
         return ret;
     if (d->mount != s->dir[1].mount)
         return -EXDEV;
+    if (n->self || n->entry.kind == UR_DIRECTORY)
+        return -EPERM;
     ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     if (ret == 0 && n->where == UR_AT_UNION) {
         if (!n->entry.in_upper)
@@ -187,6 +190,8 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
 static long link_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
     UR_SCRATCH(s);
     long ret = ur_walk(c, fromfd, from, flags & AT_SYMLINK_FOLLOW ? 0 : UR_WALK_NOFOLLOW, s, 0);
+    if (ret == 0 && s->node[0].where != UR_AT_MAGIC && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
+        ret = -ENOENT;
     if (ret == 0)
         ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
     return ret < 0 ? ret : link_nodes(c, s);
@@ -196,18 +201,26 @@ static long link_once(const struct ur_caller *c, int fromfd, const char *from, i
 static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to) {
     UR_SCRATCH(s);
     struct ur_fdinfo info;
+    struct stat st, now;
+    struct making w = {.kind = LINK, .fd = fd, .text = "", .flags = AT_EMPTY_PATH};
     long ret = ur_fd_info(c, fd, &info, s->rest[0]);
+    if (ret == 0)
+        ret = sys_fstat(fd, &st);
     if (ret < 0)
         return ret;
-    if (info.known && !(info.layer == 0 && ur_has_upper(info.mount)))
+    bool named = ur_fd_is_lower(&info) && ur_fd_named(c, &info, s->rest[0], &st, &now);
+    if (named)
         ret = ur_walk(c, AT_FDCWD, s->rest[0], UR_WALK_NOFOLLOW, s, 0);
     if (ret == 0)
         ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
     if (ret < 0)
         return ret;
-    if (info.known && !(info.layer == 0 && ur_has_upper(info.mount)))
+    if (named)
         return link_nodes(c, s);
-    struct making w = {.kind = LINK, .fd = fd, .text = "", .flags = AT_EMPTY_PATH};
+    if (ur_fd_is_lower(&info)) {
+        ret = may_make(&s->node[1], &w);
+        return ret < 0 ? ret : -ENOENT; /* removed: linkat(2) */
+    }
     return make_node(c, s, &s->dir[1], &s->node[1], &w);
 }
 

@@ -138,6 +138,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         ret = ur_node_path(c->u, d, n, s->real[0]);
     if (ret < 0)
         return ret;
+    if (n->lost)
+        return -EROFS;
     if (n->where == UR_AT_MAGIC) {
         long fd = sys_open(s->real[0], O_PATH | O_CLOEXEC, 0);
         if (fd < 0)
@@ -210,11 +212,15 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_marker_xattr(w->name))
         return -EPERM;
     ret = ur_fd_info(c, fd, &info, s->text);
-    if (ret < 0 || !info.known || (info.layer == 0 && ur_has_upper(info.mount)))
+    if (ret < 0 || !ur_fd_is_lower(&info))
         return apply_fd(w, fd);
+    struct stat now;
     /* A lower's file. Truncating needs a writable descriptor, which none of these is. */
     if (w->what == TRUNCATE)
         return -EINVAL;
+    /* One that has no name any more can be given no attributes: there is nothing that may be changed. */
+    if (!ur_fd_named(c, &info, s->text, &st, &now))
+        return -EROFS;
     long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
     if (flags >= 0 && flags & O_PATH)
         return -EBADF;

@@ -49,6 +49,14 @@ bool ur_special_below(const struct ur_union *u, const char *path, size_t len) {
     return ur_mounts_below(u, path, len);
 }
 
+const struct ur_table_mount *ur_work_of(const struct ur_union *u, const char *host, size_t len) {
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts; i++)
+        if (ur_has_upper(&m[i]) && below(u, host, len, m[i].work))
+            return &m[i];
+    return NULL;
+}
+
 const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_table_mount *m, unsigned i) {
     return ur_table_layers(u->table) + m->first_layer + i;
 }

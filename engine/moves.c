@@ -1,10 +1,11 @@
 /*
- * Directories that were moved in this run.
+ * What was moved in this run.
  *
- * A descriptor, or a cwd, in a lower directory stays where it is when the union's directory of that name is
+ * A descriptor of a lower's file or directory, or a cwd, stays where it is when the union's name for that is
  * moved; the kernel tells only the lower's path. The run's log in shared memory says where that is now: it is
  * replayed over the path, oldest entry first. Two kinds of entries:
- *   move    a directory of a mount went from one union path to another (or two changed places);
+ *   move    a name of a mount went from one union path to another (or two changed places): a directory, or a file
+ *           that came from a lower;
  *   found   a walk came through a redirect: this layer's directory is, at this moment, at that union path.
  * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it.
  * It is appended to under a spin lock held for a copy of a few hundred bytes; a reader takes no lock. A
@@ -109,4 +110,41 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
     if (len != (long)at_len || memcmp(s->text, at, at_len) != 0)
         append(u, m, FOUND, first_layer, rel, rel_len, at, at_len);
     ur_scratch_put(s);
+}
+
+/* The last part of a path in tmp/ is its key: a random number in hexadecimal. */
+static uint64_t dead_key(const char *tmp) {
+    const char *at = tmp + strlen(tmp);
+    while (at > tmp && at[-1] != '/')
+        at--;
+    return ur_get_number(&at, 16);
+}
+
+void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path) {
+    if (!u->shared || strlen(path) >= UR_DEAD_PATH)
+        return;
+    struct ur_dead *e = &u->shared->dead[atomic_fetch_add(&u->shared->dead_next, 1) % UR_DEAD];
+    uint32_t ticket = atomic_load(&e->ticket);
+    if (ticket % 2 || !atomic_compare_exchange_strong(&e->ticket, &ticket, ticket + 1))
+        return;
+    e->mount = (uint32_t)(m - ur_table_mounts(u->table));
+    e->key = dead_key(tmp);
+    memcpy(e->path, path, strlen(path) + 1);
+    atomic_store(&e->ticket, ticket + 2);
+}
+
+long ur_dead_path(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, char *out) {
+    uint64_t key = dead_key(tmp);
+    for (unsigned i = 0; u->shared && i < UR_DEAD; i++) {
+        struct ur_dead *e = &u->shared->dead[i];
+        uint32_t ticket = atomic_load(&e->ticket);
+        if (ticket % 2 || !ticket || e->key != key || e->mount != (uint32_t)(m - ur_table_mounts(u->table)))
+            continue;
+        size_t len = strnlen(e->path, UR_DEAD_PATH - 1);
+        memcpy(out, e->path, len);
+        out[len] = 0;
+        if (atomic_load(&e->ticket) == ticket)
+            return (long)len;
+    }
+    return -ENOENT;
 }

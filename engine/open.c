@@ -53,24 +53,30 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     struct ur_node *n = &s->node[0];
     char *host = s->real[0];
     bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-    bool creating = flags & O_CREAT && !(flags & O_PATH);
+    bool creating = flags & O_CREAT;
     size_t len = strnlen(path, UR_PATH_MAX);
-    if (creating && len && path[len - 1] == '/')
-        return -EISDIR;
-    long ret = ur_walk(c, dirfd, path, exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+    bool slash = creating && len && path[len - 1] == '/';
+    int how = exclusive || slash ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
+    long ret = ur_walk(c, dirfd, path, how, s, 0);
     if (ret < 0)
         return ret;
+    if (slash)
+        return -EISDIR;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, host);
         if (ret < 0)
             return ret;
         if (ur_is_hidden(c->u, host, strlen(host)))
             return creating ? -EACCES : -ENOENT;
+        if (n->lost && wants_write(flags))
+            return -EROFS;
         return sys_open(host, flags, mode);
     }
     bool present = n->self || n->entry.kind != UR_ABSENT;
     if (!present && !creating)
         return -ENOENT;
+    if (!present && n->must_be_dir) /* a symlink's text ended in a slash */
+        return -EISDIR;
     if (!present)
         return create(c, s, d, n, flags, mode);
     if (exclusive)
@@ -136,5 +142,13 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
     if (!ur_active(c))
         return sys_openat(dirfd, path, flags, mode);
+    /* As build_open_flags() in the kernel: flags that mean nothing to an O_PATH, and what does not go together. */
+    if (flags & O_PATH)
+        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
+    if (flags & O_CREAT && flags & O_DIRECTORY)
+        return -EINVAL;
+    if (tmpfile && (flags & O_ACCMODE) == O_RDONLY)
+        return -EINVAL;
     return UR_RETRY(open_once(c, dirfd, path, flags, mode));
 }

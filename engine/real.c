@@ -11,7 +11,7 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
         return ret;
     if (n->where == UR_AT_UNION) {
         bool absent = !n->self && n->entry.kind == UR_ABSENT;
-        if (absent && !(flags & UR_REAL_CREATE))
+        if (absent && (!(flags & UR_REAL_CREATE) || n->must_be_dir))
             return -ENOENT;
         if (absent) {
             if (ur_is_marker_name(n->name, strlen(n->name)))
@@ -26,6 +26,8 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
         if (ret < 0)
             return ret;
     }
+    if (n->lost && flags & UR_REAL_WRITE)
+        return -EROFS;
     ret = ur_node_path(c->u, d, n, out);
     return ret < 0 ? ret : (long)strlen(out);
 }

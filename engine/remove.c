@@ -116,10 +116,14 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
 void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, uint64_t origin,
                     bool linked) {
     const struct ur_table_mount *m = d->mount;
-    if (e->kind != UR_FILE || !m)
+    if (!m)
+        return;
+    if (!e->in_upper)
+        ur_covered_add(u, e->st.st_dev, e->st.st_ino);
+    if (e->kind != UR_FILE)
         return;
     if (!e->in_upper) {
-        if (S_ISREG(e->st.st_mode) && e->st.st_nlink > 1) {
+        if (e->st.st_nlink > 1) {
             uint64_t ino = ur_ino(m, ur_layer(u, m, e->spot.layer), e->st.st_ino);
             struct stat st;
             ur_links_cover(u, m, ino, e->st.st_nlink);
@@ -173,12 +177,14 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
 
 /* The upper's own directory gives way to a whiteout by one step; who was quick enough to make something in it
    meanwhile gets it back. */
-static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const char *host, char *tmp) {
+static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const struct ur_dir *child,
+                                  const char *host, char *tmp) {
     long ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
     if (ret == 0)
         ret = ur_whiteout_make(d->mount, tmp);
     if (ret < 0)
         return ret;
+    ur_dead_note(u, d->mount, tmp, child->path);
     ret = sys_rename(tmp, host, RENAME_EXCHANGE);
     if (ret == 0)
         ret = sys_rmdir(tmp);
@@ -221,6 +227,8 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
         ret = ur_copyup_dir(c, d);
         if (ret == 0)
             ret = ur_whiteout_put(c->u, d, n->name, false);
+        if (ret == 0)
+            ur_forget_name(c->u, d, &n->entry, 0, false);
         return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
     }
     ret = ur_upper_path(c->u, d, n->name, host);
@@ -233,7 +241,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
             ret = ur_dir_purge(c->u, child);
     }
     if (ret == 0)
-        ret = below ? exchange_for_whiteout(c->u, d, host, s->real[1]) : sys_rmdir(host);
+        ret = below ? exchange_for_whiteout(c->u, d, child, host, s->real[1]) : sys_rmdir(host);
     if (ret == -ENOTEMPTY && !below && child->spots == 1) {
         /* Whiteouts of an earlier life may lie in an opaque directory. */
         ret = ur_dir_unlock(c->u, d->mount, host, host, &k);

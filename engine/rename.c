@@ -74,8 +74,17 @@ static long check_names(const struct ur_caller *c, struct side *from, struct sid
         return -EXDEV;
     if (from->d->mount != to->d->mount)
         return -EXDEV;
-    if (from->n->self || to->n->self)
+    /* A target is a mount point; but what any directory above the other name would answer comes first. */
+    if (from->n->self && from->n->last == UR_LAST_TARGET &&
+        ur_path_below(to->d->path, to->d->len, from->d->path, from->d->len))
+        return -EINVAL;
+    if (to->n->self && to->n->last == UR_LAST_TARGET &&
+        ur_path_below(from->d->path, from->d->len, to->d->path, to->d->len))
+        return flags & RENAME_EXCHANGE ? -EINVAL : flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
+    if (from->n->self)
         return -EBUSY;
+    if (to->n->self)
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (!is_there(from))
         return -ENOENT;
     if (is_there(to) && flags & RENAME_NOREPLACE)
@@ -221,7 +230,9 @@ static void note_move(const struct ur_caller *c, struct sides *w, unsigned flags
     struct side *from = &w->from, *to = &w->to;
     const struct ur_table_mount *m = from->d->mount;
     bool dirs = is_dir(from) || (flags & RENAME_EXCHANGE && is_dir(to));
-    if (!dirs || !u->shared || !atomic_load(&u->shared->redirects))
+    bool copies = from->travels || (flags & RENAME_EXCHANGE && to->travels);
+    /* Only what a descriptor of a lower's file may be asked for. */
+    if (!u->shared || !(copies || (dirs && atomic_load(&u->shared->redirects))))
         return;
     size_t root = ur_layer(u, m, 0)->root.len; /* the upper's rel is the union's */
     if (root == 1)

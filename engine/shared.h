@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 enum {
-    UR_COPIED_BITS = 1 << 19, /* 64 KiB of filter */
+    UR_COVERED_BITS = 1 << 19, /* 64 KiB of filter */
+    UR_DEAD = 128,             /* removed directories whose place is remembered */
+    UR_DEAD_PATH = 496,
     UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
 };
 
@@ -31,9 +33,19 @@ struct ur_shared {
     /* Set once a redirected directory was met or made: from then on every directory rename is logged. */
     _Atomic uint32_t redirects;
 
-    /* A Bloom filter of the lower inodes that were copied up in this run: a descriptor that was opened
-       before may still show the lower one. */
-    _Atomic uint64_t copied[UR_COPIED_BITS / 64];
+    /* A Bloom filter of the lower inodes of which a name was copied up or removed in this run: a descriptor that was
+       opened before still shows the lower one. */
+    _Atomic uint64_t covered[UR_COVERED_BITS / 64];
+
+    /* Directories that were removed by way of the work directory, the newest UR_DEAD of them: a cwd in one is told by
+       the kernel as work/tmp/KEY. `ticket` is odd while a slot is written (moves.c). */
+    _Atomic uint32_t dead_next;
+    struct ur_dead {
+        _Atomic uint32_t ticket;
+        uint32_t mount;
+        uint64_t key;
+        char path[UR_DEAD_PATH]; /* the union's, NUL-terminated */
+    } dead[UR_DEAD];
 
     /* The log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are complete. */
     _Atomic uint32_t moves_lock;

@@ -68,7 +68,7 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     bool shown_as_is;
     if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is))
         return ret;
-    bool copied = ur_copied_maybe(c->u, st->st_dev, st->st_ino);
+    bool copied = ur_covered_maybe(c->u, st->st_dev, st->st_ino);
     bool links = c->u->shared && atomic_load(&c->u->shared->links) && st->st_nlink > 1;
     bool origins = c->u->shared && atomic_load(&c->u->shared->origins) && !S_ISREG(st->st_mode);
     if (S_ISREG(st->st_mode) && shown_as_is && !copied && !links) {
@@ -84,17 +84,15 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     if (ur_fd_info(c, fd, &info, s->text) < 0 || !info.known)
         return 0;
     bool upper = info.layer == 0 && ur_has_upper(info.mount);
-    if (!upper && copied) {
-        /* The same file, if the union still has it there. */
-        struct stat now;
-        uint64_t ino = ur_ino(info.mount, ur_layer(c->u, info.mount, info.layer), st->st_ino);
-        if (ur_stat(c, AT_FDCWD, s->text, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ino &&
-            (now.st_mode & S_IFMT) == (st->st_mode & S_IFMT)) {
-            *st = now;
-            return 0;
-        }
+    struct stat now;
+    if (!upper && copied && ur_fd_named(c, &info, s->text, st, &now)) {
+        *st = now;
+        return 0;
     }
+    bool alone = st->st_nlink == 1 || S_ISDIR(st->st_mode);
     ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer), upper, NULL, fd, st);
+    if (!upper && copied && alone) /* its one name is gone */
+        st->st_nlink = 0;
     return 0;
 }
 
@@ -233,14 +231,9 @@ long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {
     if (!ur_active(c))
         return sys_getcwd(buf, size);
     UR_SCRATCH(s);
-    long n = sys_getcwd(s->real[0], UR_PATH_MAX);
+    long n = ur_base_path(c, AT_FDCWD, s->text, NULL);
     if (n < 0)
         return n;
-    n = s->real[0][0] == '/' ? ur_union_path(c, s->real[0], s->text) : n - 1;
-    if (n < 0)
-        return n;
-    if (s->real[0][0] != '/')
-        memcpy(s->text, s->real[0], (size_t)n + 1);
     if ((size_t)n >= size)
         return -ERANGE;
     memcpy(buf, s->text, (size_t)n + 1);

@@ -86,6 +86,7 @@ struct ur_node {
     enum ur_last last;
     bool self;        /* the path is `dir` itself (all but UR_LAST_NAME): `name` is empty, `entry` not looked up */
     bool must_be_dir; /* a slash stood behind the name */
+    bool lost;        /* UR_AT_MAGIC, and it is a lower's file that the union has no name for: not to be changed */
     char name[UR_NAME_MAX + 1];
     struct ur_entry entry;
 };
@@ -131,6 +132,8 @@ const struct ur_table_mount *ur_mount_at(const struct ur_union *u, const char *p
 bool ur_special_below(const struct ur_union *u, const char *path, size_t len); /* a target or a hidden directory */
 bool ur_mounts_below(const struct ur_union *u, const char *path, size_t len);
 bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len);
+/* The mount in whose work directory a host path lies; NULL: none. */
+const struct ur_table_mount *ur_work_of(const struct ur_union *u, const char *host, size_t len);
 const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_table_mount *m, unsigned i);
 static inline bool ur_has_upper(const struct ur_table_mount *m) {
     return m && (m->flags & UR_MOUNT_UPPER);
@@ -195,8 +198,9 @@ enum ur_walk_flags {
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
 /* The host path of what a node names. */
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
-/* The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno. */
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out);
+/* The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno.
+   `dead`: it was removed, and `out` is where it was (with dead NULL that is -ENOENT). */
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, bool *dead);
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
 
@@ -208,6 +212,10 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
 /* Where the directory `rel` of a layer is now, below the target: rewrites `rel` (UR_PATH_MAX bytes). New length or
  * -errno. */
 long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len);
+
+/* A directory of the union that goes by way of the work directory's tmp/NAME, and where it was. */
+void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path);
+long ur_dead_path(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, char *out);
 
 /* perm.c: what the kernel would refuse in a plain directory, asked before a copy-up */
 long ur_may_access(const char *host, int mode);
@@ -293,8 +301,8 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
 uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                         const struct stat *st, bool *linked);
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);
-void ur_copied_add(const struct ur_union *u, uint64_t dev, uint64_t ino);
-bool ur_copied_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);
+void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino);
+bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);
 
 /* links.c: hard links of the lowers stay one file */
 long ur_links_path(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, char *out);
@@ -315,6 +323,13 @@ struct ur_fdinfo {
 };
 /* Fills `info`; `path` gets the union path, or what /proc tells (0 also then). */
 long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path);
+static inline bool ur_fd_is_lower(const struct ur_fdinfo *info) {
+    return info->known && !(info->layer == 0 && info->mount->flags & UR_MOUNT_UPPER);
+}
+/* A descriptor of a lower's file (`info`, `path` from ur_fd_info): does the union still have the file at `path`, be
+   it a copy by now? Then `now` is its stat. `raw`: what fstat says. */
+bool ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
+                 struct stat *now);
 /* The layer that a host path lies in: mount, index, and where its rel starts. False: none. */
 bool ur_layer_of(const struct ur_union *u, const char *host, size_t len, const struct ur_table_mount **m,
                  unsigned *layer, size_t *rel);

@@ -35,10 +35,24 @@ static const char *jump(const struct ur_union *u, struct ur_dir *d, const char *
     return ur_dcache_get(u, d, text, (size_t)(dir_end - text)) ? last : rest;
 }
 
-/* Does the magic link's target, as the kernel tells it, name a path that can be walked? */
-static bool magic_has_path(const char *target) {
-    struct stat st;
-    return target[0] == '/' && sys_lstat(target, &st) == 0;
+/* Where a magic link's target, as the kernel tells it, is in the union: rewrites `text`. Its length; 0: it has no path,
+ *and lost if that is because the union has removed what the lower still has. */
+static long magic_path(const struct ur_caller *c, char *text, bool *lost, struct ur_scratch *s) {
+    struct stat raw, now;
+    struct ur_fdinfo info = {.known = true};
+    size_t rel, len = strlen(text);
+    if (text[0] != '/' || sys_lstat(text, &raw) < 0)
+        return 0;
+    bool inside = ur_layer_of(c->u, text, len, &info.mount, &info.layer, &rel);
+    long n = ur_union_path(c, text, s->real[0]);
+    if (n < 0)
+        return n;
+    if (inside && ur_fd_is_lower(&info) && !ur_fd_named(c, &info, s->real[0], &raw, &now)) {
+        *lost = true;
+        return 0;
+    }
+    memcpy(text, s->real[0], (size_t)n + 1);
+    return n;
 }
 
 /* The links of /proc that the kernel does not follow by their text: proc(5). */
@@ -58,7 +72,7 @@ static bool is_magic(const struct ur_dir *d, const char *name) {
  * 1: it is a magic link to no path, which ends the walk.
  */
 static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
-                   const char *rest, char *out, struct ur_scratch *s) {
+                   const char *rest, char *out, bool *lost, struct ur_scratch *s) {
     char *host = s->real[0], *text = s->text;
     long ret = ur_entry_path(c->u, d, name, e, host);
     if (ret < 0)
@@ -70,11 +84,9 @@ static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name
         return -ENOENT;
     text[n] = 0;
     if (is_magic(d, name)) {
-        if (!magic_has_path(text))
-            return 1;
-        n = ur_union_path(c, text, text);
-        if (n < 0)
-            return n;
+        n = magic_path(c, text, lost, s);
+        if (n <= 0)
+            return n < 0 ? n : 1;
     }
     char *end = out + 2 * (size_t)UR_PATH_MAX;
     char *p = ur_put(out, end, text, (size_t)n);
@@ -122,6 +134,29 @@ static long finish(const struct ur_caller *c, struct ur_dir *d, struct ur_node *
     return 0;
 }
 
+/*
+ * A relative path from a directory that was removed, and was at d->path: nothing is in it, but ".." still leads to
+ * where its parent is. Returns the rest to be walked from `d`; NULL: -ENOENT.
+ */
+static const char *leave_dead(const struct ur_union *u, struct ur_dir *d, const char *path, size_t at_len) {
+    bool out = false;
+    for (;;) {
+        size_t n = strcspn(path, "/");
+        const char *next = path + n + strspn(path + n, "/");
+        if (n == 2 && path[0] == '.' && path[1] == '.') {
+            while (at_len > 1 && d->path[at_len - 1] != '/')
+                at_len--;
+            at_len = at_len > 1 ? at_len - 1 : 1;
+            out = true;
+        } else if (n != 1 || path[0] != '.')
+            break;
+        path = next;
+        if (!*path)
+            break;
+    }
+    return out && ur_dir_load(u, d, d->path, at_len) == 0 ? path : NULL;
+}
+
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
@@ -133,16 +168,21 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     if (path_len == UR_PATH_MAX)
         return -ENAMETOOLONG;
     long ret;
+    bool dead = false;
     if (path[0] == '/')
         ret = ur_dir_load(c->u, d, "/", 1);
     else {
-        ret = ur_base_path(c, dirfd, s->text);
-        if (ret > 0)
+        ret = ur_base_path(c, dirfd, s->text, &dead);
+        if (dead) {
+            memcpy(d->path, s->text, (size_t)ret + 1);
+            path = leave_dead(c->u, d, path, (size_t)ret);
+            ret = path ? 0 : -ENOENT;
+        } else if (ret > 0)
             ret = ur_dir_load(c->u, d, s->text, (size_t)ret);
     }
     if (ret < 0)
         return ret;
-    enum ur_last last = UR_LAST_ROOT;
+    enum ur_last last = dead ? UR_LAST_DOTDOT : UR_LAST_ROOT;
     const char *rest = jump(c->u, d, path, s->text);
     for (;;) {
         while (*rest == '/')
@@ -188,7 +228,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         }
         if (++links > UR_LINKS_MAX)
             return -ELOOP;
-        ret = expand(c, d, node->name, e, after, s->rest[buffer], s);
+        ret = expand(c, d, node->name, e, after, s->rest[buffer], &node->lost, s);
         if (ret < 0)
             return ret;
         if (ret == 1) {

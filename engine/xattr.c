@@ -95,12 +95,9 @@ long ur_listxattr(const struct ur_caller *c, const char *path, char *list, size_
 static bool moved_up(const struct ur_caller *c, int fd, char *path) {
     struct stat st, now;
     struct ur_fdinfo info;
-    if (sys_fstat(fd, &st) < 0 || !ur_copied_maybe(c->u, st.st_dev, st.st_ino))
+    if (sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
         return false;
-    if (ur_fd_info(c, fd, &info, path) < 0 || !info.known || (info.layer == 0 && ur_has_upper(info.mount)))
-        return false;
-    uint64_t ino = ur_ino(info.mount, ur_layer(c->u, info.mount, info.layer), st.st_ino);
-    return ur_stat(c, AT_FDCWD, path, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ino;
+    return ur_fd_info(c, fd, &info, path) == 0 && ur_fd_is_lower(&info) && ur_fd_named(c, &info, path, &st, &now);
 }
 
 long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n) {
