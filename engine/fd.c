@@ -45,6 +45,11 @@ long ur_union_path(const struct ur_caller *c, const char *host, char *out) {
     unsigned layer;
     if (len >= UR_PATH_MAX)
         return -ENAMETOOLONG;
+    if (ur_active(c) && (m = ur_work_of(c->u, host, len))) {
+        long dead = ur_dead_path(c->u, m, host, out);
+        if (dead > 0)
+            return dead;
+    }
     if (!ur_active(c) || host[0] != '/' || !ur_layer_of(c->u, host, len, &m, &layer, &rel)) {
         memmove(out, host, len + 1);
         return (long)len;
@@ -129,7 +134,7 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     return -ENOENT;
 }
 
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out, bool *dead) {
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
     static const char deleted[] = " (deleted)";
     UR_SCRATCH(s);
     char *host = s->rest[0], link[64];
@@ -156,13 +161,12 @@ long ur_base_path(const struct ur_caller *c, int dirfd, char *out, bool *dead) {
         host[n - (long)tail] = 0;
         gone = true;
     }
-    const struct ur_table_mount *m = ur_work_of(c->u, host, strlen(host));
-    long len = m && gone ? ur_dead_path(c->u, m, host, out) : ur_union_path(c, host, out);
+    long len = ur_union_path(c, host, out);
     if (len < 0)
         return len;
     long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
     if (dead && ret == -ENOENT) {
-        *dead = true;
+        *dead = gone ? UR_DEAD_UPPER : UR_DEAD_LOWER;
         return len;
     }
     return ret < 0 ? ret : len;

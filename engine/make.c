@@ -76,7 +76,8 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
     if (!aside) {
         ret = make_at(w, host);
-        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+        /* Of a link -ENOENT is the final word: what was to be linked has gone. */
+        return ret == -EEXIST || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
     }
     ret = ur_upper_path(c->u, d, NULL, parent);
     if (ret == 0)
@@ -103,6 +104,24 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ret = ur_stage_over_whiteout(&s->stage, host);
     ur_stage_drop(&s->stage);
     return ret == -EEXIST ? UR_AGAIN : ret;
+}
+
+/* A copy of a lower's file that got a name where that lower has none: who lists the directory must ask for its
+   st_ino. */
+static void note_link(const struct ur_caller *c, struct ur_scratch *s, const struct ur_dir *d,
+                      const struct ur_node *n) {
+    struct stat st;
+    if (d->mount && ur_upper_path(c->u, d, n->name, s->real[0]) == 0 && sys_lstat(s->real[0], &st) == 0 &&
+        ur_origin_read(c->u, d->mount, -1, s->real[0], &st, NULL) && ur_upper_path(c->u, d, NULL, s->real[0]) == 0)
+        ur_mark_impure(s->real[0]);
+}
+
+/* Gives what `w` says the name that slot 1 holds. */
+static long make_link(const struct ur_caller *c, struct ur_scratch *s, const struct making *w) {
+    long ret = make_node(c, s, &s->dir[1], &s->node[1], w);
+    if (ret == 0)
+        note_link(c, s, &s->dir[1], &s->node[1]);
+    return ret;
 }
 
 static long make_once(const struct ur_caller *c, int dirfd, const char *path, const struct making *w) {
@@ -157,7 +176,7 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
             return ret;
         w.flags = AT_SYMLINK_FOLLOW;
         ret = ur_node_path(c->u, d, n, host);
-        return ret < 0 ? ret : make_node(c, s, &s->dir[1], &s->node[1], &w);
+        return ret < 0 ? ret : make_link(c, s, &w);
     }
     ret = may_make(&s->node[1], &w);
     if (ret < 0)
@@ -179,12 +198,7 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
     }
     if (ret < 0)
         return ret;
-    bool travels = n->where == UR_AT_UNION;
-    ret = make_node(c, s, &s->dir[1], &s->node[1], &w);
-    if (ret == 0 && travels && ur_upper_path(c->u, &s->dir[1], NULL, s->real[0]) == 0 &&
-        ur_origin_read(c->u, d->mount, -1, host, &n->entry.st, NULL))
-        ur_mark_impure(s->real[0]);
-    return ret;
+    return make_link(c, s, &w);
 }
 
 static long link_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
@@ -221,7 +235,7 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
         ret = may_make(&s->node[1], &w);
         return ret < 0 ? ret : -ENOENT; /* removed: linkat(2) */
     }
-    return make_node(c, s, &s->dir[1], &s->node[1], &w);
+    return make_link(c, s, &w);
 }
 
 long ur_link(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {

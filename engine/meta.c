@@ -74,8 +74,6 @@ static long may_change(const struct change *w, const char *host, const struct st
         return nothing ? 0 : ur_may_own(st);
     }
     case UTIMENS:
-        if (w->ts && w->ts[0].tv_nsec == UTIME_OMIT && w->ts[1].tv_nsec == UTIME_OMIT)
-            return 0;
         if (ur_may_own(st) == 0)
             return 0;
         return both_now(w->ts) ? ur_may_access(host, W_OK) : -EPERM;
@@ -111,18 +109,15 @@ static long is_sensible(const struct change *w, const struct stat *st) {
     return 0;
 }
 
-/* Would the call fail, or change nothing, on the lower file itself? Then there is nothing to copy. 1: go on. */
-static long needs_copy(const struct change *w, const char *host, const struct stat *st) {
+/* Would the call fail on the lower file itself? Then there is nothing to copy. 1: go on. */
+static long needs_copy(const struct change *w, const char *host) {
     char probe[1];
-    if (w->what == UTIMENS && w->ts && w->ts[0].tv_nsec == UTIME_OMIT && w->ts[1].tv_nsec == UTIME_OMIT)
-        return 0;
     if (w->what == REMOVEXATTR || (w->what == SETXATTR && w->flags)) {
         long n = sys_lgetxattr(host, w->name, probe, 0);
         if (w->what == REMOVEXATTR || w->flags & 2 /* XATTR_REPLACE */)
             return n < 0 ? n : 1;
         return n >= 0 ? -EEXIST : n == -ENODATA ? 1 : n;
     }
-    (void)st;
     return 1;
 }
 
@@ -181,7 +176,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
             return -EROFS;
         ret = may_change(w, s->real[0], &st);
         if (ret == 0)
-            ret = needs_copy(w, s->real[0], &st);
+            ret = needs_copy(w, s->real[0]);
         if (ret <= 0)
             return ret;
         if (n->self)
@@ -214,6 +209,9 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     ret = ur_fd_info(c, fd, &info, s->text);
     if (ret < 0 || !ur_fd_is_lower(&info))
         return apply_fd(w, fd);
+    long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+    if (flags >= 0 && flags & O_PATH)
+        return -EBADF;
     struct stat now;
     /* A lower's file. Truncating needs a writable descriptor, which none of these is. */
     if (w->what == TRUNCATE)
@@ -221,9 +219,6 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     /* One that has no name any more can be given no attributes: there is nothing that may be changed. */
     if (!ur_fd_named(c, &info, s->text, &st, &now))
         return -EROFS;
-    long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-    if (flags >= 0 && flags & O_PATH)
-        return -EBADF;
     return change(c, AT_FDCWD, s->text, w, true);
 }
 
@@ -260,6 +255,9 @@ long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const st
         if (ts[i].tv_nsec != UTIME_NOW && ts[i].tv_nsec != UTIME_OMIT &&
             (ts[i].tv_nsec < 0 || ts[i].tv_nsec > 999999999))
             return -EINVAL;
+    /* The kernel does not even look at the path then: utimensat(2). */
+    if (ts && ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
+        return 0;
     if (!path || (flags & AT_EMPTY_PATH && !*path))
         return change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);

@@ -112,12 +112,14 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
     ur_scratch_put(s);
 }
 
-/* The last part of a path in tmp/ is its key: a random number in hexadecimal. */
-static uint64_t dead_key(const char *tmp) {
-    const char *at = tmp + strlen(tmp);
-    while (at > tmp && at[-1] != '/')
-        at--;
-    return ur_get_number(&at, 16);
+/* What stands in tmp/ has a random number in hexadecimal for its name: its key. `rest`: what follows in the path. */
+static uint64_t dead_key(const struct ur_table_mount *m, const char *tmp, const char **rest) {
+    size_t prefix = m->work.len + strlen("/tmp/");
+    if (strlen(tmp) < prefix)
+        return 0;
+    *rest = tmp + prefix;
+    uint64_t key = ur_get_number(rest, 16);
+    return **rest && **rest != '/' && **rest != ' ' /* " (deleted)" */ ? 0 : key;
 }
 
 void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path) {
@@ -127,24 +129,30 @@ void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, cons
     uint32_t ticket = atomic_load(&e->ticket);
     if (ticket % 2 || !atomic_compare_exchange_strong(&e->ticket, &ticket, ticket + 1))
         return;
+    const char *rest;
     e->mount = (uint32_t)(m - ur_table_mounts(u->table));
-    e->key = dead_key(tmp);
+    e->key = dead_key(m, tmp, &rest);
     memcpy(e->path, path, strlen(path) + 1);
     atomic_store(&e->ticket, ticket + 2);
 }
 
 long ur_dead_path(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, char *out) {
-    uint64_t key = dead_key(tmp);
-    for (unsigned i = 0; u->shared && i < UR_DEAD; i++) {
+    const char *rest = "";
+    uint64_t key = dead_key(m, tmp, &rest);
+    for (unsigned i = 0; key && u->shared && i < UR_DEAD; i++) {
         struct ur_dead *e = &u->shared->dead[i];
         uint32_t ticket = atomic_load(&e->ticket);
         if (ticket % 2 || !ticket || e->key != key || e->mount != (uint32_t)(m - ur_table_mounts(u->table)))
             continue;
-        size_t len = strnlen(e->path, UR_DEAD_PATH - 1);
-        memcpy(out, e->path, len);
-        out[len] = 0;
-        if (atomic_load(&e->ticket) == ticket)
-            return (long)len;
+        UR_SCRATCH(s);
+        char *p = ur_put(s->text, s->text + UR_PATH_MAX, e->path, strnlen(e->path, UR_DEAD_PATH - 1));
+        p = ur_put(p, s->text + UR_PATH_MAX, rest, strlen(rest));
+        if (!p)
+            return -ENAMETOOLONG;
+        if (atomic_load(&e->ticket) == ticket) {
+            memcpy(out, s->text, (size_t)(p - s->text) + 1);
+            return p - s->text;
+        }
     }
     return -ENOENT;
 }

@@ -54,14 +54,10 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     char *host = s->real[0];
     bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     bool creating = flags & O_CREAT;
-    size_t len = strnlen(path, UR_PATH_MAX);
-    bool slash = creating && len && path[len - 1] == '/';
-    int how = exclusive || slash ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
-    long ret = ur_walk(c, dirfd, path, how, s, 0);
+    int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
+    long ret = ur_walk(c, dirfd, path, creating ? how | UR_WALK_CREATE : how, s, 0);
     if (ret < 0)
         return ret;
-    if (slash)
-        return -EISDIR;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, host);
         if (ret < 0)
@@ -70,13 +66,12 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             return creating ? -EACCES : -ENOENT;
         if (n->lost && wants_write(flags))
             return -EROFS;
-        return sys_open(host, flags, mode);
+        /* A magic link is only met where links are followed. */
+        return sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
     }
     bool present = n->self || n->entry.kind != UR_ABSENT;
     if (!present && !creating)
         return -ENOENT;
-    if (!present && n->must_be_dir) /* a symlink's text ended in a slash */
-        return -EISDIR;
     if (!present)
         return create(c, s, d, n, flags, mode);
     if (exclusive)

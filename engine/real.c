@@ -16,9 +16,15 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
         if (absent) {
             if (ur_is_marker_name(n->name, strlen(n->name)))
                 return -EPERM;
-            ret = ur_copyup_dir(c, d);
+            ret = ur_may_change_dir(c->u, d, out);
+            if (ret == 0)
+                ret = ur_copyup_dir(c, d);
             if (ret == 0)
                 ret = ur_upper_path(c->u, d, n->name, out);
+            /* The call that is to come (bind) wants the place free, and can be given no other. So for a moment a
+               lower's file of that name may be seen. */
+            if (ret == 0 && n->entry.white == UR_WHITE_NODE)
+                ret = sys_unlink(out);
             return ret < 0 ? ret : (long)strlen(out);
         }
         if (flags & UR_REAL_WRITE)

@@ -37,6 +37,8 @@ static bool is_there(const struct side *s) {
 /* Is `path` of `b` beneath (or the same as) the directory that `a` names? */
 static bool beneath(const struct side *a, const struct ur_dir *b) {
     const struct ur_dir *d = a->d;
+    if (a->n->self)
+        return ur_path_below(b->path, b->len, d->path, d->len);
     size_t dir = d->len > 1 ? d->len : 0, name = strlen(a->n->name);
     return b->len >= dir + 1 + name && memcmp(b->path, d->path, dir) == 0 && b->path[dir] == '/' &&
            memcmp(b->path + dir + 1, a->n->name, name) == 0 &&
@@ -68,37 +70,36 @@ static bool same_file(const struct ur_caller *c, struct side *a, struct side *b)
     return ino[0] == ino[1];
 }
 
-/* What the kernel checks before it looks at permissions. 1: nothing is to be done. */
+/* Not a name that could be renamed: ".", "..", "/". A target is a name too, though a mount point. */
+static bool is_nameless(const struct side *s) {
+    return s->n->self && s->n->last != UR_LAST_TARGET;
+}
+
+/* What the kernel (do_renameat2) checks before it looks at permissions, in its order. 1: nothing is to be done. */
 static long check_names(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags) {
-    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC)
+    bool exchange = flags & RENAME_EXCHANGE;
+    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC || from->d->mount != to->d->mount)
         return -EXDEV;
-    if (from->d->mount != to->d->mount)
-        return -EXDEV;
-    /* A target is a mount point; but what any directory above the other name would answer comes first. */
-    if (from->n->self && from->n->last == UR_LAST_TARGET &&
-        ur_path_below(to->d->path, to->d->len, from->d->path, from->d->len))
-        return -EINVAL;
-    if (to->n->self && to->n->last == UR_LAST_TARGET &&
-        ur_path_below(from->d->path, from->d->len, to->d->path, to->d->len))
-        return flags & RENAME_EXCHANGE ? -EINVAL : flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
-    if (from->n->self)
+    if (is_nameless(from))
         return -EBUSY;
-    if (to->n->self)
+    if (is_nameless(to))
         return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (!is_there(from))
         return -ENOENT;
     if (is_there(to) && flags & RENAME_NOREPLACE)
         return -EEXIST;
-    if (!is_there(to) && flags & RENAME_EXCHANGE)
+    if (!is_there(to) && exchange)
         return -ENOENT;
-    if (!is_dir(from) && (from->n->must_be_dir || (to->n->must_be_dir && !(flags & RENAME_EXCHANGE))))
+    if (!is_dir(from) && (from->n->must_be_dir || (to->n->must_be_dir && !exchange)))
         return -ENOTDIR;
-    if (flags & RENAME_EXCHANGE && to->n->must_be_dir && !is_dir(to))
+    if (exchange && to->n->must_be_dir && !is_dir(to))
         return -ENOTDIR;
     if (is_dir(from) && beneath(from, to->d))
         return -EINVAL;
     if (is_dir(to) && beneath(to, from->d))
-        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+        return exchange ? -EINVAL : -ENOTEMPTY;
+    if (from->n->self || to->n->self)
+        return -EBUSY;
     if (same_name(from, to) || (is_there(to) && same_file(c, from, to)))
         return 1;
     return 0;
@@ -308,9 +309,15 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     struct sides *w = (void *)room;
     w->from = (struct side){.d = &s->dir[0], .n = &s->node[0]};
     w->to = (struct side){.d = &s->dir[1], .n = &s->node[1]};
+    if (strnlen(from, UR_PATH_MAX) == UR_PATH_MAX)
+        return -ENAMETOOLONG;
+    /* Both parents come before either name: one that is too long is told after what is wrong with the other's parent.
+     */
     long ret = ur_walk(c, fromfd, from, UR_WALK_PARENT, s, 0);
-    if (ret == 0)
-        ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+    if (ret == 0 || ret == -ENAMETOOLONG) {
+        long other = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+        ret = other < 0 ? other : ret;
+    }
     if (ret == 0)
         ret = check_names(c, &w->from, &w->to, flags);
     if (ret)

@@ -10,8 +10,12 @@ static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const s
     long ret = ur_node_path(c->u, d, n, host);
     if (ret < 0)
         return ret;
-    if (n->where == UR_AT_MAGIC)
-        return sys_fstatat(AT_FDCWD, host, st, 0);
+    if (n->where == UR_AT_MAGIC) {
+        ret = sys_fstatat(AT_FDCWD, host, st, 0);
+        if (n->lost)
+            st->st_nlink = 0;
+        return ret;
+    }
     if (n->self || n->entry.linked) {
         ret = sys_lstat(host, st);
         if (ret < 0)
@@ -167,6 +171,26 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     return ret;
 }
 
+/* Makes the union's of a path that /proc tells: the kernel marks what has been removed; so does this, for a lower's. */
+static long told_path(const struct ur_caller *c, char *text, char *room) {
+    static const char deleted[] = " (deleted)";
+    struct stat raw, now;
+    struct ur_fdinfo info = {.known = true};
+    size_t rel, len = strlen(text);
+    if (text[0] != '/')
+        return (long)len;
+    bool lower = ur_layer_of(c->u, text, len, &info.mount, &info.layer, &rel) && ur_fd_is_lower(&info) &&
+                 sys_lstat(text, &raw) == 0;
+    long n = ur_union_path(c, text, room);
+    if (n >= 0 && lower && !ur_fd_named(c, &info, room, &raw, &now)) {
+        char *p = ur_put(room + n, room + UR_PATH_MAX, deleted, sizeof deleted - 1);
+        n = p ? p - room : n;
+    }
+    if (n >= 0)
+        memcpy(text, room, (size_t)n + 1);
+    return n;
+}
+
 long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
     if (!ur_active(c) || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
         return sys_readlinkat(dirfd, path, buf, size);
@@ -186,8 +210,7 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         if (len < 0)
             return len;
         s->text[len] = 0;
-        if (s->text[0] == '/')
-            len = ur_union_path(c, s->text, s->text);
+        len = told_path(c, s->text, s->real[1]);
         if (len < 0)
             return len;
         size_t copy = (size_t)len < size ? (size_t)len : size;

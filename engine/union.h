@@ -19,9 +19,10 @@
 
 enum {
     UR_NAME_MAX = 255,
-    UR_LINKS_MAX = 40,  /* path_resolution(7): more symlinks than this is ELOOP */
-    UR_RELS_MAX = 24,   /* distinct redirected prefixes in one stack */
-    UR_REL_BYTES = 4096 /* their text */
+    UR_LINKS_MAX = 40,             /* path_resolution(7): more symlinks than this is ELOOP */
+    UR_REST_MAX = 4 * UR_PATH_MAX, /* a path, with what links put before it */
+    UR_RELS_MAX = 24,              /* distinct redirected prefixes in one stack */
+    UR_REL_BYTES = 4096            /* their text */
 };
 
 struct ur_spot {
@@ -101,7 +102,7 @@ struct ur_stage {
 struct ur_scratch {
     struct ur_dir dir[2];
     struct ur_node node[2];
-    char rest[2][2 * UR_PATH_MAX]; /* what is still to be walked, when a symlink was expanded */
+    char rest[2][UR_REST_MAX]; /* what is still to be walked, when a symlink was expanded */
     char real[2][UR_PATH_MAX + UR_NAME_MAX + 2];
     char text[UR_PATH_MAX + UR_NAME_MAX + 2];
     struct ur_stage stage;
@@ -191,6 +192,7 @@ long ur_mark_redirect(const char *host, const char *rel);
 /* walk.c: paths */
 enum ur_walk_flags {
     UR_WALK_NOFOLLOW = 1, /* the last name is not followed if it is a symlink */
+    UR_WALK_CREATE = 4,   /* open's O_CREAT: a slash behind the last name is -EISDIR, whatever is there */
     UR_WALK_PARENT = 2,   /* nor if a slash stands behind it: the calls that make or remove a name */
 };
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
@@ -200,7 +202,8 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
 /* The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno.
    `dead`: it was removed, and `out` is where it was (with dead NULL that is -ENOENT). */
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out, bool *dead);
+enum ur_dead_dir { UR_ALIVE, UR_DEAD_UPPER, UR_DEAD_LOWER /* which the host still has: nothing in it is to be seen */ };
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead);
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
 
@@ -213,7 +216,7 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
  * -errno. */
 long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len);
 
-/* A directory of the union that goes by way of the work directory's tmp/NAME, and where it was. */
+/* A directory of the union that goes by way of the work directory's tmp/NAME; and where a path there was. */
 void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path);
 long ur_dead_path(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, char *out);
 

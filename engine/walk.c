@@ -68,7 +68,7 @@ static bool is_magic(const struct ur_dir *d, const char *name) {
 }
 
 /*
- * Puts what the symlink `name` of `d` says before `rest`. Returns the new rest in `out` (2 * UR_PATH_MAX), or -errno;
+ * Puts what the symlink `name` of `d` says before `rest`. Returns the new rest in `out` (UR_REST_MAX), or -errno;
  * 1: it is a magic link to no path, which ends the walk.
  */
 static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
@@ -88,11 +88,11 @@ static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name
         if (n <= 0)
             return n < 0 ? n : 1;
     }
-    char *end = out + 2 * (size_t)UR_PATH_MAX;
+    char *end = out + UR_REST_MAX;
     char *p = ur_put(out, end, text, (size_t)n);
     p = ur_put(p, end, rest, strlen(rest));
-    if (!p)
-        return -ENAMETOOLONG;
+    if (!p) /* links within links: the kernel counts them, and has no such bound */
+        return -ELOOP;
     return text[0] == '/' ? ur_dir_load(c->u, d, "/", 1) : 0;
 }
 
@@ -107,6 +107,8 @@ static long finish_self(struct ur_dir *d, struct ur_node *node, enum ur_last las
 
 /* The last name of a path. 0: done; 1: it is a symlink to be followed; -errno. */
 static long finish(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, int flags) {
+    if (flags & UR_WALK_CREATE && node->must_be_dir)
+        return -EISDIR;
     if (d->special) {
         size_t len = d->len;
         struct stat st;
@@ -138,7 +140,7 @@ static long finish(const struct ur_caller *c, struct ur_dir *d, struct ur_node *
  * A relative path from a directory that was removed, and was at d->path: nothing is in it, but ".." still leads to
  * where its parent is. Returns the rest to be walked from `d`; NULL: -ENOENT.
  */
-static const char *leave_dead(const struct ur_union *u, struct ur_dir *d, const char *path, size_t at_len) {
+static const char *leave_dead(const struct ur_union *u, struct ur_dir *d, const char *path, size_t at_len, bool *here) {
     bool out = false;
     for (;;) {
         size_t n = strcspn(path, "/");
@@ -154,7 +156,23 @@ static const char *leave_dead(const struct ur_union *u, struct ur_dir *d, const 
         if (!*path)
             break;
     }
+    *here = !out && !*path;
     return out && ur_dir_load(u, d, d->path, at_len) == 0 ? path : NULL;
+}
+
+/* The removed directory itself: /proc has the one name that leads there. */
+static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, int dirfd,
+                      enum ur_dead_dir dead) {
+    ur_proc_path(c, dirfd == AT_FDCWD ? "" : "/fd", -1, d->path, UR_PATH_MAX);
+    long ret = ur_dir_load(c->u, d, d->path, strlen(d->path));
+    if (dirfd == AT_FDCWD)
+        memcpy(node->name, "cwd", 4);
+    else
+        ur_put_number(node->name, node->name + sizeof node->name, (uint64_t)dirfd, 10);
+    node->where = UR_AT_MAGIC;
+    node->last = UR_LAST_DOT;
+    node->lost = dead == UR_DEAD_LOWER;
+    return ret;
 }
 
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
@@ -168,14 +186,17 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     if (path_len == UR_PATH_MAX)
         return -ENAMETOOLONG;
     long ret;
-    bool dead = false;
+    enum ur_dead_dir dead = UR_ALIVE;
     if (path[0] == '/')
         ret = ur_dir_load(c->u, d, "/", 1);
     else {
         ret = ur_base_path(c, dirfd, s->text, &dead);
         if (dead) {
             memcpy(d->path, s->text, (size_t)ret + 1);
-            path = leave_dead(c->u, d, path, (size_t)ret);
+            bool here;
+            path = leave_dead(c->u, d, path, (size_t)ret, &here);
+            if (here)
+                return dead_self(c, d, node, dirfd, dead);
             ret = path ? 0 : -ENOENT;
         } else if (ret > 0)
             ret = ur_dir_load(c->u, d, s->text, (size_t)ret);
@@ -253,7 +274,9 @@ long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int fl
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
-    long ret = ur_walk(c, dirfd, path, flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+    long ret = path[0] == '/' ? 0 : ur_base_path(c, dirfd, s->text, NULL); /* "..", too, needs a cwd that is there */
+    if (ret >= 0)
+        ret = ur_walk(c, dirfd, path, flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
     if (ret < 0)
         return ret;
     if (n->where == UR_AT_MAGIC)

@@ -95,7 +95,8 @@ long ur_listxattr(const struct ur_caller *c, const char *path, char *list, size_
 static bool moved_up(const struct ur_caller *c, int fd, char *path) {
     struct stat st, now;
     struct ur_fdinfo info;
-    if (sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
+    if (sys_flistxattr(fd, NULL, 0) == -EBADF || sys_fstat(fd, &st) < 0 ||
+        !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
         return false;
     return ur_fd_info(c, fd, &info, path) == 0 && ur_fd_is_lower(&info) && ur_fd_named(c, &info, path, &st, &now);
 }
