@@ -1,0 +1,173 @@
+# unionrun: built into build/, with ./unionrun left runnable in the tree.
+#
+#   make                 all of it                    make check        the tests
+#   make install PREFIX= DESTDIR=                     make check-asan   engine, config and tools under ASan and UBSan
+#   make uninstall                                    make lint         format, static analysis, shell scripts
+#   make demo            what it is good for          make clean
+#
+# V=1 shows the commands; TESTS='test/a.bats ...' with `make check` runs only those.
+#
+# Sources are found by their folder: a new file needs no change here. Of a folder without sources nothing is built.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec
+DATADIR ?= $(PREFIX)/share
+BUILD ?= build
+JOBS ?= $(shell nproc)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \
+	-Wpointer-arith -Wwrite-strings -Wundef -Wformat=2
+COMPILE = $(if $(V),,@echo '  CC      $<';) $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) -I. -D_GNU_SOURCE -MMD -MP $(CFLAGS)
+LINK = $(if $(V),,@echo '  LD      $@';) $(CC)
+
+# if_known(option): the option, if the compiler has it
+if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo '$(1)')
+
+# The shim goes into other people's programs: nothing but libc, nothing exported but the hooks.
+SHIM_CFLAGS ?= -fPIC -fvisibility=hidden
+SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
+# The audit object runs in ld.so's own namespace, before there is a libc to call.
+AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns)
+AUDIT_LDFLAGS ?= -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro
+ASAN_CFLAGS ?= -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+engine := $(wildcard engine/*.c)
+config := $(wildcard config/*.c)
+launch := $(filter-out launch/exec.c,$(wildcard launch/*.c))
+shim := $(wildcard shim/*.c)
+audit := $(wildcard audit/*.c)
+differ := $(wildcard test/differ/*.c)
+programs := $(wildcard test/bin/*.c)
+units := $(wildcard test/unit/*.c)
+
+# objects(folder in build/, sources)
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+
+parts := $(BUILD)/unionrun-launch $(BUILD)/unionrun-exec
+ifneq ($(shim),)
+parts += $(BUILD)/unionrun.so
+endif
+ifneq ($(audit),)
+parts += $(BUILD)/unionrun-audit.so
+endif
+test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
+asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
+
+.PHONY: all tests check check-asan lint install uninstall demo clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(parts) unionrun
+
+unionrun: unionrun.in Makefile
+	sed 's,@PARTS@,build,' $< >$@.new
+	chmod 755 $@.new
+	mv $@.new $@
+
+$(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
+	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/say.c)
+	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(engine) config/table.c)
+	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $^
+
+$(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(engine) config/table.c)
+	$(LINK) $(CFLAGS) $(LDFLAGS) $(AUDIT_LDFLAGS) -o $@ $^
+
+$(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson
+	@mkdir -p $(@D)
+	$(COMPILE) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
+
+$(BUILD)/shim/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(SHIM_CFLAGS) -c -o $@ $<
+
+$(BUILD)/audit/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(AUDIT_CFLAGS) -c -o $@ $<
+
+# What is missing is told by the name of its Debian package.
+$(BUILD)/have/jansson:
+	@mkdir -p $(@D)
+	@echo '#include <jansson.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || \
+		{ echo 'jansson.h is missing: install the package libjansson-dev (or run scripts/install-deps)' >&2; exit 1; }
+	@touch $@
+
+# --- tests ---
+
+tests: all $(test_programs)
+
+$(BUILD)/test/ops: $(differ)
+	@mkdir -p $(@D)
+	$(COMPILE) $(LDFLAGS) -o $@ $(differ)
+
+$(BUILD)/test/%: test/bin/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LDFLAGS) -o $@ $< -pthread -ldl
+
+check: tests
+	test/run $(JOBS) $(TESTS)
+
+$(BUILD)/asan/%.o: %.c | $(BUILD)/have/jansson
+	@mkdir -p $(@D)
+	$(COMPILE) $(ASAN_CFLAGS) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
+
+$(BUILD)/asan/unionrun-launch: $(call objects,asan,$(launch) $(config) $(engine))
+	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/asan/unit/%: $(BUILD)/asan/test/unit/%.o $(call objects,asan,$(engine) $(config))
+	@mkdir -p $(@D)
+	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -pthread
+
+$(BUILD)/asan/unionrun: unionrun.in
+	@mkdir -p $(@D)
+	sed 's,@PARTS@,.,' $< >$@
+	chmod 755 $@
+	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so $(@D)
+
+# Each unit test, then the launcher at all of its own tests; what it starts runs with the shim as usual.
+check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(asan_units)
+	set -e; for unit in $(asan_units); do echo "$$unit"; $$unit; done
+	ASAN_OPTIONS=verify_asan_link_order=0 UNIONRUN=$(CURDIR)/$(BUILD)/asan/unionrun \
+		test/run $(JOBS) test/config.bats test/launch.bats
+
+c_files = $(shell find config engine shim audit launch test -name '*.[ch]' 2>/dev/null)
+shell_files = unionrun.in .ci/run $(wildcard test/run test/differ/run test/*.bash test/*.bats test/programs/*) \
+	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
+
+lint:
+	clang-format --dry-run -Werror $(c_files)
+	shellcheck -x $(shell_files)
+	cppcheck --quiet --std=c11 -j $(JOBS) --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --suppress=allocaCalled --suppress=nullPointerArithmeticRedundantCheck \
+		-I. -D_GNU_SOURCE -DUNIONRUN_VERSION='""' -D__x86_64__ \
+		$(wildcard config/*.c engine/*.c shim/*.c audit/*.c launch/*.c)
+
+# --- installation ---
+
+parts_dir = $(LIBEXECDIR)/unionrun
+
+install: all
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(parts_dir)' '$(DESTDIR)$(DATADIR)/unionrun'
+	install -m 755 $(filter-out %.so,$(parts)) '$(DESTDIR)$(parts_dir)'
+	$(if $(filter %.so,$(parts)),install -m 644 $(filter %.so,$(parts)) '$(DESTDIR)$(parts_dir)')
+	sed "s,@PARTS@,$$(realpath -ms --relative-to='$(BINDIR)' '$(parts_dir)')," unionrun.in >'$(DESTDIR)$(BINDIR)/unionrun'
+	chmod 755 '$(DESTDIR)$(BINDIR)/unionrun'
+	install -m 644 $(wildcard config/*.json) '$(DESTDIR)$(DATADIR)/unionrun'
+
+uninstall:
+	rm -f '$(DESTDIR)$(BINDIR)/unionrun'
+	rm -rf '$(DESTDIR)$(parts_dir)' '$(DESTDIR)$(DATADIR)/unionrun'
+
+demo: all
+	scripts/demo
+
+clean:
+	rm -rf $(BUILD) unionrun
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,12 @@
+/* The layer table, from a plan. */
+#ifndef UNIONRUN_CONFIG_COMPILE_H
+#define UNIONRUN_CONFIG_COMPILE_H
+
+#include "config/plan.h"
+#include "config/table.h"
+
+/* The table of a checked and prepared plan (every skeleton has its directory as its lower), owned by the caller;
+   `session` and `preload` are canonical paths, borrowed. */
+struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, const char *preload);
+
+#endif

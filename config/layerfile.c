@@ -1,0 +1,308 @@
+/*
+ * The layer file: from JSON to the plan.
+ *
+ * Invariant: what comes out has the right form and nothing else. Every key is known, every value of the right
+ * type, every path non-empty, expanded, absolute and shorter than PATH_MAX. Whether it fits the host is check.c's
+ * question. The file is read whole before any of it is believed, and never more than UR_LAYERFILE_MAX of it.
+ */
+#include "config/layerfile.h"
+#include "config/table.h"
+#include "config/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *type_name(const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "a number";
+    case JSON_NULL:
+        return "null";
+    default:
+        return "true or false";
+    }
+}
+
+static bool is_name(char c, bool first) {
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (!first && c >= '0' && c <= '9');
+}
+
+static void append(char **text, size_t *length, const char *more, size_t count) {
+    char *longer = ur_allocate(*length + count + 1);
+    memcpy(longer, *text, *length);
+    memcpy(longer + *length, more, count);
+    free(*text);
+    *text = longer;
+    *length += count;
+}
+
+/* "${NAME}" by the environment, "$$" by one dollar. NULL: failed. An empty variable is refused as an unset one is:
+   "${BASE}/lib" must not turn into "/lib" by an oversight. */
+static char *expand(struct ur_plan *plan, struct ur_where where, const char *text) {
+    char *result = ur_copy("", 0);
+    size_t length = 0;
+    while (*text) {
+        size_t plain = strcspn(text, "$");
+        append(&result, &length, text, plain);
+        text += plain;
+        if (*text == '\0')
+            break;
+        if (text[1] == '$') {
+            append(&result, &length, "$", 1);
+            text += 2;
+            continue;
+        }
+        const char *end = text + 2;
+        while (text[1] == '{' && is_name(*end, end == text + 2))
+            end++;
+        if (text[1] != '{' || *end != '}' || end == text + 2) {
+            ur_plan_fail(plan, where, "\"%s\": a $ that begins no ${NAME}; write $$ for a dollar", text);
+            free(result);
+            return NULL;
+        }
+        UR_AUTO_TEXT name = ur_copy(text + 2, (size_t)(end - text) - 2);
+        const char *value = getenv(name);
+        if (!value || !*value) {
+            ur_plan_fail(plan, where, "${%s}: the variable is %s; set it, or write the path out", name,
+                         value ? "empty" : "not set");
+            free(result);
+            return NULL;
+        }
+        append(&result, &length, value, strlen(value));
+        text = end + 1;
+    }
+    return result;
+}
+
+/* The path at `where`, expanded and absolute; NULL with the plan's error. */
+static char *path_value(struct ur_plan *plan, struct ur_where where, const json_t *value) {
+    if (!json_is_string(value)) {
+        ur_plan_fail(plan, where, "is %s; a path as a string is wanted", type_name(value));
+        return NULL;
+    }
+    UR_AUTO_TEXT expanded = expand(plan, where, json_string_value(value));
+    if (!expanded)
+        return NULL;
+    if (!*expanded) {
+        ur_plan_fail(plan, where, "is empty; name a directory");
+        return NULL;
+    }
+    char *path = expanded[0] == '/' ? ur_format("%s", expanded) : ur_path_join(plan->base, expanded);
+    if (strlen(path) >= PATH_MAX) {
+        ur_plan_fail(plan, where, "the path is longer than %d bytes; shorten it", PATH_MAX - 1);
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+static bool lower_value(struct ur_plan *plan, int number, const json_t *value) {
+    struct ur_where where = {number, "lower", -1};
+    if (json_is_string(value)) {
+        char *path = path_value(plan, where, value);
+        if (path)
+            ur_plan_add_lower(&plan->mounts[number], path);
+        return path != NULL;
+    }
+    if (!json_is_array(value))
+        return ur_plan_fail(plan, where, "is %s; an array of paths, topmost first, or one path is wanted",
+                            type_name(value));
+    size_t count = json_array_size(value);
+    if (count == 0)
+        return ur_plan_fail(plan, where, "is empty; name at least one directory");
+    if (count >= UR_LAYERS_MAX)
+        return ur_plan_fail(plan, where, "has %zu layers; %d are the most", count, UR_LAYERS_MAX - 1);
+    for (size_t i = 0; i < count; i++) {
+        where.index = (int)i;
+        char *path = path_value(plan, where, json_array_get(value, i));
+        if (!path)
+            return false;
+        ur_plan_add_lower(&plan->mounts[number], path);
+    }
+    return true;
+}
+
+static bool mount_value(struct ur_plan *plan, int number, json_t *value) {
+    struct ur_where where = {number, NULL, -1};
+    if (!json_is_object(value))
+        return ur_plan_fail(plan, where, "is %s; an object with \"target\" and \"lower\" is wanted", type_name(value));
+    struct ur_plan_mount *mount = ur_plan_add(plan, UR_PLAN_UNION, number);
+    const char *key;
+    json_t *member;
+    json_object_foreach(value, key, member) {
+        where.key = key;
+        bool right;
+        if (strcmp(key, "target") == 0)
+            right = (mount->target = path_value(plan, where, member)) != NULL;
+        else if (strcmp(key, "lower") == 0)
+            right = lower_value(plan, number, member);
+        else if (strcmp(key, "upper") == 0)
+            right = (mount->upper = path_value(plan, where, member)) != NULL;
+        else if (strcmp(key, "work") == 0)
+            right = (mount->work = path_value(plan, where, member)) != NULL;
+        else
+            right = ur_plan_fail(plan, where, "unknown key; a mount has \"target\", \"lower\", \"upper\" and \"work\"");
+        if (!right)
+            return false;
+    }
+    where.key = NULL;
+    if (!mount->target)
+        return ur_plan_fail(plan, where, "has no \"target\"; say where the union is to be seen");
+    if (!mount->lower)
+        return ur_plan_fail(plan, where, "has no \"lower\"; name at least one directory");
+    return true;
+}
+
+static bool mounts_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "mounts", -1};
+    if (!json_is_array(value))
+        return ur_plan_fail(plan, where, "is %s; an array of mounts is wanted", type_name(value));
+    size_t count = json_array_size(value);
+    if (count == 0)
+        return ur_plan_fail(plan, where, "is empty; give at least one mount");
+    if (count > UR_MOUNTS_MAX)
+        return ur_plan_fail(plan, where, "has %zu mounts; %d are the most", count, UR_MOUNTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (!mount_value(plan, (int)i, json_array_get(value, i)))
+            return false;
+    return true;
+}
+
+static bool pass_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "pass", -1};
+    if (!json_is_array(value))
+        return ur_plan_fail(plan, where, "is %s; an array of paths is wanted", type_name(value));
+    if (json_array_size(value) > UR_MOUNTS_MAX)
+        return ur_plan_fail(plan, where, "has %zu paths; %d are the most", json_array_size(value), UR_MOUNTS_MAX);
+    plan->pass_said = true;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        where.index = (int)i;
+        char *path = path_value(plan, where, json_array_get(value, i));
+        if (!path)
+            return false;
+        ur_plan_add_pass(plan, path);
+    }
+    return true;
+}
+
+static bool file_value(struct ur_plan *plan, json_t *root) {
+    if (!json_is_object(root))
+        return ur_plan_fail_file(plan, 1, "the file is %s; an object with \"mounts\" is wanted", type_name(root));
+    const char *key;
+    json_t *member;
+    bool mounts = false;
+    json_object_foreach(root, key, member) {
+        struct ur_where where = {-1, key, -1};
+        bool right;
+        if (strcmp(key, "mounts") == 0)
+            right = mounts = mounts_value(plan, member);
+        else if (strcmp(key, "pass") == 0)
+            right = pass_value(plan, member);
+        else if (strcmp(key, "$schema") == 0) /* for editors */
+            right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
+        else
+            right = ur_plan_fail(plan, where, "unknown key; a layer file has \"mounts\" and \"pass\"");
+        if (!right)
+            return false;
+    }
+    return mounts || ur_plan_fail_file(plan, 1, "key mounts is missing; give at least one mount");
+}
+
+static bool syntax_error(struct ur_plan *plan, const json_error_t *error) {
+    switch (json_error_code(error)) {
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return ur_plan_fail_file(plan, error->line, "\\u0000 in a string: no path can hold a NUL; take it out");
+    case json_error_invalid_utf8:
+        return ur_plan_fail_file(plan, error->line, "not UTF-8: %s; JSON must be", error->text);
+    case json_error_duplicate_key:
+        return ur_plan_fail_file(plan, error->line, "%s: a key is given twice; take one out", error->text);
+    default:
+        return ur_plan_fail_file(plan, error->line, "not JSON: %s; correct the file", error->text);
+    }
+}
+
+bool ur_layerfile_parse(struct ur_plan *plan, const char *file, const char *base, char *text, size_t size) {
+    plan->file = ur_format("%s", file);
+    plan->base = ur_format("%s", base);
+    plan->text = text;
+    plan->size = size;
+    const char *nul = memchr(text, '\0', size);
+    if (nul) {
+        int line = 1;
+        for (const char *c = text; c < nul; c++)
+            line += *c == '\n';
+        return ur_plan_fail_file(plan, line, "a NUL byte, which no text holds; is it a layer file?");
+    }
+    json_error_t error;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (!root)
+        return syntax_error(plan, &error);
+    bool right = file_value(plan, root);
+    json_decref(root);
+    return right;
+}
+
+static char *directory_of(const char *file) {
+    const char *slash = strrchr(file, '/');
+    UR_AUTO_TEXT directory = !slash          ? ur_format(".")
+                             : slash == file ? ur_format("/")
+                                             : ur_copy(file, (size_t)(slash - file));
+    return realpath(directory, NULL);
+}
+
+/* All of the file, at most UR_LAYERFILE_MAX + 1 bytes; a pipe will do. NULL with errno. */
+static char *read_whole(const char *file, size_t *size) {
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return NULL;
+    char *text = NULL;
+    ssize_t got = 1;
+    size_t room = 0;
+    for (*size = 0; got > 0 && *size <= UR_LAYERFILE_MAX; *size += got > 0 ? (size_t)got : 0) {
+        if (*size == room) {
+            room = room ? room * 4 : 8192;
+            char *longer = ur_allocate(room);
+            if (text)
+                memcpy(longer, text, *size);
+            free(text);
+            text = longer;
+        }
+        got = read(fd, text + *size, room - *size);
+    }
+    int error = errno;
+    close(fd);
+    if (got >= 0)
+        return text;
+    free(text);
+    errno = error;
+    return NULL;
+}
+
+bool ur_layerfile_load(struct ur_plan *plan, const char *file) {
+    size_t size;
+    char *text = read_whole(file, &size);
+    if (!text) {
+        plan->file = ur_format("%s", file);
+        return ur_plan_fail_file(plan, 0, "%s; name a layer file that can be read", strerror(errno));
+    }
+    if (size > UR_LAYERFILE_MAX) {
+        free(text);
+        plan->file = ur_format("%s", file);
+        return ur_plan_fail_file(plan, 0, "larger than %d bytes; is it a layer file?", UR_LAYERFILE_MAX);
+    }
+    UR_AUTO_TEXT base = directory_of(file);
+    return ur_layerfile_parse(plan, file, base ? base : "/", text, size);
+}

@@ -1,0 +1,83 @@
+/*
+ * The plan: what the layer file or the command line says, as plain data between the steps
+ *
+ *     layerfile.c or launch/options.c   fill it         (what was said)
+ *     check.c                           makes it true   (canonical paths, devices, skeletons; changes nothing on disk)
+ *     launch/prepare.c                  acts on it      (makes uppers and works, takes the locks, probes)
+ *     compile.c                         writes it down  (the layer table)
+ *
+ * A plan owns all of its strings. The first thing found wrong is kept in `error`, and every step that
+ * returns false has set it.
+ */
+#ifndef UNIONRUN_CONFIG_PLAN_H
+#define UNIONRUN_CONFIG_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum ur_plan_kind { UR_PLAN_UNION, UR_PLAN_PASS, UR_PLAN_SKELETON };
+
+struct ur_plan_mount {
+    enum ur_plan_kind kind;
+    int said; /* its index in "mounts", or in "pass"; -1 if nobody said it */
+    char *target;
+
+    char **lower; /* topmost first; of a skeleton the one directory, once the launcher has made it */
+    dev_t *dev;   /* st_dev of each, after the check */
+    size_t lowers;
+
+    char *upper; /* NULL: read-only */
+    char *work;  /* after the check never NULL where there is an upper */
+    dev_t upper_dev;
+    uint32_t caps; /* enum ur_upper_caps, after the probe */
+    bool wide;     /* after the check: a lower is the target itself, or holds it (or is "/") */
+
+    char **made; /* of a skeleton: the directories beneath its target to be made, parents first, relative */
+    size_t makes;
+};
+
+struct ur_plan {
+    char *file; /* the layer file as it was named; NULL: the command line */
+    char *text; /* its contents, kept to find the line of a mistake */
+    size_t size;
+    char *base; /* absolute; where relative paths begin */
+
+    struct ur_plan_mount *mounts;
+    size_t count;
+    char **pass; /* as said; the check makes mounts of them */
+    size_t passes;
+    bool pass_said;
+
+    char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
+};
+
+/* Where in the layer file a value stands. An index of -1 leaves that part out. */
+struct ur_where {
+    int mount;       /* "mounts[mount]" */
+    const char *key; /* ".key"; NULL for the mount itself */
+    int index;       /* "[index]" */
+};
+
+/* A mount added at the end; borrowed until the next one is added. */
+struct ur_plan_mount *ur_plan_add(struct ur_plan *plan, enum ur_plan_kind kind, int said);
+
+/* Takes over `path`. */
+void ur_plan_add_lower(struct ur_plan_mount *mount, char *path);
+void ur_plan_add_pass(struct ur_plan *plan, char *path);
+
+/* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
+bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for a mistake in the file as a whole; line 0 leaves the line out. */
+bool ur_plan_fail_file(struct ur_plan *plan, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The line (1 is the first) where the value at `where` stands in `text`, which is well-formed JSON; the line of
+   the innermost value around it that can be found, if it cannot. */
+int ur_locate(const char *text, size_t size, struct ur_where where);
+
+void ur_plan_free(struct ur_plan *plan);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * The keeper: the process between the launcher, which the user waits for, and the command.
+ *
+ * It is the command's parent and, as subreaper, becomes the parent of whatever the command leaves behind. So it
+ * knows when the last process of the run has ended, which may be long after the launcher has returned with the
+ * command's status: then it removes the session and the ephemeral uppers, and by exiting gives up the locks. It holds
+ * none of the inherited descriptors, so that nobody waits for a pipe's end because of it.
+ *
+ * The command is in the launcher's process group, as job control wants it. The keeper is in a session of its own, which
+ * it begins once the command has been forked: so neither the terminal nor a `kill -KILL` of the whole group reaches
+ * it, and for the kernel's rule about orphaned groups it does not count as a parent, just as if it were not there.
+ *
+ * Invariant: the session is there as long as a process of the run is, unless the keeper itself is killed.
+ */
+#include "launch/keeper.h"
+#include "config/text.h"
+#include "launch/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct keeper {
+    struct launch *launch;
+    pid_t launcher, command;
+    int socket; /* -1: the launcher has gone */
+    bool stopped, ended;
+    int status;
+};
+
+static void note_child(int number) {
+    (void)number; /* only to end ppoll */
+}
+
+static void tell(const struct keeper *keeper, struct keeper_report report) {
+    if (keeper->socket >= 0)
+        send(keeper->socket, &report, sizeof report, MSG_NOSIGNAL);
+}
+
+/* The command's own changes of state; of adopted processes only their end matters, and waitpid has dealt with it. */
+static void note_state(struct keeper *keeper, int status) {
+    if (WIFSTOPPED(status)) {
+        keeper->stopped = true;
+        tell(keeper, (struct keeper_report){.what = KEEPER_STOPPED, .status = status});
+    } else if (WIFCONTINUED(status)) {
+        keeper->stopped = false;
+        tell(keeper, (struct keeper_report){.what = KEEPER_CONTINUED});
+        if (getppid() == keeper->launcher) /* it may have stopped along with the command */
+            kill(keeper->launcher, SIGCONT);
+    } else {
+        keeper->ended = true;
+        keeper->status = status;
+        if (keeper->stopped && getppid() == keeper->launcher)
+            kill(keeper->launcher, SIGCONT);
+    }
+}
+
+/* Takes in what has happened to the children so far. False: there are none left. */
+static bool reap(struct keeper *keeper) {
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+        if (pid <= 0)
+            return pid == 0;
+        if (pid == keeper->command && !keeper->ended)
+            note_state(keeper, status);
+    }
+}
+
+/* Passes a signal on that the launcher has received. The command cannot be another process meanwhile: only reap()
+   gives its number free. SIGCONT is passed on only to a stopped command, or each side would wake the other. */
+static void pass_on(struct keeper *keeper) {
+    int number;
+    ssize_t got = recv(keeper->socket, &number, sizeof number, MSG_DONTWAIT);
+    if (got == 0) {
+        close(keeper->socket);
+        keeper->socket = -1;
+    }
+    if (got != sizeof number)
+        return;
+    reap(keeper);
+    if (!keeper->ended && (number != SIGCONT || keeper->stopped))
+        kill(keeper->command, number);
+}
+
+/* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) */
+static void sign_locks(const struct launch *launch) {
+    for (size_t i = 0; i < launch->lock_count; i++)
+        if (ftruncate(launch->locks[i], 0) == 0)
+            dprintf(launch->locks[i], "%d\n", (int)getpid());
+}
+
+static void take_signals(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, plain = {.sa_handler = SIG_DFL},
+                     note = {.sa_handler = note_child};
+    for (const int *number = passed_signals; *number; number++)
+        sigaction(*number, *number == SIGCONT ? &plain : &ignore, NULL);
+    sigaction(SIGCHLD, &note, NULL);
+}
+
+_Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *)) {
+    struct keeper keeper = {.launch = launch, .launcher = getppid(), .socket = socket};
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    keeper.command = vfork(); /* `start` changes nothing that is used here afterwards */
+    if (keeper.command == 0)
+        start(launch);
+    if (keeper.command < 0) {
+        say("fork: %s", strerror(errno));
+        keeper.ended = true;
+        keeper.status = W_EXITCODE(EXIT_OURS, 0);
+    }
+    setsid();
+    take_signals();
+    sign_locks(launch);
+    launch->locks = ur_grow(launch->locks, launch->lock_count, sizeof *launch->locks);
+    launch->locks[launch->lock_count] = socket;
+    let_go(launch->locks, launch->lock_count + 1, true);
+
+    /* Nothing but SIGCHLD comes through, and only while it waits. */
+    sigset_t waiting;
+    sigfillset(&waiting);
+    sigdelset(&waiting, SIGCHLD);
+    while (reap(&keeper) && !keeper.ended) {
+        struct pollfd wait = {.fd = keeper.socket, .events = POLLIN};
+        if (ppoll(&wait, 1, NULL, &waiting) > 0)
+            pass_on(&keeper);
+    }
+    struct keeper_report end = {.what = KEEPER_ENDED, .status = keeper.status, .left = reap(&keeper)};
+    if (end.left) {
+        tell(&keeper, end);
+        while (wait(NULL) > 0 || errno == EINTR)
+            continue;
+        session_remove(launch);
+    } else {
+        end.unremoved = !session_remove(launch);
+        tell(&keeper, end);
+    }
+    _exit(0);
+}

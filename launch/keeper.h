@@ -1,0 +1,28 @@
+/* Between the launcher and the command: see keeper.c. */
+#ifndef UNIONRUN_LAUNCH_KEEPER_H
+#define UNIONRUN_LAUNCH_KEEPER_H
+
+#include "launch/launch.h"
+
+#include <sys/types.h>
+
+/* What the keeper tells the launcher, one message each over the socket. */
+struct keeper_report {
+    enum { KEEPER_STOPPED, KEEPER_CONTINUED, KEEPER_ENDED } what;
+    int status;     /* as waitpid gives it */
+    bool left;      /* ENDED: descendants of the command are still there, and the keeper stays with them */
+    bool unremoved; /* ENDED: something of the session could not be removed */
+};
+
+/* Starts the command and stays until its last descendant has ended; never returns. Signal numbers that come over
+   `socket` are sent to the command. `start` runs the command in the child, and does not return either. */
+_Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *));
+
+/* Closes every descriptor but the `count` in `keep`, which it sorts, and the first three; those become /dev/null,
+   but for stderr if `stderr_too` is false. */
+void let_go(int *keep, size_t count, bool stderr_too);
+
+/* The signals that the launcher passes on, and the keeper does not die of; ends with 0. */
+extern const int passed_signals[];
+
+#endif

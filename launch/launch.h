@@ -1,0 +1,51 @@
+/*
+ * One run, from the options to the end of its last process:
+ *
+ *     main.c      the order of things
+ *     options.c   argv -> options, plan
+ *     prepare.c   uppers, works, locks, probe
+ *     session.c   the session directory: table, shared, skeletons; the environment
+ *     run.c       the process that the user waits for, and the command itself
+ *     keeper.c    the process between the two, which outlives the command if need be
+ *     show.c      --check
+ */
+#ifndef UNIONRUN_LAUNCH_LAUNCH_H
+#define UNIONRUN_LAUNCH_LAUNCH_H
+
+#include "config/plan.h"
+#include "launch/options.h"
+
+#include <signal.h>
+
+struct launch {
+    struct options options;
+    struct ur_plan plan;
+    char *parts;     /* the directory of unionrun-launch, unionrun-exec and unionrun.so */
+    char *session;   /* NULL until it is made */
+    char *ephemeral; /* the directory of the uppers that are thrown away; NULL: none */
+    int *locks;      /* descriptors that hold the run's locks until its last process has ended */
+    size_t lock_count;
+    mode_t umask;         /* as it was inherited; the launcher's own is 0 */
+    sigset_t signal_mask; /* as it was inherited */
+};
+
+/* Gives every mount that is to have an ephemeral upper one in a fresh directory. False: has been said. */
+bool prepare_ephemeral(struct launch *launch);
+
+/* Makes what is missing of uppers and works, locks them, probes the uppers. False: plan.error. */
+bool prepare_uppers(struct launch *launch);
+
+/* Makes the session directory and what is in it, and sets the environment for the command. False: has been said. */
+bool session_make(struct launch *launch);
+
+/* Removes the session directory and the ephemeral uppers. False if something is left. */
+bool session_remove(const struct launch *launch);
+
+/* Runs the command; returns only if it could not be started at all. */
+void run(struct launch *launch);
+
+/* Prints the checked plan; false if it cannot be. */
+bool show_text(const struct ur_plan *plan);
+bool show_json(const struct ur_plan *plan);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * unionrun-launch: from the options to the command, in the order in which nothing has to be taken back.
+ *
+ * First everything is read and checked, without touching the disk; then the plan is acted on; then the command runs.
+ * From the first act to the end of the run the signals that would end us are held back or handled, so that nothing
+ * is left behind.
+ */
+#include "config/check.h"
+#include "config/layerfile.h"
+#include "config/text.h"
+#include "engine/sys.h"
+#include "launch/launch.h"
+#include "launch/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Asked of the kernel itself: inside a union the shim hides the session from libc's access(). */
+static bool nested(void) {
+    const char *outer = getenv("UNIONRUN_SESSION");
+    if (!outer || !*outer)
+        return false;
+    UR_AUTO_TEXT table = ur_path_join(outer, "table");
+    if (sys_faccessat(AT_FDCWD, table, F_OK, 0) < 0)
+        return false;
+    say("inside a unionrun already (UNIONRUN_SESSION=%s), and one in another does not work yet; run it outside", outer);
+    return true;
+}
+
+static char *find_parts(void) {
+    UR_AUTO_TEXT self = realpath("/proc/self/exe", NULL);
+    if (!self) {
+        say("/proc/self/exe: %s; unionrun needs /proc", strerror(errno));
+        return NULL;
+    }
+    return ur_copy(self, (size_t)(strrchr(self, '/') - self));
+}
+
+static bool load(struct launch *launch) {
+    if (!launch->options.layers)
+        return true;
+    ur_plan_free(&launch->plan);
+    return ur_layerfile_load(&launch->plan, launch->options.layers);
+}
+
+static bool show(const struct launch *launch) {
+    bool shown = launch->options.json ? show_json(&launch->plan) : show_text(&launch->plan);
+    if (shown && fflush(stdout) == 0)
+        return true;
+    say("the mounts cannot be printed: %s", strerror(errno));
+    return false;
+}
+
+/* All but the command: true if it may run now, or with --check when there is nothing more to do. */
+static bool get_ready(struct launch *launch) {
+    if (!load(launch))
+        return false;
+    if (launch->options.ephemeral && !prepare_ephemeral(launch))
+        return false;
+    if (!ur_check(&launch->plan))
+        return false;
+    if (launch->options.check)
+        return show(launch);
+    launch->parts = find_parts();
+    return launch->parts && prepare_uppers(launch) && session_make(launch);
+}
+
+static int act(struct launch *launch) {
+    if (!launch->options.check && nested())
+        return EXIT_OURS;
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &launch->signal_mask);
+    launch->umask = umask(0);
+    bool ready = get_ready(launch);
+    if (launch->plan.error)
+        say("%s", launch->plan.error);
+    if (ready && !launch->options.check)
+        run(launch);
+    session_remove(launch);
+    return ready && launch->options.check ? 0 : EXIT_OURS;
+}
+
+int main(int argc, char **argv) {
+    struct launch launch = {0};
+    enum options_next next = options_read(argc, argv, &launch.options, &launch.plan);
+    int status = EXIT_OURS;
+    if (next == OPTIONS_DONE)
+        status = fflush(stdout) == 0 ? 0 : EXIT_OURS;
+    else if (next == OPTIONS_RUN)
+        status = act(&launch);
+    ur_plan_free(&launch.plan);
+    free(launch.parts);
+    free(launch.session);
+    free(launch.ephemeral);
+    free(launch.locks);
+    return status;
+}

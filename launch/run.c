@@ -1,0 +1,191 @@
+/*
+ * The launcher while the command runs: it is what the user's shell, timeout(1) or CI runner sees, so it behaves as
+ * the command itself would. It stops and continues when the command does, hands on the signals that it gets, and
+ * ends as the command ends.
+ *
+ * What the terminal sends (^C, ^\, ^Z, a hang-up) reaches the whole process group, the command among it, and is not
+ * handed on once more. All the work is the keeper's (keeper.c); between them is a socket: signal numbers go
+ * down, reports come up.
+ */
+#include "config/text.h"
+#include "launch/keeper.h"
+#include "launch/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const int passed_signals[] = {SIGHUP,  SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
+                              SIGPROF, SIGIO,  SIGPWR,  SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, 0};
+enum { PASSED_MAX = 32 };
+
+static struct sigaction inherited[PASSED_MAX], inherited_child;
+static int to_keeper = -1;
+
+/* True for what the terminal has sent to the whole process group, or somebody in the group to all of it. */
+static bool reached_the_group(int number, const siginfo_t *info) {
+    switch (number) {
+    case SIGHUP: /* a hang-up goes to the session's leader alone, and to the group in front */
+        return info->si_code == SI_KERNEL && getsid(0) != getpid();
+    case SIGINT:
+    case SIGQUIT:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return info->si_code > 0 || getpgid(info->si_pid) == getpgrp();
+    default:
+        return false;
+    }
+}
+
+static void hand_on(int number, siginfo_t *info, void *context) {
+    (void)context;
+    int error = errno;
+    if (!reached_the_group(number, info))
+        send(to_keeper, &number, sizeof number, MSG_NOSIGNAL | MSG_DONTWAIT);
+    errno = error;
+}
+
+static void take_signals(void) {
+    struct sigaction action = {.sa_sigaction = hand_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigfillset(&action.sa_mask);
+    for (int i = 0; passed_signals[i]; i++)
+        sigaction(passed_signals[i], &action, &inherited[i]);
+    sigaction(SIGCHLD, &plain, &inherited_child);
+}
+
+/* In the command's process: everything as it was inherited, and away. */
+static void start(struct launch *launch) {
+    for (int i = 0; passed_signals[i]; i++)
+        sigaction(passed_signals[i], &inherited[i], NULL);
+    sigaction(SIGCHLD, &inherited_child, NULL);
+    umask(launch->umask);
+    UR_AUTO_TEXT trampoline = ur_path_join(launch->parts, "unionrun-exec");
+    char **arguments = launch->options.command - 1;
+    arguments[0] = trampoline;
+    sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
+    execv(trampoline, arguments);
+    say("%s: %s; build or install unionrun completely", trampoline, strerror(errno));
+    _exit(EXIT_OURS);
+}
+
+static int by_number(const void *a, const void *b) {
+    return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+void let_go(int *keep, size_t count, bool stderr_too) {
+    qsort(keep, count, sizeof *keep, by_number);
+    unsigned from = STDERR_FILENO + 1;
+    for (size_t i = 0; i < count; i++) {
+        if ((unsigned)keep[i] > from)
+            close_range(from, (unsigned)keep[i] - 1, 0);
+        if (keep[i] >= (int)from)
+            from = (unsigned)keep[i] + 1;
+    }
+    close_range(from, ~0U, 0);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    if (stderr_too)
+        dup2(null, STDERR_FILENO);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+static _Noreturn void end_as(int status) {
+    if (WIFEXITED(status))
+        _exit(WEXITSTATUS(status));
+    int number = WTERMSIG(status);
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* the command has left its own */
+    signal(number, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+    raise(number);
+    _exit(128 + number);
+}
+
+/* Stops as the command has been stopped, until somebody continues us. In an orphaned group, where the terminal's
+   stop signals do nothing, it just goes on waiting. */
+static void stop_as(int status) {
+    int number = WSTOPSIG(status);
+    struct sigaction plain = {.sa_handler = SIG_DFL}, ours;
+    sigaction(number, &plain, &ours);
+    raise(number);
+    sigaction(number, &ours, NULL);
+}
+
+/* The next report, or of several that have come meanwhile the last: a stop that is over is no reason to stop. */
+static bool next_report(int socket, struct keeper_report *report) {
+    ssize_t got;
+    do
+        got = recv(socket, report, sizeof *report, 0);
+    while (got < 0 && errno == EINTR);
+    if (got != sizeof *report)
+        return false;
+    while (report->what != KEEPER_ENDED) {
+        struct keeper_report later;
+        if (recv(socket, &later, sizeof later, MSG_DONTWAIT) != sizeof later)
+            break;
+        *report = later;
+    }
+    return true;
+}
+
+static _Noreturn void finish(const struct launch *launch, pid_t keeper, const struct keeper_report *end) {
+    if (end->left) {
+        if (launch->options.verbose)
+            say("processes of the run are still there; its session %s stays until they end", launch->session);
+    } else {
+        while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
+    if (end->unremoved)
+        say("%s%s%s could not be removed completely", launch->session, launch->ephemeral ? " or " : "",
+            launch->ephemeral ? launch->ephemeral : "");
+    end_as(end->status);
+}
+
+void run(struct launch *launch) {
+    int sockets[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+        say("socketpair: %s", strerror(errno));
+        return;
+    }
+    to_keeper = sockets[0];
+    take_signals();
+    pid_t keeper = fork();
+    if (keeper == 0) {
+        close(sockets[0]);
+        keep(launch, sockets[1], start);
+    }
+    if (keeper < 0) {
+        say("fork: %s", strerror(errno));
+        return;
+    }
+    /* The locks are the keeper's from now on. Its descriptors are all of ours that must stay open. */
+    let_go(&to_keeper, 1, false);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    struct keeper_report report;
+    while (next_report(to_keeper, &report)) {
+        if (report.what == KEEPER_STOPPED)
+            stop_as(report.status);
+        else if (report.what == KEEPER_ENDED)
+            finish(launch, keeper, &report);
+    }
+    say("the process that keeps the run was killed; the command may still be running in the session %s",
+        launch->session);
+    _exit(EXIT_OURS);
+}

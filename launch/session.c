@@ -1,0 +1,178 @@
+/*
+ * The session directory: the files of one run, in memory where the host offers that.
+ *
+ *     table       the layer table (config/table.h)
+ *     shared      the memory that all processes of the run share (engine/shared.h)
+ *     skeleton/   empty directories that lead to targets which the host has not
+ *
+ * It lives from here until the last process of the run has ended.
+ */
+#include "config/compile.h"
+#include "config/table.h"
+#include "config/text.h"
+#include "engine/engine.h"
+#include "engine/shared.h"
+#include "launch/launch.h"
+#include "launch/remove.h"
+#include "launch/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A fresh directory in `base`, canonical; NULL if it cannot be had there. What root starts may become another user
+   later, and has to get in. */
+static char *make_in(const char *base) {
+    bool root = geteuid() == 0;
+    struct stat st;
+    if (!base || base[0] != '/' || stat(base, &st) < 0 || (root && !(st.st_mode & S_IXOTH)))
+        return NULL;
+    UR_AUTO_TEXT real = realpath(base, NULL);
+    if (!real)
+        return NULL;
+    char *session = ur_path_join(real, "unionrun-XXXXXX");
+    if (mkdtemp(session) && (!root || chmod(session, 0711) == 0))
+        return session;
+    free(session);
+    return NULL;
+}
+
+static bool failed(const char *path) {
+    say("%s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool make_directory(const char *path) {
+    return mkdir(path, 0755) == 0 || failed(path);
+}
+
+static bool make_skeleton(struct launch *launch, struct ur_plan_mount *mount, size_t number) {
+    char *root = ur_format("%s/skeleton/%zu", launch->session, number);
+    struct stat st;
+    ur_plan_add_lower(mount, root);
+    if (!make_directory(root) || stat(root, &st) < 0)
+        return false;
+    mount->dev[0] = st.st_dev;
+    for (size_t i = 0; i < mount->makes; i++) {
+        UR_AUTO_TEXT path = ur_path_join(root, mount->made[i]);
+        if (!make_directory(path))
+            return false;
+    }
+    return true;
+}
+
+static bool make_skeletons(struct launch *launch) {
+    bool first = true;
+    for (size_t i = 0; i < launch->plan.count; i++) {
+        if (launch->plan.mounts[i].kind != UR_PLAN_SKELETON)
+            continue;
+        UR_AUTO_TEXT parent = ur_path_join(launch->session, "skeleton");
+        if (first && !make_directory(parent))
+            return false;
+        first = false;
+        if (!make_skeleton(launch, &launch->plan.mounts[i], i))
+            return false;
+    }
+    return true;
+}
+
+static bool write_table(const struct launch *launch, const char *preload) {
+    UR_AUTO_TEXT path = ur_path_join(launch->session, "table");
+    struct ur_table *table = ur_compile(&launch->plan, launch->session, preload);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    ssize_t written = fd < 0 ? -1 : write(fd, table, table->size);
+    bool whole = written == (ssize_t)table->size;
+    if (written >= 0 && !whole)
+        errno = ENOSPC;
+    free(table);
+    bool right = whole || failed(path);
+    if (fd >= 0)
+        close(fd);
+    return right;
+}
+
+static bool make_shared(const struct launch *launch) {
+    UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, geteuid() == 0 ? 0666 : 0600);
+    bool right = fd >= 0 && ftruncate(fd, UR_SHARED_SIZE) == 0;
+    if (!right)
+        failed(path);
+    if (fd >= 0)
+        close(fd);
+    return right;
+}
+
+/* The shim's path as LD_PRELOAD can hold it. ld.so parts the list at colons and spaces, and knows no quotes. */
+static char *preload_path(const struct launch *launch) {
+    char *shim = ur_path_join(launch->parts, "unionrun.so");
+    if (access(shim, R_OK) < 0) {
+        say("%s: %s; build or install unionrun completely", shim, strerror(errno));
+    } else if (!strpbrk(shim, ": ")) {
+        return shim;
+    } else {
+        UR_AUTO_TEXT link = ur_path_join(launch->session, "unionrun.so");
+        if (symlink(shim, link) == 0) {
+            free(shim);
+            return ur_format("%s", link);
+        }
+        failed(link);
+    }
+    free(shim);
+    return NULL;
+}
+
+static void set_environment(const struct launch *launch, const char *preload) {
+    const char *others = getenv("LD_PRELOAD");
+    UR_AUTO_TEXT all = others && *others ? ur_format("%s:%s", others, preload) : ur_format("%s", preload);
+    setenv("LD_PRELOAD", all, 1);
+    setenv("UNIONRUN_SESSION", launch->session, 1);
+}
+
+/* Finishes or undoes what a killed run left in the work directories, before anybody looks. */
+static bool mend_works(const struct launch *launch) {
+    struct ur_union whole = {0};
+    long mended = ur_union_open(&whole, launch->session);
+    for (uint32_t i = 0; mended >= 0 && i < whole.table->mounts; i++) {
+        mended = ur_work_recover(&whole, i);
+        if (mended > 0 && launch->options.verbose)
+            say("%s: %ld things that a killed run had left were mended",
+                ur_table_text(whole.table, ur_table_mounts(whole.table)[i].work), mended);
+    }
+    if (mended < 0) {
+        errno = (int)-mended;
+        return failed(launch->session);
+    }
+    return true;
+}
+
+bool session_make(struct launch *launch) {
+    const char *temporary = getenv("TMPDIR");
+    launch->session = make_in(getenv("XDG_RUNTIME_DIR"));
+    if (!launch->session)
+        launch->session = make_in("/dev/shm");
+    if (!launch->session)
+        launch->session = make_in(temporary ? temporary : "/tmp");
+    if (!launch->session) {
+        say("no place for the session directory: /dev/shm and %s cannot be written; set TMPDIR",
+            temporary ? temporary : "/tmp");
+        return false;
+    }
+    UR_AUTO_TEXT preload = preload_path(launch);
+    if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !make_shared(launch) ||
+        !mend_works(launch))
+        return false;
+    set_environment(launch, preload);
+    return true;
+}
+
+bool session_remove(const struct launch *launch) {
+    bool removed = true;
+    if (launch->session)
+        removed = remove_tree(launch->session) == 0;
+    if (launch->ephemeral)
+        removed = remove_tree(launch->ephemeral) == 0 && removed;
+    return removed;
+}

@@ -1,0 +1,67 @@
+/* The checked plan as --check prints it, for people or as JSON. */
+#include "config/text.h"
+#include "launch/launch.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+static const char *kind(const struct ur_plan_mount *mount) {
+    switch (mount->kind) {
+    case UR_PLAN_PASS:
+        return "pass";
+    case UR_PLAN_SKELETON:
+        return "skeleton";
+    default:
+        return "union";
+    }
+}
+
+bool show_text(const struct ur_plan *plan) {
+    static const char *const what[] = {"a union", "the host's own", "made, to lead to a target"};
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct ur_plan_mount *mount = &plan->mounts[i];
+        bool read_only = mount->kind == UR_PLAN_UNION && !mount->upper;
+        printf("%s  (%s%s)\n", mount->target, what[mount->kind], read_only ? ", read-only" : "");
+        if (mount->upper)
+            printf("    upper  %s\n", mount->upper);
+        for (size_t k = 0; k < mount->lowers; k++)
+            printf("    lower  %s\n", mount->lower[k]);
+        if (mount->upper)
+            printf("    work   %s\n", mount->work);
+    }
+    return !ferror(stdout);
+}
+
+/* Takes over nothing; false if `text` is not UTF-8, which JSON cannot hold. */
+static bool set(json_t *object, const char *key, const char *text) {
+    return json_object_set_new(object, key, json_string(text)) == 0;
+}
+
+static json_t *mount_value(const struct ur_plan_mount *mount) {
+    json_t *value = json_object(), *lower = json_array();
+    bool right = set(value, "target", mount->target) && set(value, "kind", kind(mount));
+    for (size_t i = 0; i < mount->lowers; i++)
+        right = json_array_append_new(lower, json_string(mount->lower[i])) == 0 && right;
+    if (mount->kind == UR_PLAN_UNION)
+        right = json_object_set(value, "lower", lower) == 0 && right;
+    if (mount->upper)
+        right = set(value, "upper", mount->upper) && set(value, "work", mount->work) && right;
+    json_decref(lower);
+    if (right)
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
+bool show_json(const struct ur_plan *plan) {
+    json_t *root = json_object(), *mounts = json_array();
+    bool right = json_object_set_new(root, "mounts", mounts) == 0;
+    for (size_t i = 0; i < plan->count && right; i++)
+        right = json_array_append_new(mounts, mount_value(&plan->mounts[i])) == 0;
+    if (!right)
+        errno = EILSEQ;
+    right = right && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
+    json_decref(root);
+    return right;
+}
