@@ -290,7 +290,7 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
 }
 
 static long copy_directory(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
-                           const char *host, const struct stat *st, const char *upper) {
+                           const char *host, const struct stat *st, const char *upper, const struct ur_unlocked *held) {
     UR_SCRATCH(s);
     char *tmp = s->real[0];
     struct stat copy;
@@ -318,7 +318,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     if (ret == 0 && !(copy.st_mode & S_IWUSR && st->st_mode & S_IWUSR)) {
         ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
         if (ret == -EACCES) {
-            ret = ur_dir_unlock(u, m, tmp, upper, &k);
+            ret = ur_dir_unlock(u, m, tmp, upper, held, &k);
             if (ret == 0)
                 ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
             ur_dir_relock(u, m, ret == 0 ? upper : tmp, &k);
@@ -346,13 +346,13 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         return ret;
     struct ur_times times;
     struct ur_unlocked k;
-    ret = ur_dir_unlock(u, m, parent, parent, &k);
+    ret = ur_dir_unlock(u, m, parent, parent, NULL, &k);
     if (ret < 0)
         return ret;
     ur_times_take(parent, &times);
     if (S_ISDIR(st->st_mode)) {
         ur_changing_begin(u);
-        ret = copy_directory(u, m, l, host, st, upper);
+        ret = copy_directory(u, m, l, host, st, upper, &k);
         ur_changing_end(u);
     } else if (S_ISREG(st->st_mode))
         ret = copy_regular(u, m, l, host, st, upper, flags);

@@ -3,10 +3,10 @@
  *
  * A file keeps the st_ino of the lower that it came from: a copied-up file says so in its xattr user.unionrun.origin
  * ("INO", or "INOl" if the lower one has more names, see links.c). What can hold no user xattr (symlinks,
- * FIFOs, sockets, devices) has a symlink work/origin/<its own st_ino> with the text "INO BIRTH" (or "INOl BIRTH"),
- * BIRTH being the time the upper's inode was born: a number used anew for another file is told by it. Directories all
- * have st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted". Layers on several devices: bits 56 to
- * 62 tell the device. xino in overlayfs.rst is the model.
+ * FIFOs, sockets, devices), or whose owner may not read it, has a symlink work/origin/<its own st_ino> with the text
+ * "INO BIRTH" (or "INOl BIRTH"), BIRTH being the time the upper's inode was born: a number used anew for another file
+ * is told by it. Directories all have st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted". Layers
+ * on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the model.
  */
 #include "union.h"
 
@@ -43,16 +43,9 @@ static long origin_file(const struct ur_union *u, const struct ur_table_mount *m
     return ur_work_path(u, m, "/origin/", name, out);
 }
 
-long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                     const struct stat *upper, uint64_t ino, bool linked) {
-    char value[64], *end = value + sizeof value;
-    char *p = ur_put_number(value, end, ino, 10);
-    if (linked)
-        p = ur_put(p, end, "l", 1);
-    if (holds_xattr(upper)) {
-        size_t n = (size_t)(p - value);
-        return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : sys_lsetxattr(host, ORIGIN, value, n, 0);
-    }
+/* The record in origin/: of what can hold no xattr, or has one that cannot be read. */
+static long write_record(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                         const struct stat *upper, char *value, char *p, const char *end) {
     p = ur_put(p, end, " ", 1);
     ur_put_number(p, end, birth(fd, host), 10);
     UR_SCRATCH(s);
@@ -63,6 +56,30 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     if (u->shared)
         atomic_store(&u->shared->origins, 1);
     return sys_symlink(value, s->real[0]);
+}
+
+long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                     const struct stat *upper, uint64_t ino, bool linked) {
+    char value[64], *end = value + sizeof value;
+    char *p = ur_put_number(value, end, ino, 10);
+    if (linked)
+        p = ur_put(p, end, "l", 1);
+    if (!holds_xattr(upper))
+        return write_record(u, m, fd, host, upper, value, p, end);
+    size_t n = (size_t)(p - value);
+    return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : sys_lsetxattr(host, ORIGIN, value, n, 0);
+}
+
+void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st) {
+    bool linked;
+    struct stat now;
+    uint64_t ino = holds_xattr(st) ? ur_origin_read(u, m, -1, host, st, &linked) : 0;
+    if (!ino || sys_lstat(host, &now) < 0)
+        return;
+    char value[64], *end = value + sizeof value, *p = ur_put_number(value, end, ino, 10);
+    if (linked)
+        p = ur_put(p, end, "l", 1);
+    write_record(u, m, -1, host, &now, value, p, end);
 }
 
 static uint64_t read_origin(const char **at, bool *linked) {
@@ -88,10 +105,12 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
             ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
             n = UR_SYS(SYS_getxattr, proc, ORIGIN, value, sizeof value - 1, 0, 0);
         }
-        if (n <= 0)
+        if (n > 0) {
+            value[n] = 0;
+            return read_origin(&at, linked);
+        }
+        if (n != -EACCES)
             return 0;
-        value[n] = 0;
-        return read_origin(&at, linked);
     }
     if (!m || !(u->shared && atomic_load(&u->shared->origins)))
         return 0;
@@ -112,9 +131,9 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
     return ino;
 }
 
-/* The last name of an upper file that can hold no xattr went. */
+/* The last name of an upper file went. */
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st) {
-    if (holds_xattr(st) || st->st_nlink > 1 || !u->shared || !atomic_load(&u->shared->origins))
+    if (st->st_nlink > 1 + (nlink_t)S_ISDIR(st->st_mode) || !u->shared || !atomic_load(&u->shared->origins))
         return;
     struct ur_scratch *s = ur_scratch_get();
     if (s && origin_file(u, m, st, s->real[0]) == 0)

@@ -41,6 +41,20 @@ long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *h
     return ret < 0 ? ret : ur_may_access(host, W_OK | X_OK);
 }
 
+long ur_may_take(const struct ur_union *u, const struct ur_dir *d, const struct stat *victim, char *host) {
+    struct stat parent;
+    long ret = ur_may_change_dir(u, d, host);
+    if (ret == 0)
+        ret = ur_spot_path(u, d, d->spot[0], NULL, host);
+    if (ret == 0)
+        ret = sys_lstat(host, &parent);
+    if (ret == 0 && d->spot[0].layer == 0)
+        ret = sys_faccessat(AT_FDCWD, host, W_OK | X_OK, AT_EACCESS);
+    if (ret == 0 && victim)
+        ret = ur_may_delete(&parent, victim);
+    return ret;
+}
+
 /* Is there a place for it? 0, or what the kernel would say. */
 static long may_make(const struct ur_node *n, const struct making *w) {
     if (n->where == UR_AT_MAGIC || n->self || n->entry.kind != UR_ABSENT)
@@ -183,8 +197,11 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
         return ret;
     if (d->mount != s->dir[1].mount)
         return -EXDEV;
-    if (n->self || n->entry.kind == UR_DIRECTORY)
-        return -EPERM;
+    if (n->self || n->entry.kind == UR_DIRECTORY) {
+        if (s->node[1].where == UR_AT_UNION)
+            ret = ur_may_take(c->u, &s->dir[1], NULL, host);
+        return ret < 0 ? ret : -EPERM;
+    }
     ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     if (ret == 0 && n->where == UR_AT_UNION) {
         if (!n->entry.in_upper)

@@ -6,7 +6,8 @@
  *   opaque     directory with overlay.opaque=y | .wh..wh..opq in it
  *   redirect   directory with overlay.redirect: "/path/from/the/layer/root" or another "name" in the same parent
  *
- * Each xattr is known as user.overlay.* and, where it can be read, as trusted.overlay.*. We write user.overlay.*.
+ * Each xattr is known as user.overlay.* and, where it can be read, as trusted.overlay.*. Who may, writes both: then
+ * kernel overlayfs takes the upper with the mount option userxattr and without it.
  */
 #include "union.h"
 
@@ -31,6 +32,17 @@ static long get(const char *host, const char *name, char *value, size_t n) {
     return ret;
 }
 
+static long put(const char *host, const char *name, const char *value, size_t n) {
+    char full[64];
+    long ret = 0;
+    for (int i = 1; i >= 0; i--) {
+        char *p = ur_put(full, full + sizeof full, spaces[i], strlen(spaces[i]));
+        ur_put(p, full + sizeof full, name, strlen(name));
+        ret = sys_lsetxattr(host, full, value, n, 0);
+    }
+    return ret;
+}
+
 static bool ends_in(const char *full, size_t len, const char *name) {
     for (unsigned i = 0; i < 2; i++) {
         size_t space = strlen(spaces[i]);
@@ -46,7 +58,7 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
     char value[8];
     if (which & UR_MARK_OPAQUE) {
         long n = get(host, OPAQUE, value, sizeof value);
-        if (n == 1 && value[0] == 'y')
+        if ((n == 1 && value[0] == 'y') || n == -EACCES) /* unreadable to its owner: then it covers, to be safe */
             marks |= UR_MARK_OPAQUE;
         if (n == 1 && value[0] == 'x')
             marks |= UR_MARK_WHITEOUTS;
@@ -56,7 +68,8 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
         if (n > 0) {
             redirect[n] = 0;
             marks |= UR_MARK_REDIRECT;
-        }
+        } else if (n == -EACCES)
+            return n;
     }
     return marks;
 }
@@ -119,7 +132,7 @@ long ur_whiteout_make(const struct ur_table_mount *m, const char *host) {
 }
 
 long ur_mark_opaque(const char *host) {
-    return sys_lsetxattr(host, "user." OPAQUE, "y", 1, 0);
+    return put(host, OPAQUE, "y", 1);
 }
 
 /* overlayfs.rst: whiteouts in the xattr form are looked for only where the directory says so. */
@@ -127,14 +140,14 @@ long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host) {
     char value[8];
     if (m->caps & UR_CAP_CHARDEV || get(host, OPAQUE, value, sizeof value) > 0)
         return 0;
-    return sys_lsetxattr(host, "user." OPAQUE, "x", 1, 0);
+    return put(host, OPAQUE, "x", 1);
 }
 
 /* Best effort: without it a listing asks once more for each name. */
 long ur_mark_impure(const char *host) {
-    return sys_lsetxattr(host, "user." IMPURE, "y", 1, 0);
+    return put(host, IMPURE, "y", 1);
 }
 
 long ur_mark_redirect(const char *host, const char *rel) {
-    return sys_lsetxattr(host, "user." REDIRECT, rel, strlen(rel), 0);
+    return put(host, REDIRECT, rel, strlen(rel));
 }

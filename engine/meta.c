@@ -170,6 +170,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     ret = sys_lstat(s->real[0], &st);
     if (ret == 0)
         ret = is_sensible(w, &st);
+    bool emptied = false;
     bool upper = n->self ? d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount) : n->entry.in_upper;
     if (ret == 0 && !upper) {
         if (!ur_has_upper(d->mount))
@@ -185,9 +186,16 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
             ret = ur_copyup(c, d, n->name, &n->entry, w->what == TRUNCATE && w->len == 0 ? UR_COPYUP_NODATA : 0);
         if (ret == 0)
             ret = ur_upper_path(c->u, d, n->name, s->real[0]);
+        emptied = w->what == TRUNCATE && w->len == 0 && st.st_size > 0;
     }
+    if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
+        ur_origin_keep(c->u, d->mount, s->real[0], &st);
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
+    if (ret == 0 && emptied) { /* the copy was empty from the first, and the kernel saw no change of size */
+        struct timespec now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
+        sys_utimensat(AT_FDCWD, s->real[0], now, AT_SYMLINK_NOFOLLOW);
+    }
     return ret == -ENOENT ? UR_AGAIN : ret;
 }
 

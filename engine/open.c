@@ -64,8 +64,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             return ret;
         if (ur_is_hidden(c->u, host, strlen(host)))
             return creating ? -EACCES : -ENOENT;
-        if (n->lost && wants_write(flags))
-            return -EROFS;
+        struct stat st;
+        if (n->lost && wants_write(flags)) /* but of a symlink's descriptor the kernel has its own word */
+            return sys_fstatat(AT_FDCWD, host, &st, 0) == 0 && S_ISLNK(st.st_mode) ? -ELOOP : -EROFS;
         /* A magic link is only met where links are followed. */
         return sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
     }

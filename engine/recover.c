@@ -5,6 +5,7 @@
 #include "union.h"
 
 #include <dirent.h>
+#include <linux/stat.h>
 
 struct record { /* linux_dirent64: getdents64(2) */
     uint64_t ino;
@@ -68,12 +69,44 @@ static long count(const char *path, unsigned char type) {
     return 1;
 }
 
+/* links/ and origin/ speak of the upper that they were made for: "INO BIRTH" of its root, in the symlink `upper`. Of
+   another upper that stands there now they are not true. */
+static long check_upper(const struct ur_union *u, const struct ur_table_mount *m, struct ur_scratch *s) {
+    struct statx x;
+    const struct ur_table_layer *l = ur_layer(u, m, 0);
+    long ret = sys_statx(AT_FDCWD, ur_table_text(u->table, l->root), 0, STATX_INO | STATX_BTIME, &x);
+    if (ret < 0)
+        return ret;
+    char now[64], *end = now + sizeof now, *p = ur_put_number(now, end, x.stx_ino, 10);
+    p = ur_put(p, end, " ", 1);
+    p = ur_put_number(p, end, (uint64_t)x.stx_btime.tv_sec, 10);
+    p = ur_put(p, end, ".", 1);
+    ur_put_number(p, end, x.stx_btime.tv_nsec, 10);
+    ret = ur_work_path(u, m, "/upper", "", s->real[1]);
+    if (ret < 0)
+        return ret;
+    long n = sys_readlink(s->real[1], s->text, UR_PATH_MAX - 1);
+    if (n > 0) {
+        s->text[n] = 0;
+        if (strcmp(s->text, now) == 0)
+            return 0;
+        static const char *const parts[] = {"/links", "/origin"};
+        for (int i = 0; i < 2; i++)
+            if (ur_work_path(u, m, parts[i], "", s->text) == 0)
+                for_all(s->text, remove_all);
+        sys_unlink(s->real[1]);
+    }
+    return sys_symlink(now, s->real[1]);
+}
+
 long ur_work_recover(const struct ur_union *u, uint32_t mount) {
     const struct ur_table_mount *m = &ur_table_mounts(u->table)[mount];
     UR_SCRATCH(s);
     if (!ur_has_upper(m))
         return 0;
-    long mended = ur_work_path(u, m, "/journal", "", s->real[0]);
+    long mended = check_upper(u, m, s);
+    if (mended == 0)
+        mended = ur_work_path(u, m, "/journal", "", s->real[0]);
     if (mended == 0)
         mended = for_all(s->real[0], give_back_mode);
     if (mended < 0)

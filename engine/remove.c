@@ -20,7 +20,7 @@ static bool is_dot(const char *name) {
 }
 
 /* Calls `each` for every name that a host directory itself holds, until it returns other than 0. */
-static long for_names(const char *host, long (*each)(void *arg, const char *name), void *arg) {
+static long for_names(const char *host, long (*each)(void *arg, const char *name, unsigned char type), void *arg) {
     UR_SCRATCH(s);
     long fd = sys_open(host, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
@@ -31,7 +31,7 @@ static long for_names(const char *host, long (*each)(void *arg, const char *name
             struct dirent64_ *e = (void *)(s->rest[0] + at);
             at += e->reclen;
             if (!is_dot(e->name))
-                ret = each(arg, e->name);
+                ret = each(arg, e->name, e->type);
         }
     sys_close((int)fd);
     return ret ? ret : n;
@@ -42,10 +42,12 @@ struct looking {
     const struct ur_dir *d;
 };
 
-static long if_shown(void *arg, const char *name) {
+static long if_shown(void *arg, const char *name, unsigned char type) {
     struct looking *l = arg;
     struct ur_entry e;
     long ret = ur_lookup(l->u, l->d, name, &e);
+    if (ret == -EACCES) /* a directory that can be read and not searched: only the listing can tell */
+        return type == DT_CHR || ur_is_marker_name(name, strlen(name)) ? 0 : -ENOTEMPTY;
     return ret < 0 ? ret : e.kind == UR_ABSENT ? 0 : -ENOTEMPTY;
 }
 
@@ -65,7 +67,8 @@ long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d) {
     return 0;
 }
 
-static long drop_whiteout(void *arg, const char *name) {
+static long drop_whiteout(void *arg, const char *name, unsigned char type) {
+    (void)type;
     char *dir = arg, *end = dir + UR_PATH_MAX;
     size_t len = strlen(dir);
     struct stat st;
@@ -140,9 +143,9 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
 static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
     char *host = s->real[0];
     struct ur_entry *e = &n->entry;
-    if (e->kind == UR_DIRECTORY)
-        return -EISDIR;
-    long ret = ur_may_change_dir(c->u, d, host);
+    long ret = ur_may_take(c->u, d, &e->st, host);
+    if (ret == 0 && e->kind == UR_DIRECTORY)
+        ret = -EISDIR;
     long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return below;
@@ -157,14 +160,7 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
         if (ret == -ENOENT)
             ret = UR_AGAIN;
     } else {
-        struct stat parent;
-        ret = ur_spot_path(c->u, d, d->spot[0], NULL, host);
-        if (ret == 0)
-            ret = sys_lstat(host, &parent);
-        if (ret == 0)
-            ret = ur_may_delete(&parent, &e->st);
-        if (ret == 0)
-            ret = ur_copyup_dir(c, d);
+        ret = ur_copyup_dir(c, d);
         if (ret == 0)
             ret = ur_whiteout_put(c->u, d, n->name, false);
         if (ret == -EEXIST || ret == -ENOENT)
@@ -199,27 +195,18 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     char *host = s->real[0];
     struct ur_dir *child = &s->dir[1];
     struct stat st;
-    if (n->entry.kind != UR_DIRECTORY)
-        return -ENOTDIR;
+    long ret = ur_may_take(c->u, d, &n->entry.st, host);
+    if (ret == 0 && n->entry.kind != UR_DIRECTORY)
+        ret = -ENOTDIR;
+    if (ret < 0)
+        return ret;
     *child = *d;
-    long ret = ur_dir_enter(c->u, child, n->name, &st);
+    ret = ur_dir_enter(c->u, child, n->name, &st);
     if (ret < 0)
         return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
     if (ur_mounts_below(c->u, child->path, child->len))
         return -EBUSY;
-    ret = ur_may_change_dir(c->u, d, host);
-    if (ret == 0)
-        ret = ur_spot_path(c->u, d, d->spot[0], NULL, host);
-    if (ret == 0)
-        ret = sys_lstat(host, &st);
-    if (ret == 0)
-        ret = ur_may_delete(&st, &n->entry.st);
-    if (ret == 0)
-        ret = sys_faccessat(AT_FDCWD, host, W_OK | X_OK, AT_EACCESS);
-    if (ret == -EROFS && !(d->spots && d->spot[0].layer == 0))
-        ret = 0; /* ur_may_change_dir has asked */
-    if (ret == 0)
-        ret = ur_dir_is_empty(c->u, child);
+    ret = ur_dir_is_empty(c->u, child);
     long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return below;
@@ -236,7 +223,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
         return ret;
     struct ur_unlocked k = {.lock = -1};
     if (child->spots > 1 || below) {
-        ret = ur_dir_unlock(c->u, d->mount, host, host, &k);
+        ret = ur_dir_unlock(c->u, d->mount, host, host, NULL, &k);
         if (ret == 0)
             ret = ur_dir_purge(c->u, child);
     }
@@ -244,7 +231,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
         ret = below ? exchange_for_whiteout(c->u, d, child, host, s->real[1]) : sys_rmdir(host);
     if (ret == -ENOTEMPTY && !below && child->spots == 1) {
         /* Whiteouts of an earlier life may lie in an opaque directory. */
-        ret = ur_dir_unlock(c->u, d->mount, host, host, &k);
+        ret = ur_dir_unlock(c->u, d->mount, host, host, NULL, &k);
         if (ret == 0)
             ret = ur_dir_purge(c->u, child);
         if (ret == 0)

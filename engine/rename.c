@@ -113,18 +113,22 @@ static long check_kinds(const struct side *from, const struct side *to, unsigned
     return !is_dir(from) && is_dir(to) ? -EISDIR : 0;
 }
 
-/* May the name be taken out of its directory, were that a plain one? */
-static long may_take(const struct ur_caller *c, struct side *s, char *host) {
-    struct stat parent;
-    long ret = ur_may_change_dir(c->u, s->d, host);
+/* May the two names change, were all this plain? In the order of vfs_rename(): the parents, the kinds, and at last
+   that to give a directory another parent is to write to it. */
+static long may_rename(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags, char *host) {
+    long ret = ur_may_take(c->u, from->d, &from->n->entry.st, host);
     if (ret == 0)
-        ret = ur_spot_path(c->u, s->d, s->d->spot[0], NULL, host);
+        ret = ur_may_take(c->u, to->d, is_there(to) ? &to->n->entry.st : NULL, host);
     if (ret == 0)
-        ret = sys_lstat(host, &parent);
-    if (ret == 0 && is_there(s))
-        ret = ur_may_delete(&parent, &s->n->entry.st);
-    if (ret == 0 && s->d->spot[0].layer == 0)
-        ret = sys_faccessat(AT_FDCWD, host, W_OK | X_OK, AT_EACCESS);
+        ret = check_kinds(from, to, flags);
+    bool same_parent = from->d->len == to->d->len && memcmp(from->d->path, to->d->path, to->d->len) == 0;
+    struct side *moved[2] = {from, flags & RENAME_EXCHANGE ? to : NULL};
+    for (int i = 0; i < 2 && ret == 0 && !same_parent; i++)
+        if (moved[i] && is_dir(moved[i])) {
+            ret = ur_entry_path(c->u, moved[i]->d, moved[i]->n->name, &moved[i]->n->entry, host);
+            if (ret == 0)
+                ret = ur_may_access(host, W_OK);
+        }
     return ret;
 }
 
@@ -161,7 +165,7 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
     if (!s->has_lower && !joins)
         return 0;
     struct ur_unlocked k;
-    ret = ur_dir_unlock(c->u, s->d->mount, s->host, s->host, &k);
+    ret = ur_dir_unlock(c->u, s->d->mount, s->host, s->host, NULL, &k);
     if (ret < 0)
         return ret;
     if (s->has_lower) {
@@ -189,7 +193,7 @@ static long clear_target(const struct ur_caller *c, struct sides *w) {
         ret = ur_dir_is_empty(c->u, &w->child);
     if (ret == 0 && to->n->entry.in_upper) {
         struct ur_unlocked k;
-        ret = ur_dir_unlock(c->u, to->d->mount, to->host, to->host, &k);
+        ret = ur_dir_unlock(c->u, to->d->mount, to->host, to->host, NULL, &k);
         if (ret == 0)
             ret = ur_dir_purge(c->u, &w->child);
         ur_dir_relock(c->u, to->d->mount, to->host, &k);
@@ -246,11 +250,7 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     struct side *from = &w->from, *to = &w->to;
     if (ur_is_marker_name(to->n->name, strlen(to->n->name)))
         return -EPERM;
-    long ret = may_take(c, from, s->real[0]);
-    if (ret == 0)
-        ret = may_take(c, to, s->real[0]);
-    if (ret == 0)
-        ret = check_kinds(from, to, flags);
+    long ret = may_rename(c, from, to, flags, s->real[0]);
     if (ret == 0)
         ret = ur_upper_path(c->u, to->d, to->n->name, to->host);
     if (ret == 0 && is_dir(from))
@@ -316,6 +316,9 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     long ret = ur_walk(c, fromfd, from, UR_WALK_PARENT, s, 0);
     if (ret == 0 || ret == -ENAMETOOLONG) {
         long other = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+        bool long_name = other == -ENAMETOOLONG && strnlen(to, UR_PATH_MAX) < UR_PATH_MAX;
+        if (ret == 0 && long_name && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
+            other = -ENOENT;
         ret = other < 0 ? other : ret;
     }
     if (ret == 0)

@@ -140,7 +140,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     if (ret == 0)
         ret = sys_statx(AT_FDCWD, s->real[0], s->node[0].where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW, mask,
                         x);
-    if (ret == 0 && s->dir[0].mount)
+    if (ret == 0 && (s->dir[0].mount || s->node[0].lost))
         to_statx(&st, x);
     return ret;
 }

@@ -260,14 +260,15 @@ void ur_stage_drop(struct ur_stage *stage);
 long ur_stage_over_whiteout(struct ur_stage *stage, const char *host);
 
 /* Opens an upper directory of ours for a change that its mode forbids, and shuts it again. `final`: where it will be
-   when that is done (or when a later run does it). */
+   when that is done (or when a later run does it). `held`: another that this caller has open already, or NULL. */
 struct ur_unlocked {
-    int lock; /* descriptor of journal/lock while the mode is changed; -1: it needed no change */
+    int lock;      /* descriptor of journal/lock while the mode is changed; -1: it needed no change */
+    bool borrowed; /* the lock is another's, who gives it back */
     mode_t mode;
     char note[24]; /* name in journal/ */
 };
 long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
-                   struct ur_unlocked *k);
+                   const struct ur_unlocked *held, struct ur_unlocked *k);
 void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k);
 struct ur_times {
     bool taken;
@@ -280,6 +281,9 @@ void ur_times_give(const char *host, const struct ur_times *t);
 /* May a name be made or removed in this directory, were it a plain one? `host` is room for a path. Only a directory
    that the upper does not have yet is asked: for one that it has, the kernel will say. */
 long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host);
+
+/* May a name be taken out of `d`, were it a plain directory? `victim`: what has it; NULL: nothing. */
+long ur_may_take(const struct ur_union *u, const struct ur_dir *d, const struct stat *victim, char *host);
 
 /* remove.c */
 /* 0 if the union shows nothing in it, -ENOTEMPTY, or another -errno. */
@@ -303,6 +307,8 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
 /* The lower's ino that a copied-up file goes by; 0: it has none. `linked` may be NULL. */
 uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                         const struct stat *st, bool *linked);
+/* An upper file is about to become unreadable for its owner, and so its xattr: the origin is kept in origin/, too. */
+void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st);
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);
 void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino);
 bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);

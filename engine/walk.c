@@ -7,6 +7,8 @@
  */
 #include "union.h"
 
+#include <unistd.h>
+
 /* If `rest`, from `d`, leads by plain names to a directory that the cache knows, goes there at once. Returns the rest.
  */
 static const char *jump(const struct ur_union *u, struct ur_dir *d, const char *rest, char *text) {
@@ -44,6 +46,10 @@ static long magic_path(const struct ur_caller *c, char *text, bool *lost, struct
     if (text[0] != '/' || sys_lstat(text, &raw) < 0)
         return 0;
     bool inside = ur_layer_of(c->u, text, len, &info.mount, &info.layer, &rel);
+    if (S_ISLNK(raw.st_mode)) { /* opened by O_PATH | O_NOFOLLOW: the link itself, which is not followed once more */
+        *lost = inside && ur_fd_is_lower(&info);
+        return 0;
+    }
     long n = ur_union_path(c, text, s->real[0]);
     if (n < 0)
         return n;
@@ -94,6 +100,12 @@ static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name
     if (!p) /* links within links: the kernel counts them, and has no such bound */
         return -ELOOP;
     return text[0] == '/' ? ur_dir_load(c->u, d, "/", 1) : 0;
+}
+
+static long may_search(const struct ur_union *u, const struct ur_dir *d, char *host) {
+    static const struct ur_node here = {.self = true};
+    long ret = ur_node_path(u, d, &here, host);
+    return ret < 0 ? ret : sys_faccessat(AT_FDCWD, host, X_OK, AT_EACCESS);
 }
 
 static long finish_self(struct ur_dir *d, struct ur_node *node, enum ur_last last) {
@@ -219,7 +231,10 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         }
         if (n == 2 && rest[0] == '.' && rest[1] == '.') {
             last = UR_LAST_DOTDOT;
-            ret = ur_dir_up(c->u, d);
+            /* Where a name is looked up the lookup itself tells; ".." leads out of d->path without one. */
+            ret = d->mount && !d->spots ? -ENOENT : may_search(c->u, d, s->text);
+            if (ret == 0)
+                ret = ur_dir_up(c->u, d);
             if (ret < 0)
                 return ret;
             rest = next;

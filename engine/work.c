@@ -105,8 +105,9 @@ void ur_times_give(const char *host, const struct ur_times *t) {
  * by the journal's lock, so that nobody takes the changed mode for the true one.
  */
 long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
-                   struct ur_unlocked *k) {
+                   const struct ur_unlocked *held, struct ur_unlocked *k) {
     k->lock = -1;
+    k->borrowed = held && held->lock >= 0;
     if (sys_faccessat(AT_FDCWD, host, 3 /* W_OK | X_OK */, AT_EACCESS) != -EACCES)
         return 0;
     UR_SCRATCH(s);
@@ -114,12 +115,11 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
     long ret = ur_work_path(u, m, "/journal/", "lock", s->real[0]);
     if (ret < 0)
         return ret;
-    long lock = sys_open(s->real[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    long lock = k->borrowed ? held->lock : sys_open(s->real[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0)
         return lock;
-    do
-        ret = sys_flock((int)lock, LOCK_EX);
-    while (ret == -EINTR);
+    while (!k->borrowed && (ret = sys_flock((int)lock, LOCK_EX)) == -EINTR)
+        ;
     if (ret == 0)
         ret = sys_lstat(host, &st);
     if (ret == 0)
@@ -138,9 +138,9 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
         if (ret < 0)
             sys_unlink(s->real[0]);
     }
-    if (ret < 0)
+    if (ret < 0 && !k->borrowed)
         sys_close((int)lock);
-    else
+    else if (ret == 0)
         k->lock = (int)lock;
     return ret == -EPERM ? -EACCES : ret;
 }
@@ -154,6 +154,7 @@ void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, con
         sys_unlink(s->real[0]);
     if (s)
         ur_scratch_put(s);
-    sys_close(k->lock);
+    if (!k->borrowed)
+        sys_close(k->lock);
     k->lock = -1;
 }
