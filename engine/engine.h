@@ -119,6 +119,8 @@ long ur_fremovexattr(const struct ur_caller *c, int fd, const char *name);
 /* --- the caller's own place (pid 0 only) ----------------------------------------------------------------- */
 
 long ur_chdir(const struct ur_caller *c, const char *path);
+/* To a directory that was copied up since it was opened: to the copy, whose mode decides. */
+long ur_fchdir(const struct ur_caller *c, int fd);
 /* The union path of the cwd; `n` as getcwd(2). Returns the length with the NUL, -ERANGE, -ENOENT ... */
 long ur_getcwd(const struct ur_caller *c, char *buf, size_t n);
 

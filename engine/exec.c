@@ -128,8 +128,9 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     if (!ur_active(c))
         return ur_put(x->path, x->path + sizeof x->path, path, strlen(path)) ? 0 : -ENAMETOOLONG;
     UR_SCRATCH(s);
+    UR_SCRATCH(t);
     struct ur_node *node = &s->node[0];
-    char *name = s->text;
+    char *name = t->text;
     long ret;
     if (flags & AT_EMPTY_PATH && !*path) {
         struct ur_fdinfo info;

@@ -250,6 +250,17 @@ long ur_chdir(const struct ur_caller *c, const char *path) {
     return ret < 0 ? ret : sys_chdir(s->real[0]);
 }
 
+long ur_fchdir(const struct ur_caller *c, int fd) {
+    struct stat st, now;
+    struct ur_fdinfo info;
+    if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
+        return sys_fchdir(fd);
+    UR_SCRATCH(s);
+    if (ur_fd_info(c, fd, &info, s->text) < 0 || !ur_fd_is_lower(&info) || !ur_fd_named(c, &info, s->text, &st, &now))
+        return sys_fchdir(fd);
+    return ur_chdir(c, s->text);
+}
+
 long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {
     if (!ur_active(c))
         return sys_getcwd(buf, size);

@@ -192,6 +192,7 @@ long ur_mark_redirect(const char *host, const char *rel);
 /* walk.c: paths */
 enum ur_walk_flags {
     UR_WALK_NOFOLLOW = 1, /* the last name is not followed if it is a symlink */
+    UR_WALK_TEXTUAL = 8,  /* ".." asks for no permission to search, as realpath(3) does not */
     UR_WALK_CREATE = 4,   /* open's O_CREAT: a slash behind the last name is -EISDIR, whatever is there */
     UR_WALK_PARENT = 2,   /* nor if a slash stands behind it: the calls that make or remove a name */
 };

@@ -232,7 +232,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         if (n == 2 && rest[0] == '.' && rest[1] == '.') {
             last = UR_LAST_DOTDOT;
             /* Where a name is looked up the lookup itself tells; ".." leads out of d->path without one. */
-            ret = d->mount && !d->spots ? -ENOENT : may_search(c->u, d, s->text);
+            ret = flags & UR_WALK_TEXTUAL ? 0 : may_search(c->u, d, s->text);
             if (ret == 0)
                 ret = ur_dir_up(c->u, d);
             if (ret < 0)
@@ -291,7 +291,7 @@ long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int fl
     struct ur_node *n = &s->node[0];
     long ret = path[0] == '/' ? 0 : ur_base_path(c, dirfd, s->text, NULL); /* "..", too, needs a cwd that is there */
     if (ret >= 0)
-        ret = ur_walk(c, dirfd, path, flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0, s, 0);
+        ret = ur_walk(c, dirfd, path, UR_WALK_TEXTUAL | (flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0), s, 0);
     if (ret < 0)
         return ret;
     if (n->where == UR_AT_MAGIC)

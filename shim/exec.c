@@ -1,0 +1,322 @@
+/*
+ * exec: what the kernel is given instead of what the program said.
+ *
+ * The engine plans (ur_exec_plan): a script's interpreter is looked up in the union, a program whose loader differs
+ * there is run by that loader. Here the plan becomes argument and environment arrays. The environment gets back
+ * what the run needs, whatever the program made of it: UNIONRUN_SESSION, and the shim in LD_PRELOAD, once and
+ * last: what the program itself preloads (fakeroot) comes before, and its calls come to us.
+ *
+ * Invariant: nothing lasts. All memory is sized before it is filled and comes from exec_memory.c (or, for a spawn,
+ * from the parent), so that a vfork child, a signal handler and a thread of 16 KiB can exec.
+ */
+#include "exec_memory.h"
+
+#include <alloca.h>
+#include <paths.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char audit_name[] = "unionrun-audit.so"; /* beside the shim */
+
+static size_t count(char *const list[]) {
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+/* The value if `entry` is NAME=value. */
+static const char *value_of(const char *entry, const char *name) {
+    size_t n = strlen(name);
+    return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
+}
+
+static size_t shim_dir_len(const char *shim) {
+    const char *slash = strrchr(shim, '/');
+    return slash ? (size_t)(slash - shim) + 1 : 0;
+}
+
+size_t ur_launch_size(char *const argv[], char *const envp[]) {
+    size_t args = count(argv), vars = count(envp), text = 0;
+    const struct ur_table *t = UR_SELF->u->table;
+    if (t) {
+        for (size_t i = 0; i < vars; i++)
+            if (value_of(envp[i], "LD_PRELOAD") || value_of(envp[i], "LD_AUDIT"))
+                text += strlen(envp[i]) + 2;
+        text += t->session.len + 3 * (size_t)t->preload.len + 2 * sizeof audit_name + 64;
+    }
+    return sizeof(struct ur_launch) + (2 * args + 16 + vars + 8) * sizeof(char *) + text;
+}
+
+struct ur_launch *ur_launch_init(void *block, char *const argv[], char *const envp[]) {
+    struct ur_launch *l = block;
+    l->size = ur_launch_size(argv, envp);
+    l->argv = (char **)(l + 1);
+    l->shell_argv = l->argv + count(argv) + 12;
+    l->envp = l->shell_argv + count(argv) + 4;
+    l->text = (char *)(l->envp + count(envp) + 8);
+    return l;
+}
+
+static char *append(char *at, const char *text, size_t len) {
+    memcpy(at, text, len);
+    return at + len;
+}
+
+/* Writes NAME=old:own into *text, without what `old` has of `own`; own NULL: NAME=old. NULL if nothing is left. */
+static char *list_with(char **text, const char *name, const char *old, const char *separators, const char *own,
+                       size_t own_len, bool wanted) {
+    char *entry = *text, *at = append(append(entry, name, strlen(name)), "=", 1), *start = at;
+    for (const char *p = old ? old : ""; *p;) {
+        size_t len = strcspn(p, separators);
+        if (len && !(len == own_len && memcmp(p, own, len) == 0)) {
+            if (at > start)
+                *at++ = ':';
+            at = append(at, p, len);
+        }
+        p += len;
+        p += *p != 0;
+    }
+    if (wanted) {
+        if (at > start)
+            *at++ = ':';
+        at = append(at, own, own_len);
+    }
+    if (at == start)
+        return NULL;
+    *at++ = 0;
+    *text = at;
+    return entry;
+}
+
+/* The environment that goes to the kernel: the caller's, in its order, with what the run needs. */
+static char **environment(struct ur_launch *l, char *const envp[]) {
+    const struct ur_table *t = UR_SELF->u->table;
+    const char *shim = ur_table_text(t, t->preload), *preload = NULL, *audit = NULL;
+    size_t n = 0, preload_at = SIZE_MAX, audit_at = SIZE_MAX, session_at = SIZE_MAX;
+    char **out = l->envp, *text = l->text;
+    for (size_t i = 0; envp && envp[i]; i++) {
+        const char *value, *entry = envp[i];
+        if ((value = value_of(entry, "UNIONRUN_SESSION"))) {
+            if (session_at == SIZE_MAX)
+                session_at = n++;
+        } else if ((value = value_of(entry, "LD_PRELOAD"))) {
+            preload = value; /* the last is the one that ld.so heeds */
+            if (preload_at == SIZE_MAX)
+                preload_at = n++;
+        } else if ((value = value_of(entry, "LD_AUDIT"))) {
+            audit = value;
+            if (audit_at == SIZE_MAX)
+                audit_at = n++;
+        } else if (!value_of(entry, "UNIONRUN_EXE"))
+            out[n++] = envp[i];
+    }
+    if (session_at == SIZE_MAX)
+        session_at = n++;
+    out[session_at] = text;
+    text = append(append(text, "UNIONRUN_SESSION=", 17), ur_table_text(t, t->session), t->session.len + 1);
+
+    if (t->preload.len) {
+        if (preload_at == SIZE_MAX)
+            preload_at = n++;
+        out[preload_at] = list_with(&text, "LD_PRELOAD", preload, ": ", shim, t->preload.len, true);
+    } else if (preload_at != SIZE_MAX)
+        out[preload_at] = list_with(&text, "LD_PRELOAD", preload, ": ", "", 0, false);
+
+    size_t dir = shim_dir_len(shim);
+    char *own = text;
+    text = append(append(text, shim, dir), audit_name, sizeof audit_name);
+    bool wanted = l->plan.audit && t->preload.len;
+    if (audit_at == SIZE_MAX && wanted)
+        audit_at = n++;
+    if (audit_at != SIZE_MAX)
+        out[audit_at] = list_with(&text, "LD_AUDIT", audit, ":", own, dir + sizeof audit_name - 1, wanted);
+
+    if (l->plan.loader)
+        out[n++] = l->exe;
+    size_t kept = 0; /* a list that came to nothing leaves a hole */
+    for (size_t i = 0; i < n; i++)
+        if (out[i])
+            out[kept++] = out[i];
+    out[kept] = NULL;
+    return out;
+}
+
+/* The arguments: as they are, or with interpreter and loader before them. */
+static char *const *arguments(struct ur_launch *l, char *const argv[]) {
+    struct ur_exec *x = &l->plan;
+    if (!x->interp[0] && !x->loader)
+        return argv;
+    char **out = l->argv, *own = argv && argv[0] ? argv[0] : (char *)"";
+    size_t n = 0;
+    if (x->loader) {
+        out[n++] = x->path;
+        out[n++] = (char *)"--argv0";
+        out[n++] = x->interp[0] ? x->interp : own;
+        out[n++] = x->program;
+    } else
+        out[n++] = x->interp;
+    if (x->interp[0]) {
+        if (x->interp_arg[0])
+            out[n++] = x->interp_arg;
+        out[n++] = x->script;
+    }
+    for (size_t i = 1; argv && argv[0] && argv[i]; i++)
+        out[n++] = argv[i];
+    out[n] = NULL;
+    return out;
+}
+
+/* What /proc/self/exe is to tell when it is the loader that runs. */
+static long told_exe(struct ur_launch *l) {
+    memcpy(l->exe, "UNIONRUN_EXE=", 13);
+    return ur_union_path(UR_SELF, l->plan.program, l->exe + 13);
+}
+
+long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
+                    int flags) {
+    if (!ur_in_session())
+        return dirfd == AT_FDCWD && !flags ? UR_SYS(SYS_execve, path, argv, envp, 0, 0, 0)
+                                           : UR_SYS(SYS_execveat, dirfd, path, argv, envp, flags, 0);
+    struct ur_exec *x = &l->plan;
+    x->path[0] = x->script[0] = x->interp[0] = x->interp_arg[0] = x->program[0] = 0;
+    x->loader = x->audit = false;
+    long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
+    if (ret >= 0 && x->loader)
+        ret = told_exe(l);
+    if (ret < 0)
+        return ret;
+    return UR_SYS(SYS_execve, x->path, arguments(l, argv), environment(l, envp), 0, 0, 0);
+}
+
+static long exec_or_shell(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], bool shell) {
+    long ret = ur_launch_exec(l, AT_FDCWD, file, argv, envp, 0);
+    if (ret != -ENOEXEC || !shell)
+        return ret;
+    size_t n = 0; /* text without a #! line: what execvp makes of it */
+    l->shell_argv[n++] = (char *)_PATH_BSHELL;
+    l->shell_argv[n++] = (char *)file;
+    for (size_t i = 1; argv[0] && argv[i]; i++)
+        l->shell_argv[n++] = argv[i];
+    l->shell_argv[n] = NULL;
+    return ur_launch_exec(l, AT_FDCWD, _PATH_BSHELL, l->shell_argv, envp, 0);
+}
+
+/* As execvp(3): an empty element is the cwd; EACCES is told at the end if nothing better was found. */
+long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], const char *search,
+                      bool shell) {
+    if (!*file)
+        return -ENOENT;
+    if (strchr(file, '/'))
+        return exec_or_shell(l, file, argv, envp, shell);
+    size_t len = strnlen(file, NAME_MAX + 1);
+    if (len > NAME_MAX)
+        return -ENAMETOOLONG;
+    bool denied = false;
+    long ret = -ENOENT;
+    for (const char *p = search ? search : "/bin:/usr/bin";; p++) {
+        size_t dir = strcspn(p, ":");
+        if (dir + len + 2 <= sizeof l->candidate) {
+            char *at = append(l->candidate, p, dir);
+            if (dir)
+                *at++ = '/';
+            append(at, file, len + 1);
+            ret = exec_or_shell(l, l->candidate, argv, envp, shell);
+            if (ret == -EACCES)
+                denied = true;
+            else if (ret != -ENOENT && ret != -ENOTDIR && ret != -ESTALE && ret != -ENODEV && ret != -ETIMEDOUT)
+                return ret;
+        }
+        p += dir;
+        if (!*p)
+            return denied ? -EACCES : ret;
+    }
+}
+
+/* --- the hooks ------------------------------------------------------------------------------------------ */
+
+long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
+    if (!ur_in_session())
+        return ur_launch_exec(NULL, dirfd, path, argv, envp, flags);
+    int held;
+    size_t size = ur_launch_size(argv, envp);
+    void *block = path ? ur_exec_memory_get(size, &held) : NULL;
+    if (!block)
+        return path ? -ENOMEM : -EFAULT;
+    long ret = ur_launch_exec(ur_launch_init(block, argv, envp), dirfd, path, argv, envp, flags);
+    ur_exec_memory_put(block, size, held);
+    return ret;
+}
+
+static int exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
+    return (int)ur_edge(ur_exec_at(dirfd, path, argv, envp, flags));
+}
+
+static int exec_search(const char *file, char *const argv[], char *const envp[]) {
+    int held;
+    size_t size = ur_launch_size(argv, envp);
+    void *block = ur_exec_memory_get(size, &held);
+    if (!block)
+        return (int)ur_edge(-ENOMEM);
+    long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, getenv("PATH"), true);
+    ur_exec_memory_put(block, size, held);
+    return (int)ur_edge(ret);
+}
+
+UR_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
+    return exec_at(AT_FDCWD, path, argv, envp, 0);
+}
+
+UR_EXPORT int execv(const char *path, char *const argv[]) {
+    return exec_at(AT_FDCWD, path, argv, environ, 0);
+}
+
+UR_EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
+    return exec_at(dirfd, path, argv, envp, flags);
+}
+
+UR_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+    if (fd < 0 || !argv || !envp)
+        return (int)ur_edge(-EINVAL);
+    return exec_at(fd, "", argv, envp, AT_EMPTY_PATH);
+}
+
+UR_EXPORT int execvp(const char *file, char *const argv[]) {
+    return exec_search(file, argv, environ);
+}
+
+UR_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
+    return exec_search(file, argv, envp);
+}
+
+/* execl and its kin: the arguments on the caller's stack made an array on it, as libc does. */
+#define UR_GATHER(argv, first, last)                                                                                   \
+    va_list args;                                                                                                      \
+    size_t n = 1;                                                                                                      \
+    va_start(args, first);                                                                                             \
+    while (va_arg(args, const char *))                                                                                 \
+        n++;                                                                                                           \
+    va_end(args);                                                                                                      \
+    char **argv = alloca((n + 1) * sizeof *argv);                                                                      \
+    argv[0] = (char *)(first);                                                                                         \
+    va_start(args, first);                                                                                             \
+    for (size_t i = 1; i <= n; i++)                                                                                    \
+        argv[i] = va_arg(args, char *);                                                                                \
+    last;                                                                                                              \
+    va_end(args)
+
+UR_EXPORT int execl(const char *path, const char *arg, ...) {
+    UR_GATHER(argv, arg, (void)0);
+    return exec_at(AT_FDCWD, path, argv, environ, 0);
+}
+
+UR_EXPORT int execle(const char *path, const char *arg, ...) {
+    UR_GATHER(argv, arg, char *const *envp = va_arg(args, char *const *));
+    return exec_at(AT_FDCWD, path, argv, envp, 0);
+}
+
+UR_EXPORT int execlp(const char *file, const char *arg, ...) {
+    UR_GATHER(argv, arg, (void)0);
+    return exec_search(file, argv, environ);
+}

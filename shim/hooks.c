@@ -1,0 +1,78 @@
+/*
+ * The hooks that are one engine call each: symbols.def, made into functions.
+ *
+ * Under a row stands one function, so a debugger's step shows the row. What a row needs beside the call are the
+ * few small functions here.
+ */
+#include "shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/acct.h>
+#include <sys/statfs.h>
+#include <sys/swap.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Of headers that no longer declare them. */
+__attribute__((noreturn)) void __chk_fail(void);
+int __xstat(int v, const char *path, struct stat *st);
+int __xstat64(int v, const char *path, struct stat64 *st);
+int __lxstat(int v, const char *path, struct stat *st);
+int __lxstat64(int v, const char *path, struct stat64 *st);
+int __fxstat(int v, int fd, struct stat *st);
+int __fxstat64(int v, int fd, struct stat64 *st);
+int __fxstatat(int v, int dirfd, const char *path, struct stat *st, int flags);
+int __fxstatat64(int v, int dirfd, const char *path, struct stat64 *st, int flags);
+int __xmknod(int v, const char *path, mode_t mode, dev_t *dev);
+int __xmknodat(int v, int dirfd, const char *path, mode_t mode, dev_t *dev);
+int __statfs(const char *path, struct statfs *st);
+ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t room);
+ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_t room);
+
+/* _STAT_VER_KERNEL and _STAT_VER_LINUX: one layout, where there is only one. */
+#define UR_VERSION(v, call) ((v) == 0 || (v) == 1 ? (call) : -EINVAL)
+/* A fortified call whose buffer is smaller than it says. */
+#define UR_ROOM(n, room, call) ((n) > (room) ? (__chk_fail(), 0L) : (call))
+
+static long ur_refuse(const char *path) {
+    (void)path;
+    return -EPERM;
+}
+
+static long ur_remove(const char *path) {
+    long ret = ur_unlink(UR_SELF, AT_FDCWD, path, 0);
+    return ret == -EISDIR ? ur_unlink(UR_SELF, AT_FDCWD, path, AT_REMOVEDIR) : ret;
+}
+
+long ur_readlink_of(int dirfd, const char *path, char *buf, size_t n) {
+    if (!ur_exe || !ur_names_exe(path))
+        return ur_readlink(UR_SELF, dirfd, path, buf, n);
+    size_t len = strlen(ur_exe);
+    if (n == 0 || n > INT_MAX)
+        return -EINVAL;
+    memcpy(buf, ur_exe, len < n ? len : n);
+    return (long)(len < n ? len : n);
+}
+
+long ur_handle_of(int dirfd, const char *path, struct file_handle *h, int *mount, int flags) {
+    if (!ur_in_session())
+        return UR_SYS(SYS_name_to_handle_at, dirfd, path, h, mount, flags, 0);
+    UR_PATH_BUFFER(real);
+    if (!real)
+        return -ENOMEM;
+    if (path && !*path && (flags & AT_EMPTY_PATH))
+        return UR_SYS(SYS_name_to_handle_at, dirfd, path, h, mount, flags, 0);
+    long ret = ur_real(UR_SELF, dirfd, path, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW, real);
+    return ret < 0 ? ret : UR_SYS(SYS_name_to_handle_at, AT_FDCWD, real, h, mount, flags, 0);
+}
+
+#define UR_HOOK(type, name, parameters, call)                                                                          \
+    UR_EXPORT type name parameters {                                                                                   \
+        return (type)ur_edge(call);                                                                                    \
+    }
+#define UR_ALIAS(name, of) UR_TWIN(name, of)
+#define UR_OWN(name, file)
+#define UR_NOT(name, reason)
+#include "symbols.def"

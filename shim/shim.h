@@ -1,0 +1,166 @@
+/*
+ * The shim: libc's path-taking functions, each turned into one engine call.
+ *
+ * Everything in here runs inside somebody else's program, so: a hook makes raw system calls (through the
+ * engine), calls no other hooked name, changes errno only when it fails, and keeps nothing per descriptor.
+ * errno is set here and nowhere below. Nothing but the hooks is visible to the program.
+ *
+ * symbols.def is the list of all hooks. A hook that is one engine call is a row there; one that needs code is a
+ * function in the file that its row names.
+ */
+#ifndef UNIONRUN_SHIM_SHIM_H
+#define UNIONRUN_SHIM_SHIM_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#undef _FORTIFY_SOURCE /* its inline definitions would be of the very names that are defined here */
+#undef _FILE_OFFSET_BITS
+
+/* The headers promise that no path is NULL. Whoever calls us promised nothing: keep the checks. */
+#include <sys/cdefs.h>
+#undef __nonnull
+#define __nonnull(params)
+#undef __attribute_nonnull__
+#define __attribute_nonnull__(params)
+
+#include "../engine/engine.h"
+#include "../engine/sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define UR_EXPORT __attribute__((visibility("default")))
+
+/* A second public name of a function of the same file. The types may differ where LP64 makes them one (struct
+   stat and struct stat64). */
+#if defined __clang__
+#define UR_TWIN_QUIETLY
+#else
+#define UR_TWIN_QUIETLY                                                                                                \
+    _Pragma("GCC diagnostic ignored \"-Wattribute-alias\"") _Pragma("GCC diagnostic ignored \"-Wmissing-attributes\"")
+#endif
+#define UR_TWIN(name, of)                                                                                              \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")                     \
+        UR_TWIN_QUIETLY extern UR_EXPORT __typeof(name) name __attribute__((alias(#of)));                              \
+    _Pragma("GCC diagnostic pop")
+
+/* --- who asks (start.c) ---------------------------------------------------------------------------------- */
+
+extern _Atomic(const struct ur_caller *) ur_me;
+const struct ur_caller *ur_self_start(void);
+
+/* This process as the engine's caller; its table is NULL if there is no session, and then every engine call is
+   the plain system call. Async-signal-safe. */
+static inline const struct ur_caller *ur_self(void) {
+    const struct ur_caller *c = atomic_load_explicit(&ur_me, memory_order_acquire);
+    return c ? c : ur_self_start();
+}
+#define UR_SELF ur_self()
+
+static inline bool ur_in_session(void) {
+    return ur_self()->u->table != NULL;
+}
+
+/* Set if the loader was run to run us: /proc/self/exe is the loader then, and this is the program's own path. */
+extern const char *ur_exe;
+bool ur_names_exe(const char *path);
+/* The path to use for `path`: itself, or the program's where it names /proc/self/exe. */
+static inline const char *ur_name(const char *path) {
+    return __builtin_expect(ur_exe && ur_names_exe(path), 0) ? ur_exe : path;
+}
+
+/* --- the edge -------------------------------------------------------------------------------------------- */
+
+/* A raw result as libc tells it: -errno becomes errno and -1, and else errno is left alone. */
+static inline long ur_edge(long ret) {
+    if (__builtin_expect(ret < 0, 0)) {
+        errno = (int)-ret;
+        return -1;
+    }
+    return ret;
+}
+
+/* --- memory that needs no malloc (exec.c and start.c say why) --------------------------------------------- */
+
+/* Zeroed pages from the kernel; NULL for want of memory. errno is not touched. */
+void *ur_pages_get(size_t bytes);
+void ur_pages_put(void *at, size_t bytes);
+static inline void ur_path_cleanup(char **p) {
+    if (*p)
+        ur_pages_put(*p, UR_PATH_MAX);
+}
+/* A buffer of UR_PATH_MAX bytes for the block, or NULL. */
+#define UR_PATH_BUFFER(name) __attribute__((cleanup(ur_path_cleanup))) char *name = ur_pages_get(UR_PATH_MAX)
+
+/* --- a lock of four bytes (lock.c): no pthread; all zeros is unlocked -------------------------------------- */
+
+void ur_lock(_Atomic int *l);
+void ur_unlock(_Atomic int *l);
+
+/* --- libc's own function of a name that is hooked here (start.c) ------------------------------------------- */
+
+/* The next definition of `name`, remembered in `*slot`; NULL if there is none. Never on the way to a system
+   call: dlsym may allocate. */
+void *ur_next(_Atomic(void *) *slot, const char *name);
+
+/* --- starting programs (exec.c), for those who start one in their own way ----------------------------------- */
+
+/* Memory for one exec: sized and taken before, so that a child that shares its parent's memory can use it. */
+struct ur_launch {
+    struct ur_exec plan;
+    char candidate[UR_PATH_MAX];       /* PATH search: the file that is tried */
+    char exe[UR_PATH_MAX + 16];        /* UNIONRUN_EXE=... */
+    char *text;                        /* what the environment's new strings take */
+    char **argv, **shell_argv, **envp; /* room for the new arrays */
+    size_t size;                       /* of the whole block */
+};
+/* Bytes that a ur_launch for these takes; then lay it out in a block of that size (aligned for pointers). */
+size_t ur_launch_size(char *const argv[], char *const envp[]);
+struct ur_launch *ur_launch_init(void *block, char *const argv[], char *const envp[]);
+/* execveat: returns only if it fails, with -errno. Async-signal-safe, changes only `l`. */
+long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
+                    int flags);
+/* The search of execvp. `search` is the value of PATH (NULL: the default). `shell`: run by /bin/sh what the kernel says
+   ENOEXEC to. */
+long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], const char *search,
+                      bool shell);
+
+/* posix_spawn without its public face (spawn.c), for system and popen. `search`: the PATH to look in, NULL if `file`
+   is a path. Returns 0 or an errno value. */
+#include <spawn.h>
+int ur_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+             char *const argv[], char *const envp[], const char *search);
+
+/* --- what one family lends another, under names that are not hooked ----------------------------------------- */
+
+#include <dirent.h>
+#include <stdio.h>
+
+/* As the hooks of these names: errno is set. */
+int ur_edge_open(int dirfd, const char *path, int flags, mode_t mode);
+DIR *ur_dir_open(int dirfd, const char *path);
+struct dirent *ur_dir_read(DIR *d);
+int ur_dir_close(DIR *d);
+int ur_dir_fd(DIR *d);
+FILE *ur_file_open(const char *path, const char *mode);
+
+/* As the system calls: -errno comes back. */
+struct file_handle;
+struct sockaddr;
+struct timeval;
+struct utimbuf;
+long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+long ur_readlink_of(int dirfd, const char *path, char *buf, size_t n);
+long ur_handle_of(int dirfd, const char *path, struct file_handle *h, int *mount, int flags);
+long ur_ioctl(int fd, unsigned long request, long arg);
+long ur_temp_file(char *template); /* mkstemp */
+long ur_utime(const char *path, const struct utimbuf *times);
+long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flags);
+long ur_watch(int fd, const char *path, uint32_t mask);
+long ur_bind(int fd, const struct sockaddr *addr, unsigned len);
+long ur_connect(int fd, const struct sockaddr *addr, unsigned len);
+
+#endif

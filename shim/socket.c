@@ -1,0 +1,238 @@
+/*
+ * Sockets in the filesystem (AF_UNIX): a name that goes to the kernel is made the host's, one that comes from it
+ * the union's. All other addresses, and calls without one, go straight through.
+ *
+ * The kernel takes 107 bytes. A longer host path goes by way of its directory, opened for the moment:
+ * /proc/self/fd/N/NAME. (A socket bound so keeps that as its name, which tells others nothing.)
+ */
+#include "shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+__attribute__((noreturn)) void __chk_fail(void);
+int __connect(int fd, const struct sockaddr *addr, socklen_t len);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr, socklen_t *len);
+
+enum { HEAD = offsetof(struct sockaddr_un, sun_path), ROOM = sizeof(((struct sockaddr_un *)0)->sun_path) };
+
+/* An address on its way to the kernel. */
+struct outgoing {
+    const struct sockaddr *addr;
+    socklen_t len;
+    int dir; /* to be closed after the call; -1: none */
+    struct sockaddr_un un;
+};
+
+static bool names_file(const struct sockaddr *addr, socklen_t len) {
+    return addr && len > HEAD && len <= sizeof(struct sockaddr_un) && addr->sa_family == AF_UNIX &&
+           ((const struct sockaddr_un *)(const void *)addr)->sun_path[0];
+}
+
+static long by_directory(struct outgoing *o, char *real) {
+    char *slash = strrchr(real, '/');
+    size_t len = strlen(slash + 1);
+    *slash = 0;
+    long dir = sys_open(*real ? real : "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (dir < 0)
+        return dir;
+    int n = snprintf(o->un.sun_path, ROOM, "/proc/self/fd/%ld/", dir);
+    if ((size_t)n + len >= ROOM) {
+        sys_close((int)dir);
+        return -ENAMETOOLONG;
+    }
+    memcpy(o->un.sun_path + n, slash + 1, len + 1);
+    o->len = (socklen_t)(HEAD + (size_t)n + len + 1);
+    o->dir = (int)dir;
+    return 0;
+}
+
+static long to_host(struct outgoing *o, const struct sockaddr *addr, socklen_t len, int flags) {
+    o->addr = addr;
+    o->len = len;
+    o->dir = -1;
+    if (!names_file(addr, len) || !ur_in_session())
+        return 0;
+    char path[ROOM + 1];
+    memcpy(path, ((const struct sockaddr_un *)(const void *)addr)->sun_path, len - HEAD);
+    path[len - HEAD] = 0;
+    UR_PATH_BUFFER(real);
+    long n = real ? ur_real(UR_SELF, AT_FDCWD, path, flags, real) : -ENOMEM;
+    if (n < 0)
+        return n;
+    if (strcmp(real, path) == 0) /* the host's own: as it was said */
+        return 0;
+    o->un.sun_family = AF_UNIX;
+    o->addr = (const struct sockaddr *)(const void *)&o->un;
+    if ((size_t)n >= ROOM)
+        return by_directory(o, real);
+    memcpy(o->un.sun_path, real, (size_t)n + 1);
+    o->len = (socklen_t)(HEAD + (size_t)n + 1);
+    return 0;
+}
+
+static long sent(struct outgoing *o, long ret) {
+    if (o->dir >= 0)
+        sys_close(o->dir);
+    return ret;
+}
+
+/* An address that came from the kernel (`len` bytes in `from`) handed to the caller as the kernel would: cut to his
+   room, the length told in full. */
+static void from_kernel(struct sockaddr_storage *from, socklen_t len, struct sockaddr *addr, socklen_t room,
+                        socklen_t *told) {
+    struct sockaddr_un *un = (struct sockaddr_un *)(void *)from;
+    if (len > HEAD && len <= sizeof *un && un->sun_family == AF_UNIX && un->sun_path[0] == '/') {
+        UR_PATH_BUFFER(text);
+        char path[ROOM + 1];
+        memcpy(path, un->sun_path, len - HEAD);
+        path[len - HEAD] = 0;
+        long n = text ? ur_union_path(UR_SELF, path, text) : -1;
+        if (n > 0) {
+            size_t fits = (size_t)n < ROOM ? (size_t)n + 1 : ROOM;
+            memcpy(un->sun_path, text, fits);
+            len = (socklen_t)(HEAD + fits);
+        }
+    }
+    memcpy(addr, from, len < room ? len : room);
+    *told = len;
+}
+
+/* --- to the kernel -------------------------------------------------------------------------------------------- */
+
+long ur_bind(int fd, const struct sockaddr *addr, socklen_t len) {
+    struct outgoing o;
+    long ret = to_host(&o, addr, len, UR_REAL_CREATE | UR_REAL_NOFOLLOW);
+    if (ret < 0)
+        return ret == -EEXIST ? -EADDRINUSE : ret;
+    return sent(&o, UR_SYS(SYS_bind, fd, o.addr, o.len, 0, 0, 0));
+}
+
+UR_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len) {
+    return (int)ur_edge(ur_bind(fd, addr, len));
+}
+
+long ur_connect(int fd, const struct sockaddr *addr, socklen_t len) {
+    struct outgoing o;
+    long ret = to_host(&o, addr, len, 0);
+    return ret < 0 ? ret : sent(&o, UR_SYS(SYS_connect, fd, o.addr, o.len, 0, 0, 0));
+}
+
+UR_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len) {
+    return (int)ur_edge(ur_connect(fd, addr, len));
+}
+UR_TWIN(__connect, connect)
+
+UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len) {
+    struct outgoing o;
+    long ret = to_host(&o, addr, len, 0);
+    return ur_edge(ret < 0 ? ret : sent(&o, UR_SYS(SYS_sendto, fd, buf, n, flags, o.addr, o.len)));
+}
+
+static long send_message(int fd, const struct msghdr *msg, int flags) {
+    if (!msg || !names_file(msg->msg_name, msg->msg_namelen))
+        return UR_SYS(SYS_sendmsg, fd, msg, flags, 0, 0, 0);
+    struct outgoing o;
+    long ret = to_host(&o, msg->msg_name, msg->msg_namelen, 0);
+    if (ret < 0)
+        return ret;
+    struct msghdr m = *msg;
+    m.msg_name = (void *)(uintptr_t)o.addr;
+    m.msg_namelen = o.len;
+    return sent(&o, UR_SYS(SYS_sendmsg, fd, &m, flags, 0, 0, 0));
+}
+
+UR_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
+    return ur_edge(send_message(fd, msg, flags));
+}
+
+/* One by one if any of them names a file. */
+UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
+    unsigned i = 0;
+    if (ur_in_session())
+        while (i < n && !names_file(list[i].msg_hdr.msg_name, list[i].msg_hdr.msg_namelen))
+            i++;
+    if (!ur_in_session() || i == n)
+        return (int)ur_edge(UR_SYS(SYS_sendmmsg, fd, list, n, flags, 0, 0));
+    for (i = 0; i < n; i++) {
+        long ret = send_message(fd, &list[i].msg_hdr, flags);
+        if (ret < 0)
+            return i ? (int)i : (int)ur_edge(ret);
+        list[i].msg_len = (unsigned)ret;
+    }
+    return (int)n;
+}
+
+/* --- from the kernel ------------------------------------------------------------------------------------------ */
+
+/* A call that only fills in an address. */
+static int told_name(long nr, int fd, struct sockaddr *addr, socklen_t *len, int flags) {
+    if (!addr || !len || !ur_in_session())
+        return (int)ur_edge(UR_SYS(nr, fd, addr, len, flags, 0, 0));
+    struct sockaddr_storage from;
+    socklen_t room = *len, n = sizeof from;
+    if (room > INT_MAX)
+        return (int)ur_edge(-EINVAL);
+    long ret = UR_SYS(nr, fd, &from, &n, flags, 0, 0);
+    if (ret >= 0)
+        from_kernel(&from, n, addr, room, len);
+    return (int)ur_edge(ret);
+}
+
+UR_EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
+    return told_name(SYS_getsockname, fd, addr, len, 0);
+}
+
+UR_EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len) {
+    return told_name(SYS_getpeername, fd, addr, len, 0);
+}
+
+UR_EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len) {
+    return told_name(SYS_accept, fd, addr, len, 0);
+}
+
+UR_EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) {
+    return told_name(SYS_accept4, fd, addr, len, flags);
+}
+
+static ssize_t receive(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len) {
+    if (!addr || !len || !ur_in_session())
+        return ur_edge(UR_SYS(SYS_recvfrom, fd, buf, n, flags, addr, len));
+    struct sockaddr_storage from;
+    socklen_t room = *len, got = sizeof from;
+    if (room > INT_MAX)
+        return ur_edge(-EINVAL);
+    long ret = UR_SYS(SYS_recvfrom, fd, buf, n, flags, &from, &got);
+    if (ret >= 0)
+        from_kernel(&from, got, addr, room, len);
+    return ur_edge(ret);
+}
+
+UR_EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len) {
+    return receive(fd, buf, n, flags, addr, len);
+}
+
+UR_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr,
+                                 socklen_t *len) {
+    if (n > room)
+        __chk_fail();
+    return receive(fd, buf, n, flags, addr, len);
+}
+
+UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
+    if (!msg || !msg->msg_name || !msg->msg_namelen || !ur_in_session())
+        return ur_edge(UR_SYS(SYS_recvmsg, fd, msg, flags, 0, 0, 0));
+    struct sockaddr_storage from;
+    struct msghdr m = *msg;
+    m.msg_name = &from;
+    m.msg_namelen = sizeof from;
+    long ret = UR_SYS(SYS_recvmsg, fd, &m, flags, 0, 0, 0);
+    if (ret >= 0) {
+        from_kernel(&from, m.msg_namelen, msg->msg_name, msg->msg_namelen, &msg->msg_namelen);
+        msg->msg_controllen = m.msg_controllen;
+        msg->msg_flags = m.msg_flags;
+    }
+    return ur_edge(ret);
+}

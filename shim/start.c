@@ -1,0 +1,114 @@
+/*
+ * Finding the session, and small services that every family needs.
+ *
+ * The session directory is named by UNIONRUN_SESSION. It is mapped at the first path call, which may come
+ * before any constructor of ours (another preloaded object's constructor opens a file), from any thread and from a
+ * signal handler; and at the latest in our constructor, before the program can clear its environment. Whoever
+ * comes first maps it into a place of his own and publishes that by one compare-and-swap; one who loses the race
+ * leaves his map unused. So there is no lock, and `ur_me` once set never changes.
+ */
+#include "shim.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { RACERS = 8 };
+
+static const struct ur_union no_union;
+static const struct ur_caller outside = {.u = &no_union};
+
+static struct ur_union unions[RACERS];
+static struct ur_caller callers[RACERS];
+static _Atomic unsigned racers;
+
+_Atomic(const struct ur_caller *) ur_me;
+const char *ur_exe;
+
+static const char *find_env(const char *name) {
+    size_t n = strlen(name);
+    for (char **e = environ; e && *e; e++)
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            return *e + n + 1;
+    return NULL;
+}
+
+const struct ur_caller *ur_self_start(void) {
+    if (!environ) /* libc itself has not started: too early to know */
+        return &outside;
+    const struct ur_caller *mine = &outside, *none = NULL;
+    const char *session = find_env("UNIONRUN_SESSION");
+    if (session) {
+        unsigned i = atomic_fetch_add(&racers, 1);
+        if (i < RACERS && ur_union_open(&unions[i], session) == 0) {
+            callers[i].u = &unions[i];
+            mine = &callers[i];
+        } else if (i >= RACERS) { /* one of the eight before us is about to publish */
+            while (!(none = atomic_load(&ur_me)))
+                UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+            return none;
+        }
+    }
+    return atomic_compare_exchange_strong(&ur_me, &none, mine) ? mine : none;
+}
+
+/* Takes UNIONRUN_EXE out of the environment: it was for us, and this process' children have other names. */
+static void take_exe(void) {
+    const char *exe = find_env("UNIONRUN_EXE");
+    if (!exe)
+        return;
+    char **to = environ;
+    for (char **from = environ; *from; from++)
+        if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0)
+            *to++ = *from;
+    *to = NULL;
+    if (ur_in_session() && *exe == '/')
+        ur_exe = exe;
+}
+
+__attribute__((constructor)) static void start(void) {
+    ur_self();
+    take_exe();
+}
+
+/* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */
+bool ur_names_exe(const char *path) {
+    if (!path || strncmp(path, "/proc/", 6) != 0)
+        return false;
+    path += 6;
+    if (strcmp(path, "self/exe") == 0 || strcmp(path, "thread-self/exe") == 0)
+        return true;
+    long pid = 0;
+    while (*path >= '0' && *path <= '9' && pid < INT_MAX)
+        pid = pid * 10 + (*path++ - '0');
+    return pid > 0 && strcmp(path, "/exe") == 0 && pid == sys_getpid();
+}
+
+void *ur_pages_get(size_t bytes) {
+    long at = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at < 0 && at > -4096 ? NULL : (void *)at; // NOLINT(performance-no-int-to-ptr): the kernel's own form
+}
+
+void ur_pages_put(void *at, size_t bytes) {
+    if (at)
+        sys_munmap(at, bytes);
+}
+
+/* Old hosts have dlsym in libdl, so the newest version of it must not be asked for; and there it is missing if
+   the program does not use libdl. */
+#if defined __x86_64__
+__asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
+#elif defined __aarch64__
+__asm__(".symver dlsym,dlsym@GLIBC_2.17");
+#endif
+#pragma weak dlsym
+
+void *ur_next(_Atomic(void *) *slot, const char *name) {
+    void *fn = atomic_load_explicit(slot, memory_order_acquire);
+    if (!fn && dlsym) {
+        fn = dlsym(RTLD_NEXT, name);
+        atomic_store_explicit(slot, fn, memory_order_release);
+    }
+    return fn;
+}

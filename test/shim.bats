@@ -1,0 +1,293 @@
+#!/usr/bin/env bats
+# The shim: each hooked call, made in a union and in a plain directory, does the same.
+
+load helpers
+
+CALLS=(calls-files calls-dirs calls-stdio calls-programs calls-sockets)
+
+# The fixture that bin/calls.h and bin/calls-programs.c describe, in two layers.
+layers_for() {
+    local name high=$W/lowers/1 low=$W/lowers/2
+    # shellcheck disable=SC2016 # for the script
+    local body='echo "hello: $0 $# $* $SHIM_TEST"; exit 4'
+    mkdir -p "$high"/{d,l} "$low"/{bin,d,f,n}
+    for name in $("$REPO/build/test/$1" list); do
+        echo "$name" >"$low/f/$name"
+        ln -s "../f/$name" "$high/l/$name"
+        mkdir "$high/d/$name" "$low/d/$name"
+        echo high | tee "$high/d/$name/high" >"$high/d/$name/both"
+        echo low | tee "$low/d/$name/low" >"$low/d/$name/both"
+    done
+    echo "$body" >"$low/bin/text"
+    printf '#!/bin/sh\n%s\n' "$body" | tee "$low/bin/hello" >"$low/bin/denied"
+    printf '#!%s/bin/sh\n%s\n' "$TARGET" "$body" >"$low/bin/inner"
+    chmod +x "$low"/bin/{hello,inner,text}
+    cp /bin/sh "$low/bin/sh"
+    cp /bin/echo "$low/bin/program"
+    echo 'int answer(void); int answer(void) { return 42; }' | gcc -shared -fPIC -o "$low/bin/lib.so" -xc -
+    find "$W/lowers" -exec touch -h -d @1500000000 {} +
+    [ "$WHO" = root ] || [ "$(id -u)" != 0 ] || chown -hR "$PLAIN_USER:" "$W/lowers"
+}
+
+# Where the program runs, whatever the union's tool makes of the directory it was started in.
+in_target() { (cd "$TARGET" && "$@"); }
+
+same_calls() {
+    local plain digests
+    workspace "$2"
+    layers_for "$1"
+    as cp -a "$W/lowers/2/." "$W/lowers/1/." "$TARGET"
+    plain=$(in_target as "$REPO/build/test/$1" 2>&1)
+    [ -n "$plain" ]
+    rm -rf "$TARGET"
+    as mkdir "$TARGET"
+    digests=$(lower_digest "$W"/lowers/*)
+    same "$1" "$plain" "$(in_target union "$REPO/build/test/$1" 2>&1)"
+    same 'the lowers' "$digests" "$(lower_digest "$W"/lowers/*)"
+    same 'the target, with nothing written beneath' '' "$(ls -A "$TARGET")"
+}
+
+hard() {
+    workspace "$2"
+    mkdir -p "$W"/lowers/{1,2}/d
+    touch "$W/lowers/1/d/high" "$W/lowers/2/d/low"
+    echo text >"$W/lowers/2/f"
+    [ "$WHO" = root ] || [ "$(id -u)" != 0 ] || chown -R "$PLAIN_USER:" "$W/lowers"
+    local digests
+    digests=$(lower_digest "$W"/lowers/*)
+    in_target union timeout 300 "$REPO/build/test/hard" "$1"
+    same 'the lowers' "$digests" "$(lower_digest "$W"/lowers/*)"
+}
+
+# A small union to run shell lines in: files `low` and `high`.
+two_layers() {
+    workspace root
+    mkdir -p "$W"/lowers/{1,2}/d
+    echo high >"$W/lowers/1/high"
+    echo low >"$W/lowers/2/low"
+}
+
+# --- each call ------------------------------------------------------------------------------------------------
+
+@test "open, stat, access, names, metadata, xattrs and times: each call as in a plain directory, as root" {
+    same_calls calls-files root
+}
+@test "open, stat, access, names, metadata, xattrs and times: each call as in a plain directory, as a plain user" {
+    same_calls calls-files user
+}
+@test "directory streams, scandir, glob, ftw, nftw, fts, getcwd, realpath: each call as in a plain directory, as root" {
+    same_calls calls-dirs root
+}
+@test "directory streams, scandir, glob, ftw, nftw, fts, getcwd, realpath: each call as in a plain directory, as a plain user" {
+    same_calls calls-dirs user
+}
+@test "streams and temporary names: each call as in a plain directory, as root" {
+    same_calls calls-stdio root
+}
+@test "streams and temporary names: each call as in a plain directory, as a plain user" {
+    same_calls calls-stdio user
+}
+@test "exec, posix_spawn, system, popen, dlopen: each call as in a plain directory, as root" {
+    same_calls calls-programs root
+}
+@test "exec, posix_spawn, system, popen, dlopen: each call as in a plain directory, as a plain user" {
+    same_calls calls-programs user
+}
+@test "AF_UNIX sockets, watches, syscall(): each call as in a plain directory, as root" {
+    same_calls calls-sockets root
+}
+@test "AF_UNIX sockets, watches, syscall(): each call as in a plain directory, as a plain user" {
+    same_calls calls-sockets user
+}
+
+@test "chroot, acct, swapon and swapoff are refused, to root too" {
+    two_layers
+    local said
+    said=$(in_target union "$REPO/build/test/calls-refused")
+    echo "$said"
+    [ "$(grep -c '= EPERM$' <<<"$said")" -eq 4 ]
+}
+
+# --- in hard places -----------------------------------------------------------------------------------------------
+
+@test "eight threads of 16 KiB stack make all calls" {
+    hard small-stacks root
+}
+@test "eight threads of 16 KiB stack make all calls, as a plain user" {
+    hard small-stacks user
+}
+@test "eight threads append to one lower file: one copy-up, and nothing is lost" {
+    hard one-file root
+}
+@test "eight threads read one directory stream: each entry comes once" {
+    hard one-stream root
+}
+@test "a fork among threads that are in calls gives a child that can make them" {
+    hard fork-in-threads root
+}
+@test "a signal handler opens, renames and execs while the program does" {
+    hard signal-handlers root
+}
+@test "children of vfork leave nothing in their parent's memory, exec or not" {
+    hard vfork root
+}
+@test "a program that closes every descriptor, 0 to 2 as well, still sees the union" {
+    hard closed-descriptors root
+}
+@test "calls that succeed leave errno alone" {
+    hard errno root
+}
+
+# --- environments --------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2016 # for the shells in the union
+@test "env -i and a cleared LD_PRELOAD stay in the union" {
+    two_layers
+    same 'env -i' $'d\nhigh\nlow' "$(in_target union env -i /bin/ls)"
+    same 'unset' $'d\nhigh\nlow' "$(in_target union sh -c 'unset LD_PRELOAD UNIONRUN_SESSION; exec ls')"
+    same 'twice' $'d\nhigh\nlow' "$(in_target union sh -c 'LD_PRELOAD= env -i sh -c "exec env -i ls"')"
+    same 'execle' $'high' "$(in_target union perl -e '%ENV = (); exec "/bin/cat", "high"')"
+    same 'a changed session' $'low' "$(in_target union env UNIONRUN_SESSION=/none cat low)"
+}
+
+# shellcheck disable=SC2016
+@test "the shim stands in LD_PRELOAD once, and last" {
+    two_layers
+    local shim=$REPO/build/unionrun.so
+    same 'alone' "$shim" "$(in_target union sh -c 'exec printenv LD_PRELOAD')"
+    same 'behind another' "libm.so.6:$shim" "$(in_target union sh -c "LD_PRELOAD='$shim libm.so.6 $shim' exec printenv LD_PRELOAD")"
+    same 'only once in the environment' 1 "$(in_target union env -i A=1 env | grep -c ^LD_PRELOAD=)"
+}
+
+# shellcheck disable=SC2016
+@test "fakeroot works in the union, and what it fakes is seen there" {
+    needs fakeroot
+    two_layers
+    same 'owner' '12:34' "$(in_target union fakeroot sh -c 'chown 12:34 low && stat -c %u:%g low')"
+    same 'listing' $'d\nhigh\nlow' "$(in_target union fakeroot ls)"
+    same 'owner outside' "$(id -u):$(id -g)" "$(stat -c %u:%g "$W/lowers/2/low")"
+}
+
+@test "a program with jemalloc or tcmalloc preloaded starts, and sees the union" {
+    two_layers
+    local lib found=
+    for lib in libjemalloc.so.2 libtcmalloc.so.4 libtcmalloc_minimal.so.4; do
+        ldconfig -p | grep -q "$lib" || continue
+        found=1
+        same "$lib" $'d\nhigh\nlow' "$(in_target union env LD_PRELOAD=$lib ls)"
+        same "$lib, python" "['d', 'high', 'low']" \
+            "$(in_target union env LD_PRELOAD=$lib python3 -c 'import os; print(sorted(os.listdir()))')"
+    done
+    [ -n "$found" ] || skip 'neither is installed'
+}
+
+@test "a program under ASan runs with verify_asan_link_order=0" {
+    two_layers
+    cat >"$W/asan.c" <<'END'
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void) {
+    struct stat st;
+    char *path = realpath("high", NULL);
+    DIR *d = opendir(".");
+    int n = 0;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    FILE *f = fopen("low", "r+");
+    printf("%d %d %d\n", n, stat("low", &st) == 0 && path && f, system("test -e high"));
+    fclose(f);
+    free(path);
+}
+END
+    gcc -fsanitize=address -o "$W/asan" "$W/asan.c" || skip 'no ASan'
+    same 'ASan' '5 1 0' "$(in_target union env ASAN_OPTIONS=verify_asan_link_order=0 "$W/asan" 2>&1)"
+}
+
+# shellcheck disable=SC2016
+@test "a program with its own loader in the union is run by it, and /proc/self/exe tells the program" {
+    workspace root
+    local loader
+    loader=$(readelf -l /bin/readlink | sed -n 's/.*program interpreter: \(.*\)]/\1/p')
+    mkdir -p "$W/lowers/1/bin" "$W/lowers/2"
+    cp -L "$loader" "$W/lowers/2/ld.so"
+    cat >"$W/exe.c" <<'END'
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    printf("%s %d %.*s %s %s\n", argv[0], argc, (int)n, path, realpath("/proc/self/exe", NULL),
+           getenv("UNIONRUN_EXE") ? "UNIONRUN_EXE is seen" : program_invocation_name);
+    fflush(stdout);
+    if (argc == 2)
+        execl("/proc/self/exe", "again", "2", "3", NULL);
+}
+END
+    gcc -D_GNU_SOURCE -Wl,--dynamic-linker="$TARGET/ld.so" -o "$W/lowers/1/bin/exe" "$W/exe.c"
+    printf '#!%s/bin/exe 1\n' "$TARGET" >"$W/lowers/1/script"
+    chmod +x "$W/lowers/1/script"
+    local exe=$TARGET/bin/exe
+    same 'a program' "bin/exe 2 $exe $exe bin/exe
+again 3 $exe $exe again" "$(in_target union bin/exe x)"
+    same 'argv[0]' "other 1 $exe $exe other" "$(in_target union bash -c 'exec -a other bin/exe')"
+    same 'a script' "$exe 4 $exe $exe $exe" "$(in_target union ./script x)"
+}
+
+@test "a socket whose real path is longer than an address is bound and reached" {
+    two_layers
+    UPPER=$W/up/$(printf '%0120d' 0)/upper
+    mkdir -p "${UPPER%/*}"
+    same 'by a long path' 'hello' "$(in_target union python3 -c '
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind("d/socket")
+server.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect("d/socket")
+conn, _ = server.accept()
+client.send(b"hello")
+print(conn.recv(5).decode())')"
+    [ -S "$UPPER/d/socket" ]
+}
+
+# --- the object -----------------------------------------------------------------------------------------------------
+
+# The names of the rows of symbols.def that are hooked.
+rows() { sed -n 's/^UR_\(HOOK([^,]*\|ALIAS(\|OWN(\)[, ]*\([A-Za-z0-9_]*\).*/\2/p' "$REPO/shim/symbols.def" | sort; }
+
+@test "the object exports the hooks of symbols.def, and nothing else" {
+    same 'exported' "$(rows)" "$(nm -D --defined-only "$REPO/build/unionrun.so" | awk '{ print $3 }' | sort)"
+    same 'no row twice' '' "$(rows | uniq -d)"
+}
+
+@test "every hook is called by a test" {
+    local program
+    same 'tested' "$(rows)" "$(for program in "${CALLS[@]}" calls-refused; do
+        "$REPO/build/test/$program" list
+    done | sort -u | comm -12 - <(rows))"
+}
+
+@test "the object needs libc alone, and no symbol version above 2.17" {
+    same 'needed' 'libc.so.6' "$(readelf -dW "$REPO/build/unionrun.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')"
+    local highest
+    highest=$(readelf -VW "$REPO/build/unionrun.so" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
+    echo "$highest"
+    [ "$(printf '%s\nGLIBC_2.17\n' "$highest" | sort -V | tail -1)" = GLIBC_2.17 ]
+}
+
+@test "without a session the shim changes nothing" {
+    workspace root
+    local bare with
+    bare=$(cd "$W" && as find . /proc/self/cwd/ -maxdepth 1 | sort)
+    with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" find . /proc/self/cwd/ -maxdepth 1 | sort)
+    same 'find' "$bare" "$with"
+    with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" UNIONRUN_SESSION=/none find . /proc/self/cwd/ -maxdepth 1 | sort)
+    same 'with a session that is gone' "$bare" "$with"
+}
