@@ -153,7 +153,8 @@ static bool covered(char *dir, const struct record *e, bool xattr_whiteouts, uns
     struct stat st;
     char *p = ur_put(dir + len, dir + UR_PATH_MAX, "/", 1);
     bool known = ur_put(p, dir + UR_PATH_MAX, e->name, strlen(e->name)) && sys_lstat(dir, &st) == 0;
-    bool is = known && ur_is_whiteout(dir, &st);
+    /* In a directory that may be read and not searched, what looks like a whiteout is one: no program makes devices. */
+    bool is = known ? ur_is_whiteout(dir, &st) : e->type == DT_CHR;
     if (known && *type == DT_UNKNOWN)
         *type = type_of(st.st_mode);
     dir[len] = 0;
@@ -392,13 +393,14 @@ static bool filter(const struct ur_caller *c, const struct ur_list *l, struct re
     }
     /* Only an empty regular file can be a whiteout: ask for the size before all else. */
     if (sys_fstatat(l->fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return true;
+        return e->type != DT_CHR;
     if (e->type == DT_REG && st.st_size > 0 && !f->impure) {
         e->ino = ur_ino(f->mount, ur_layer(c->u, f->mount, f->layer), e->ino);
         return true;
     }
-    if (ur_stat(c, l->fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return false;
+    long ret = ur_stat(c, l->fd, e->name, &st, AT_SYMLINK_NOFOLLOW);
+    if (ret < 0)
+        return ret != -ENOENT;
     e->ino = st.st_ino;
     e->type = type_of(st.st_mode);
     return true;

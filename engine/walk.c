@@ -220,8 +220,10 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     for (;;) {
         while (*rest == '/')
             rest++;
-        if (!*rest)
-            return finish_self(d, node, d->len == 1 ? UR_LAST_ROOT : last);
+        if (!*rest) {
+            ret = last == UR_LAST_DOT ? may_search(c->u, d, s->text) : 0;
+            return ret < 0 ? ret : finish_self(d, node, d->len == 1 ? UR_LAST_ROOT : last);
+        }
         size_t n = strcspn(rest, "/");
         const char *after = rest + n, *next = after + strspn(after, "/");
         if (n == 1 && rest[0] == '.') {

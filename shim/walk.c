@@ -180,7 +180,8 @@ static int visit_directory(struct walk *w, struct level *parent, const struct st
     if (ret == 0 && !(w->flags & FTW_DEPTH))
         ret = tell(w, st, FTW_D);
     if (ret == 0 && (w->flags & FTW_CHDIR))
-        ret = fd >= 0 ? (int)ur_edge(ur_fchdir(UR_SELF, (int)fd)) : (int)ur_edge(ur_chdir(UR_SELF, w->path + w->ftw.base));
+        ret = fd >= 0 ? (int)ur_edge(ur_fchdir(UR_SELF, (int)fd))
+                      : (int)ur_edge(ur_chdir(UR_SELF, w->path + w->ftw.base));
     else if (ret != 0 || !names) {
         free(names);
         give_up(w, &level);
