@@ -71,8 +71,7 @@ long ur_union_path(const struct ur_caller *c, const char *host, char *out) {
     return p ? p - out : -ENAMETOOLONG;
 }
 
-/* What the kernel says of a descriptor: a path, or "pipe:[1]" and the like. Length or -errno. */
-static long fd_host_path(const struct ur_caller *c, int fd, char *out) {
+long ur_fd_host_path(const struct ur_caller *c, int fd, char *out) {
     char link[64];
     ur_proc_path(c, "/fd/", fd, link, sizeof link);
     long n = sys_readlink(link, out, UR_PATH_MAX);
@@ -90,7 +89,7 @@ long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char 
     UR_SCRATCH(s);
     if (fd < 0)
         return -EBADF;
-    long n = fd_host_path(c, fd, s->real[0]);
+    long n = ur_fd_host_path(c, fd, s->real[0]);
     if (n < 0)
         return n;
     size_t rel;
@@ -114,60 +113,4 @@ bool ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const 
     uint64_t ino = ur_ino(info->mount, ur_layer(c->u, info->mount, info->layer), raw->st_ino);
     return ur_stat(c, AT_FDCWD, path, now, AT_SYMLINK_NOFOLLOW) == 0 && now->st_ino == ino &&
            (now->st_mode & S_IFMT) == (raw->st_mode & S_IFMT);
-}
-
-/* Is the host directory that the kernel named still one of those that the union has at `path`? */
-static long still_there(const struct ur_caller *c, const char *host, const char *path, size_t len) {
-    const struct ur_table_mount *m;
-    unsigned layer;
-    size_t rel;
-    if (!ur_layer_of(c->u, host, strlen(host), &m, &layer, &rel) || (layer == 0 && ur_has_upper(m)))
-        return 0;
-    UR_SCRATCH(s);
-    long ret = ur_dir_load(c->u, &s->dir[0], path, len);
-    if (ret < 0)
-        return -ENOENT;
-    for (unsigned i = 0; i < s->dir[0].spots; i++)
-        if (s->dir[0].spot[i].layer == layer &&
-            ur_spot_path(c->u, &s->dir[0], s->dir[0].spot[i], NULL, s->real[0]) == 0 && strcmp(s->real[0], host) == 0)
-            return 0;
-    return -ENOENT;
-}
-
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
-    static const char deleted[] = " (deleted)";
-    UR_SCRATCH(s);
-    char *host = s->rest[0], link[64];
-    bool gone = false;
-    long n;
-    if (dirfd == AT_FDCWD) {
-        n = c->pid ? -ENOENT : sys_getcwd(host, UR_PATH_MAX) - 1;
-        if (n < 0) { /* it was removed, then /proc still tells where it was */
-            ur_proc_path(c, "/cwd", -1, link, sizeof link);
-            n = sys_readlink(link, host, UR_PATH_MAX);
-        }
-    } else
-        n = dirfd < 0 ? -EBADF : fd_host_path(c, dirfd, host);
-    if (n < 0)
-        return n;
-    if (n >= UR_PATH_MAX)
-        return -ENAMETOOLONG;
-    host[n] = 0;
-    if (host[0] != '/')
-        return dirfd == AT_FDCWD ? -ENOENT : -ENOTDIR;
-    size_t tail = sizeof deleted - 1;
-    struct stat st;
-    if ((size_t)n > tail && memcmp(host + n - tail, deleted, tail) == 0 && sys_lstat(host, &st) < 0) {
-        host[n - (long)tail] = 0;
-        gone = true;
-    }
-    long len = ur_union_path(c, host, out);
-    if (len < 0)
-        return len;
-    long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
-    if (dead && ret == -ENOENT) {
-        *dead = gone ? UR_DEAD_UPPER : UR_DEAD_LOWER;
-        return len;
-    }
-    return ret < 0 ? ret : len;
 }

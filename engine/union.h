@@ -201,7 +201,7 @@ enum ur_walk_flags {
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
 /* The host path of what a node names. */
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
-/* The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno.
+/* base.c. The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno.
    `dead`: it was removed, and `out` is where it was (with dead NULL that is -ENOENT). */
 enum ur_dead_dir { UR_ALIVE, UR_DEAD_UPPER, UR_DEAD_LOWER /* which the host still has: nothing in it is to be seen */ };
 long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead);
@@ -331,6 +331,8 @@ struct ur_fdinfo {
     unsigned layer;
     size_t len; /* of the union path */
 };
+/* What the kernel says of a descriptor: a path, or "pipe:[1]" and the like. Length or -errno. */
+long ur_fd_host_path(const struct ur_caller *c, int fd, char *out);
 /* Fills `info`; `path` gets the union path, or what /proc tells (0 also then). */
 long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path);
 static inline bool ur_fd_is_lower(const struct ur_fdinfo *info) {

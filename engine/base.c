@@ -1,0 +1,129 @@
+/*
+ * Where a relative path begins: the union path of a directory descriptor or of the cwd.
+ *
+ * The kernel knows it (getcwd, /proc/self/fd/N), and asking costs more than the stat that follows. So this process
+ * remembers which union path the directory with a given st_dev and st_ino has. That holds as long as no directory of
+ * the union was moved, removed or copied up: the run's generation, as in dcache.c. Directories of
+ * the host are not remembered: others may move them. Slots are written under a sequence count.
+ */
+#include "union.h"
+
+enum { SLOTS = 256, PATH_BYTES = 216 };
+
+struct slot {
+    _Atomic uint32_t sequence; /* odd while it is written */
+    uint32_t len;
+    uint64_t generation, dev, ino;
+    char path[PATH_BYTES];
+};
+
+static struct slot slots[SLOTS];
+
+static struct slot *slot_of(const struct stat *st) {
+    return &slots[(st->st_ino ^ st->st_ino >> 8 ^ st->st_dev) % SLOTS];
+}
+
+static long recall(const struct ur_union *u, const struct stat *st, char *out) {
+    struct slot *s = slot_of(st);
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
+    if (sequence % 2 || s->ino != st->st_ino || s->dev != st->st_dev || s->len >= PATH_BYTES ||
+        s->generation != atomic_load(&u->shared->generation) + 1)
+        return -ENOENT;
+    size_t len = s->len;
+    memcpy(out, s->path, len);
+    out[len] = 0;
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence ? (long)len : -ENOENT;
+}
+
+static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, uint64_t generation) {
+    struct slot *s = slot_of(st);
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
+    if (!generation || len >= PATH_BYTES || !ur_mount_of(u, path, len) || ur_dcache_begin(u) != generation ||
+        sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
+        return;
+    atomic_thread_fence(memory_order_release);
+    s->generation = generation;
+    s->dev = st->st_dev;
+    s->ino = st->st_ino;
+    s->len = (uint32_t)len;
+    memcpy(s->path, path, len);
+    atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
+}
+
+/* Is the host directory that the kernel named still one of those that the union has at `path`? */
+static long still_there(const struct ur_caller *c, const char *host, const char *path, size_t len) {
+    const struct ur_table_mount *m;
+    unsigned layer;
+    size_t rel;
+    if (!ur_layer_of(c->u, host, strlen(host), &m, &layer, &rel) || (layer == 0 && ur_has_upper(m)))
+        return 0;
+    UR_SCRATCH(s);
+    long ret = ur_dir_load(c->u, &s->dir[0], path, len);
+    if (ret < 0)
+        return -ENOENT;
+    for (unsigned i = 0; i < s->dir[0].spots; i++)
+        if (s->dir[0].spot[i].layer == layer &&
+            ur_spot_path(c->u, &s->dir[0], s->dir[0].spot[i], NULL, s->real[0]) == 0 && strcmp(s->real[0], host) == 0)
+            return 0;
+    return -ENOENT;
+}
+
+static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+    static const char deleted[] = " (deleted)";
+    UR_SCRATCH(s);
+    char *host = s->rest[0], link[64];
+    bool gone = false;
+    long n;
+    if (dirfd == AT_FDCWD) {
+        n = c->pid ? -ENOENT : sys_getcwd(host, UR_PATH_MAX) - 1;
+        if (n < 0) { /* it was removed, then /proc still tells where it was */
+            ur_proc_path(c, "/cwd", -1, link, sizeof link);
+            n = sys_readlink(link, host, UR_PATH_MAX);
+        }
+    } else
+        n = dirfd < 0 ? -EBADF : ur_fd_host_path(c, dirfd, host);
+    if (n < 0)
+        return n;
+    if (n >= UR_PATH_MAX)
+        return -ENAMETOOLONG;
+    host[n] = 0;
+    if (host[0] != '/')
+        return dirfd == AT_FDCWD ? -ENOENT : -ENOTDIR;
+    size_t tail = sizeof deleted - 1;
+    struct stat st;
+    if ((size_t)n > tail && memcmp(host + n - tail, deleted, tail) == 0 && sys_lstat(host, &st) < 0) {
+        host[n - (long)tail] = 0;
+        gone = true;
+    }
+    long len = ur_union_path(c, host, out);
+    if (len < 0)
+        return len;
+    long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
+    if (dead && ret == -ENOENT) {
+        *dead = gone ? UR_DEAD_UPPER : UR_DEAD_LOWER;
+        return len;
+    }
+    return ret < 0 ? ret : len;
+}
+
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+    struct stat st;
+    enum ur_dead_dir is_dead = UR_ALIVE;
+    if (c->pid || !c->u->shared || (dirfd < 0 && dirfd != AT_FDCWD))
+        return ask_kernel(c, dirfd, out, dead);
+    if (sys_fstatat(dirfd, "", &st, AT_EMPTY_PATH) < 0 || !S_ISDIR(st.st_mode))
+        return ask_kernel(c, dirfd, out, dead);
+    long len = recall(c->u, &st, out);
+    if (len > 0)
+        return len;
+    uint64_t generation = ur_dcache_begin(c->u);
+    len = ask_kernel(c, dirfd, out, &is_dead);
+    if (len > 0 && !is_dead)
+        keep(c->u, &st, out, (size_t)len, generation);
+    if (is_dead && !dead)
+        return -ENOENT;
+    if (dead)
+        *dead = is_dead;
+    return len;
+}
