@@ -106,12 +106,18 @@ static bool lock_upper(struct launch *launch, struct ur_where where, const char 
     return in_use(launch, where, upper, -1);
 }
 
+/* Under root the run's processes may change their ids (a daemon, su) and still have to copy up: they must reach tmp/,
+   where all names are random, and be able to make them; what root keeps in the others is root's. */
+static mode_t work_mode(void) {
+    return geteuid() == 0 ? 0711 : 0700;
+}
+
 /* unionrun's own directory in the work directory: locked, and with its parts. Its descriptor, or -1. */
 static int open_own(struct launch *launch, struct ur_where where, const char *work) {
     static const char *const parts[] = {"tmp", "links", "origin", "journal"};
     UR_AUTO_TEXT own = ur_path_join(work, "unionrun");
     bool made;
-    if (!make_directory(&launch->plan, where, own, 0700, &made))
+    if (!make_directory(&launch->plan, where, own, work_mode(), &made))
         return -1;
     int fd = open(own, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int lock = fd < 0 ? -1 : openat(fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -122,6 +128,8 @@ static int open_own(struct launch *launch, struct ur_where where, const char *wo
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
             for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
                 mkdirat(fd, parts[i], 0700); /* a failure shows in the probe, or at the first use */
+            if (geteuid() == 0)
+                fchmodat(fd, parts[0], 01733, 0);
             return fd;
         }
         in_use(launch, where, work, lock);
@@ -153,7 +161,7 @@ static bool prepare_upper(struct launch *launch, struct ur_plan_mount *mount) {
         return false;
     if (made)
         look_like(mount->upper, mount->lower[0]);
-    if (!make_directory(&launch->plan, work, mount->work, 0700, &made))
+    if (!make_directory(&launch->plan, work, mount->work, work_mode(), &made))
         return false;
     int own = open_own(launch, work, mount->work);
     if (own < 0)

@@ -98,7 +98,7 @@ static char **environment(struct ur_launch *l, char *const envp[]) {
     char **out = l->envp, *text = l->text;
     for (size_t i = 0; envp && envp[i]; i++) {
         const char *value, *entry = envp[i];
-        if ((value = value_of(entry, "UNIONRUN_SESSION"))) {
+        if (value_of(entry, "UNIONRUN_SESSION")) {
             if (session_at == SIZE_MAX)
                 session_at = n++;
         } else if ((value = value_of(entry, "LD_PRELOAD"))) {

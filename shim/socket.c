@@ -7,6 +7,7 @@
  */
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,6 +18,16 @@ int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr, socklen_t *len);
 
 enum { HEAD = offsetof(struct sockaddr_un, sun_path), ROOM = sizeof(((struct sockaddr_un *)0)->sun_path) };
+
+/* A call that may wait, and so is a cancellation point: a server's thread is cancelled in accept, not after it.
+   Nothing is held meanwhile but, at worst, the one descriptor of by_directory. */
+static long waits(long nr, long a, const void *b, long c, long d, const void *e, long f) {
+    int type, unused;
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+    long ret = UR_SYS(nr, a, b, c, d, e, f);
+    pthread_setcanceltype(type, &unused);
+    return ret;
+}
 
 /* An address on its way to the kernel. */
 struct outgoing {
@@ -117,7 +128,7 @@ UR_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len) {
 long ur_connect(int fd, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
     long ret = to_host(&o, addr, len, 0);
-    return ret < 0 ? ret : sent(&o, UR_SYS(SYS_connect, fd, o.addr, o.len, 0, 0, 0));
+    return ret < 0 ? ret : sent(&o, waits(SYS_connect, fd, o.addr, o.len, 0, NULL, 0));
 }
 
 UR_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len) {
@@ -128,12 +139,12 @@ UR_TWIN(__connect, connect)
 UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
     long ret = to_host(&o, addr, len, 0);
-    return ur_edge(ret < 0 ? ret : sent(&o, UR_SYS(SYS_sendto, fd, buf, n, flags, o.addr, o.len)));
+    return ur_edge(ret < 0 ? ret : sent(&o, waits(SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
 }
 
 static long send_message(int fd, const struct msghdr *msg, int flags) {
     if (!msg || !names_file(msg->msg_name, msg->msg_namelen))
-        return UR_SYS(SYS_sendmsg, fd, msg, flags, 0, 0, 0);
+        return waits(SYS_sendmsg, fd, msg, flags, 0, NULL, 0);
     struct outgoing o;
     long ret = to_host(&o, msg->msg_name, msg->msg_namelen, 0);
     if (ret < 0)
@@ -141,7 +152,7 @@ static long send_message(int fd, const struct msghdr *msg, int flags) {
     struct msghdr m = *msg;
     m.msg_name = (void *)(uintptr_t)o.addr;
     m.msg_namelen = o.len;
-    return sent(&o, UR_SYS(SYS_sendmsg, fd, &m, flags, 0, 0, 0));
+    return sent(&o, waits(SYS_sendmsg, fd, &m, flags, 0, NULL, 0));
 }
 
 UR_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
@@ -155,7 +166,7 @@ UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
         while (i < n && !names_file(list[i].msg_hdr.msg_name, list[i].msg_hdr.msg_namelen))
             i++;
     if (!ur_in_session() || i == n)
-        return (int)ur_edge(UR_SYS(SYS_sendmmsg, fd, list, n, flags, 0, 0));
+        return (int)ur_edge(waits(SYS_sendmmsg, fd, list, n, flags, NULL, 0));
     for (i = 0; i < n; i++) {
         long ret = send_message(fd, &list[i].msg_hdr, flags);
         if (ret < 0)
@@ -167,16 +178,18 @@ UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
 
 /* --- from the kernel ------------------------------------------------------------------------------------------ */
 
-/* A call that only fills in an address. */
+/* A call that fills in an address, and does no more with its arguments (but for accept4's flags). */
 static int told_name(long nr, int fd, struct sockaddr *addr, socklen_t *len, int flags) {
-    if (!addr || !len || !ur_in_session())
-        return (int)ur_edge(UR_SYS(nr, fd, addr, len, flags, 0, 0));
-    struct sockaddr_storage from;
-    socklen_t room = *len, n = sizeof from;
+    bool direct = !addr || !len || !ur_in_session();
+    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+    socklen_t room = direct ? 0 : *len, n = sizeof from;
     if (room > INT_MAX)
         return (int)ur_edge(-EINVAL);
-    long ret = UR_SYS(nr, fd, &from, &n, flags, 0, 0);
-    if (ret >= 0)
+    const void *to = direct ? (const void *)addr : &from;
+    socklen_t *to_len = direct ? len : &n;
+    long ret = nr == SYS_accept || nr == SYS_accept4 ? waits(nr, fd, to, (long)to_len, flags, NULL, 0)
+                                                     : UR_SYS(nr, fd, to, to_len, flags, 0, 0);
+    if (ret >= 0 && !direct)
         from_kernel(&from, n, addr, room, len);
     return (int)ur_edge(ret);
 }
@@ -199,12 +212,12 @@ UR_EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) 
 
 static ssize_t receive(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len) {
     if (!addr || !len || !ur_in_session())
-        return ur_edge(UR_SYS(SYS_recvfrom, fd, buf, n, flags, addr, len));
+        return ur_edge(waits(SYS_recvfrom, fd, buf, (long)n, flags, addr, (long)len));
     struct sockaddr_storage from;
     socklen_t room = *len, got = sizeof from;
     if (room > INT_MAX)
         return ur_edge(-EINVAL);
-    long ret = UR_SYS(SYS_recvfrom, fd, buf, n, flags, &from, &got);
+    long ret = waits(SYS_recvfrom, fd, buf, (long)n, flags, &from, (long)&got);
     if (ret >= 0)
         from_kernel(&from, got, addr, room, len);
     return ur_edge(ret);
@@ -223,12 +236,12 @@ UR_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int f
 
 UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
     if (!msg || !msg->msg_name || !msg->msg_namelen || !ur_in_session())
-        return ur_edge(UR_SYS(SYS_recvmsg, fd, msg, flags, 0, 0, 0));
+        return ur_edge(waits(SYS_recvmsg, fd, msg, flags, 0, NULL, 0));
     struct sockaddr_storage from;
     struct msghdr m = *msg;
     m.msg_name = &from;
     m.msg_namelen = sizeof from;
-    long ret = UR_SYS(SYS_recvmsg, fd, &m, flags, 0, 0, 0);
+    long ret = waits(SYS_recvmsg, fd, &m, flags, 0, NULL, 0);
     if (ret >= 0) {
         from_kernel(&from, m.msg_namelen, msg->msg_name, msg->msg_namelen, &msg->msg_namelen);
         msg->msg_controllen = m.msg_controllen;

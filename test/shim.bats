@@ -134,6 +134,9 @@ two_layers() {
 @test "a program that closes every descriptor, 0 to 2 as well, still sees the union" {
     hard closed-descriptors root
 }
+@test "a thread is cancelled in accept and recvfrom while it waits there" {
+    hard cancellation root
+}
 @test "calls that succeed leave errno alone" {
     hard errno root
 }

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +278,34 @@ static void errno_kept(void) {
     MUST(errno == EXFULL);
 }
 
+/* A thread that waits for a connection is cancelled there. */
+static void *accepter(void *fd) {
+    struct sockaddr_un un;
+    socklen_t len = sizeof un;
+    accept(*(int *)fd, (struct sockaddr *)&un, &len);
+    return NULL;
+}
+static void *receiver(void *fd) {
+    char c;
+    recvfrom(*(int *)fd, &c, 1, 0, NULL, NULL);
+    return NULL;
+}
+static void cancelled_in(void *(*work)(void *), int fd) {
+    pthread_t thread;
+    void *result;
+    MUST(pthread_create(&thread, NULL, work, &fd) == 0);
+    usleep(50000);
+    MUST(pthread_cancel(thread) == 0);
+    MUST(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+}
+static void cancellation(void) {
+    struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "socket"};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0), mail = socket(AF_UNIX, SOCK_DGRAM, 0);
+    MUST(bind(server, (struct sockaddr *)&un, sizeof un) == 0 && listen(server, 1) == 0);
+    cancelled_in(accepter, server);
+    cancelled_in(receiver, mail);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -288,6 +318,7 @@ static const struct {
     {"vfork", vfork_leaks_nothing},
     {"closed-descriptors", closed_descriptors},
     {"errno", errno_kept},
+    {"cancellation", cancellation},
 };
 
 int main(int argc, char **argv) {
