@@ -10,15 +10,7 @@
 #include <dirent.h>
 #include <sys/mman.h>
 
-struct record { /* linux_dirent64: getdents64(2) */
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    unsigned char type;
-    char name[];
-};
-
-enum { RECORD_HEAD = 19 };
+enum { RECORD_HEAD = offsetof(struct sys_dirent, name) };
 
 struct packed { /* an entry of a snapshot */
     uint64_t ino;
@@ -137,16 +129,12 @@ static long add(struct building *b, const char *name, size_t len, uint64_t ino, 
     return 0;
 }
 
-static bool is_dot(const char *name) {
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 static unsigned char type_of(mode_t mode) {
     return (unsigned char)(mode >> 12 & 15); /* IFTODT */
 }
 
 /* Is the name `e` in the host directory `dir` a whiteout? `dir` has room for the name. */
-static bool covered(char *dir, const struct record *e, bool xattr_whiteouts, unsigned char *type) {
+static bool covered(char *dir, const struct sys_dirent *e, bool xattr_whiteouts, unsigned char *type) {
     if (e->type != DT_CHR && e->type != DT_UNKNOWN && !(e->type == DT_REG && xattr_whiteouts))
         return false;
     size_t len = strlen(dir);
@@ -171,7 +159,7 @@ struct reading {
     bool has_wh; /* it holds names that begin with ".wh." */
 };
 
-static long add_name(struct building *b, struct reading *r, const struct record *e) {
+static long add_name(struct building *b, struct reading *r, const struct sys_dirent *e) {
     size_t len = strlen(e->name);
     unsigned char type = e->type;
     struct packed *was;
@@ -192,22 +180,23 @@ static long add_name(struct building *b, struct reading *r, const struct record 
 }
 
 /* ".wh.NAME" covers what lies below, not what its own layer has: so it comes after all of that layer's names. */
-static long add_wh(struct building *b, struct reading *r, const struct record *e) {
+static long add_wh(struct building *b, struct reading *r, const struct sys_dirent *e) {
     (void)r;
     size_t len = strlen(e->name);
     return ur_is_marker_name(e->name, len) && len > 4 ? add(b, e->name + 4, len - 4, 0, DT_WHT, NULL) : 0;
 }
 
 static long read_all(struct building *b, struct reading *r,
-                     long (*each)(struct building *, struct reading *, const struct record *), char *buf, size_t size) {
+                     long (*each)(struct building *, struct reading *, const struct sys_dirent *), char *buf,
+                     size_t size) {
     long n, ret = 0;
     while (ret == 0 && (n = sys_getdents64(r->fd, buf, size)) != 0) {
         if (n < 0)
             return n;
         for (long at = 0; ret == 0 && at < n;) {
-            const struct record *e = (const void *)(buf + at);
+            const struct sys_dirent *e = (const void *)(buf + at);
             at += e->reclen;
-            if (!is_dot(e->name))
+            if (!ur_is_dot(e->name))
                 ret = each(b, r, e);
         }
     }
@@ -371,11 +360,11 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
 }
 
 /* A streamed record, made the union's. False: it is not to be seen. */
-static bool filter(const struct ur_caller *c, const struct ur_list *l, struct record *e) {
+static bool filter(const struct ur_caller *c, const struct ur_list *l, struct sys_dirent *e) {
     const struct ur_list_filter *f = &l->filter;
     if (!f->mount)
         return true;
-    if (is_dot(e->name)) {
+    if (ur_is_dot(e->name)) {
         struct stat st;
         if (e->name[1] == '.')
             e->ino = f->parent;
@@ -432,7 +421,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
             *pos = 0;
             *end = (size_t)n;
         }
-        struct record *e = (void *)((char *)buf + *pos);
+        struct sys_dirent *e = (void *)((char *)buf + *pos);
         *pos += e->reclen;
         if (!filter(c, l, e))
             continue;
@@ -473,7 +462,7 @@ static long emit(struct ur_list *l, char *buf, size_t size) {
             continue;
         if (used + need > size)
             break;
-        struct record *r = (void *)(buf + used);
+        struct sys_dirent *r = (void *)(buf + used);
         r->ino = e->ino;
         r->off = at + 1;
         r->reclen = (uint16_t)need;
@@ -503,7 +492,7 @@ long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
             ret = sys_getdents64(fd, buf, n);
             size_t kept = 0;
             for (long at = 0; at < ret;) {
-                struct record *e = (void *)((char *)buf + at);
+                struct sys_dirent *e = (void *)((char *)buf + at);
                 uint16_t len = e->reclen;
                 at += len;
                 if (filter(c, &l, e)) {

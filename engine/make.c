@@ -55,6 +55,22 @@ long ur_may_take(const struct ur_union *u, const struct ur_dir *d, const struct 
     return ret;
 }
 
+long ur_new_place(const struct ur_caller *c, struct ur_dir *d, const char *name, char *host) {
+    if (ur_is_marker_name(name, strlen(name)))
+        return -EPERM;
+    long ret = ur_may_change_dir(c->u, d, host);
+    if (ret == 0)
+        ret = ur_copyup_dir(c, d);
+    return ret < 0 ? ret : ur_upper_path(c->u, d, name, host);
+}
+
+long ur_new_stage(const struct ur_union *u, const struct ur_dir *d, struct ur_stage *stage, char *parent) {
+    long ret = ur_upper_path(u, d, NULL, parent);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
+    return ret < 0 ? ret : ur_stage(u, d->mount, parent, stage);
+}
+
 /* Is there a place for it? 0, or what the kernel would say. */
 static long may_make(const struct ur_node *n, const struct making *w) {
     if (n->where == UR_AT_MAGIC || n->self || n->entry.kind != UR_ABSENT)
@@ -76,15 +92,9 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
             ret = -EACCES;
         return ret < 0 ? ret : make_at(w, host);
     }
-    if (ur_is_marker_name(n->name, strlen(n->name)))
-        return -EPERM;
     if (w->kind == NODE && S_ISCHR(w->mode) && w->dev == 0)
         return -EPERM; /* that is a whiteout */
-    ret = ur_may_change_dir(c->u, d, host);
-    if (ret == 0)
-        ret = ur_copyup_dir(c, d);
-    if (ret == 0)
-        ret = ur_upper_path(c->u, d, n->name, host);
+    ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
     bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
@@ -93,11 +103,7 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
         return ret == -EEXIST || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
     }
-    ret = ur_upper_path(c->u, d, NULL, parent);
-    if (ret == 0)
-        ret = sys_faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
-    if (ret == 0)
-        ret = ur_stage(c->u, d->mount, parent, &s->stage);
+    ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
     ret = make_at(w, s->stage.path);

@@ -19,24 +19,14 @@ static int access_mode(int flags) {
 static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
                    int flags, mode_t mode) {
     char *host = s->real[0], *parent = s->real[1];
-    if (ur_is_marker_name(n->name, strlen(n->name)))
-        return -EPERM;
-    long ret = ur_may_change_dir(c->u, d, host);
-    if (ret == 0)
-        ret = ur_copyup_dir(c, d);
-    if (ret == 0)
-        ret = ur_upper_path(c->u, d, n->name, host);
+    long ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
         return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
     }
-    ret = ur_upper_path(c->u, d, NULL, parent);
-    if (ret == 0)
-        ret = sys_faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
-    if (ret == 0)
-        ret = ur_stage(c->u, d->mount, parent, &s->stage);
+    ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
     long fd = sys_open(s->stage.path, flags | O_EXCL | O_NOFOLLOW, mode);

@@ -7,34 +7,28 @@
 #include <dirent.h>
 #include <linux/stat.h>
 
-struct record { /* linux_dirent64: getdents64(2) */
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    unsigned char type;
-    char name[];
+/* All that a directory holds, by its host path. */
+struct all {
+    const char *dir;
+    long (*each)(const char *path, unsigned char type);
+    long done;
 };
 
-/* Calls `each` with the host path of all that a directory holds. Returns how often it said 1, or -errno. */
-static long for_all(const char *dir, long (*each)(const char *path, unsigned char type)) {
+static long one_of_all(void *arg, const char *name, unsigned char type) {
+    struct all *all = arg;
     UR_SCRATCH(s);
-    char *path = s->real[0];
-    long done = 0, n, fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return fd;
-    while ((n = sys_getdents64((int)fd, s->rest[0], sizeof s->rest[0])) > 0)
-        for (long at = 0; at < n;) {
-            const struct record *e = (const void *)(s->rest[0] + at);
-            at += e->reclen;
-            if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
-                continue;
-            char *p = ur_put(path, path + UR_PATH_MAX, dir, strlen(dir));
-            p = ur_put(p, path + UR_PATH_MAX, "/", 1);
-            if (ur_put(p, path + UR_PATH_MAX, e->name, strlen(e->name)))
-                done += each(path, e->type);
-        }
-    sys_close((int)fd);
-    return n < 0 ? n : done;
+    char *end = s->text + UR_PATH_MAX, *p = ur_put(s->text, end, all->dir, strlen(all->dir));
+    p = ur_put(p, end, "/", 1);
+    if (ur_put(p, end, name, strlen(name)))
+        all->done += all->each(s->text, type);
+    return 0;
+}
+
+/* Returns how often `each` said 1, or -errno. */
+static long for_all(const char *dir, long (*each)(const char *path, unsigned char type)) {
+    struct all all = {dir, each, 0};
+    long ret = ur_for_names(dir, one_of_all, &all);
+    return ret < 0 ? ret : all.done;
 }
 
 static long remove_all(const char *path, unsigned char type) {

@@ -7,36 +7,6 @@
 #include <dirent.h>
 #include <unistd.h>
 
-struct dirent64_ {
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    unsigned char type;
-    char name[];
-};
-
-static bool is_dot(const char *name) {
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
-/* Calls `each` for every name that a host directory itself holds, until it returns other than 0. */
-static long for_names(const char *host, long (*each)(void *arg, const char *name, unsigned char type), void *arg) {
-    UR_SCRATCH(s);
-    long fd = sys_open(host, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (fd < 0)
-        return fd;
-    long ret = 0, n = 0;
-    while (ret == 0 && (n = sys_getdents64((int)fd, s->rest[0], sizeof s->rest[0])) > 0)
-        for (long at = 0; ret == 0 && at < n;) {
-            struct dirent64_ *e = (void *)(s->rest[0] + at);
-            at += e->reclen;
-            if (!is_dot(e->name))
-                ret = each(arg, e->name, e->type);
-        }
-    sys_close((int)fd);
-    return ret ? ret : n;
-}
-
 struct looking {
     const struct ur_union *u;
     const struct ur_dir *d;
@@ -57,7 +27,7 @@ long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d) {
     for (unsigned i = 0; i < d->spots; i++) {
         long ret = ur_spot_path(u, d, d->spot[i], NULL, s->real[0]);
         if (ret == 0)
-            ret = for_names(s->real[0], if_shown, &l);
+            ret = ur_for_names(s->real[0], if_shown, &l);
         /* Who may remove a directory need not be able to read it: then the kernel's own word must do. */
         if (ret == -EACCES && d->spots == 1 && i == 0 && d->spot[0].layer == 0 && ur_has_upper(d->mount))
             return 0;
@@ -90,7 +60,7 @@ long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d) {
     long ret = ur_upper_path(u, d, NULL, host);
     if (ret == 0 && d->spots > 1)
         ret = ur_mark_opaque(host);
-    return ret < 0 ? ret : for_names(host, drop_whiteout, host);
+    return ret < 0 ? ret : ur_for_names(host, drop_whiteout, host);
 }
 
 long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over) {

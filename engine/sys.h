@@ -33,6 +33,15 @@
 struct statx;
 struct statfs;
 
+/* What getdents64(2) fills in; libc's struct dirent has a name of fixed size. */
+struct sys_dirent {
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    unsigned char type; /* DT_* */
+    char name[];
+};
+
 #define UR_SYS(nr, a, b, c, d, e, f) ur_syscall6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline long sys_openat(int dirfd, const char *path, int flags, mode_t mode) {

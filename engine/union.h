@@ -127,6 +127,13 @@ char *ur_put(char *at, const char *end, const char *text,
 char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
 uint64_t ur_get_number(const char **at, unsigned base);
 
+static inline bool ur_is_dot(const char *name) { /* "." or ".." */
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+/* names.c: calls `each` for every name that a host directory itself holds, but "." and "..", until it returns other
+   than 0. That, 0, or -errno if it cannot be read. */
+long ur_for_names(const char *host, long (*each)(void *arg, const char *name, unsigned char type), void *arg);
+
 /* mount.c: the table */
 const struct ur_table_mount *ur_mount_of(const struct ur_union *u, const char *path, size_t len);
 const struct ur_table_mount *ur_mount_at(const struct ur_union *u, const char *path, size_t len);
@@ -283,6 +290,10 @@ void ur_times_give(const char *host, const struct ur_times *t);
    that the upper does not have yet is asked: for one that it has, the kernel will say. */
 long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host);
 
+/* Where in the upper a new name will be; all above it is there then. */
+long ur_new_place(const struct ur_caller *c, struct ur_dir *d, const char *name, char *host);
+/* A place to prepare it, if the kernel would let it be made in the upper's directory `d`. `parent`: room for a path. */
+long ur_new_stage(const struct ur_union *u, const struct ur_dir *d, struct ur_stage *stage, char *parent);
 /* May a name be taken out of `d`, were it a plain directory? `victim`: what has it; NULL: nothing. */
 long ur_may_take(const struct ur_union *u, const struct ur_dir *d, const struct stat *victim, char *host);
 

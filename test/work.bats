@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# The work directory: what a killed run leaves in it, and what it must not bring back.
+
+load helpers
+
+setup() {
+    workspace root
+    as mkdir -p "$W/lowers/base/shut"
+    as sh -c "echo one >'$W/lowers/base/a' && ln '$W/lowers/base/a' '$W/lowers/base/b'"
+    as chmod 0555 "$W/lowers/base/shut"
+    own=$UPPER.work/unionrun
+}
+
+@test "litter of a killed run is gone after the next, and it is said with --verbose" {
+    union true
+    as mkdir -p "$own/tmp/dir/below"
+    as sh -c "echo half >'$own/tmp/file'"
+    run union true
+    [ "$status" -eq 0 ]
+    [ -z "$(ls -A "$own/tmp")" ]
+    [ -z "$output" ]
+    as touch "$own/tmp/again"
+    run "$UNIONRUN" --verbose --lower "$W/lowers/base" --upper "$UPPER" --target "$TARGET" -- true
+    [[ $output == *"$own"*"mended"* ]]
+}
+
+@test "a mode that a killed run had changed is given back by the next" {
+    union chmod 0555 "$TARGET/shut"
+    union touch "$TARGET/shut"
+    [ "$(stat -c %a "$UPPER/shut")" = 555 ]
+    as chmod 0755 "$UPPER/shut"
+    as ln -s "555 $UPPER/shut" "$own/journal/1234abcd"
+    union true
+    [ "$(stat -c %a "$UPPER/shut")" = 555 ]
+    [ ! -L "$own/journal/1234abcd" ]
+}
+
+@test "hard links of a lower stay one file in the next run" {
+    union sh -c "echo two >>'$TARGET/a'"
+    [ "$(union cat "$TARGET/b")" = $'one\ntwo' ]
+    [ "$(union stat -c '%h %i' "$TARGET/a")" = "$(union stat -c '%h %i' "$TARGET/b")" ]
+}
+
+@test "a work directory that was kept while its upper was thrown away brings nothing back" {
+    union sh -c "echo two >>'$TARGET/a'"
+    as rm -r "$UPPER"
+    [ "$(union cat "$TARGET/b")" = one ]
+    [ "$(union cat "$TARGET/a")" = one ]
+}
+
+@test "a plain user's copy-up in a 0555 directory leaves its mode, and no note in the journal" {
+    workspace user
+    as mkdir -p "$W/lowers/base/shut/inner"
+    as sh -c "echo one >'$W/lowers/base/shut/f'"
+    as chmod 0555 "$W/lowers/base/shut/inner" "$W/lowers/base/shut"
+    union sh -c "echo two >>'$TARGET/shut/f' && chmod 0700 '$TARGET/shut/inner'"
+    [ "$(union cat "$TARGET/shut/f")" = $'one\ntwo' ]
+    [ "$(union stat -c %a "$TARGET/shut" "$TARGET/shut/inner")" = $'555\n700' ]
+    [ "$(stat -c %a "$UPPER/shut")" = 555 ]
+    [ "$(ls "$UPPER.work/unionrun/journal" 2>/dev/null)" = lock ]
+    as chmod -R u+w "$W"
+}
