@@ -58,7 +58,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (n->lost && wants_write(flags)) /* but of a symlink's descriptor the kernel has its own word */
             return sys_fstatat(AT_FDCWD, host, &st, 0) == 0 && S_ISLNK(st.st_mode) ? -ELOOP : -EROFS;
         /* A magic link is only met where links are followed. */
-        return sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
+        ret = sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
+        bool reads = (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
+        return ret >= 0 && reads && ur_is_maps(host) ? ur_maps_open(c, (int)ret, flags) : ret;
     }
     bool present = n->self || n->entry.kind != UR_ABSENT;
     if (!present && !creating)

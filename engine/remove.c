@@ -229,10 +229,6 @@ static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, 
     long ret = ur_walk(c, dirfd, path, UR_WALK_PARENT, s, 0);
     if (ret < 0)
         return ret;
-    if (n->self && dir && n->last == UR_LAST_TARGET) {
-        ret = ur_dir_is_empty(c->u, d);
-        return ret < 0 ? ret : -EBUSY;
-    }
     if (n->self)
         return dir ? rmdir_last(n->last) : -EISDIR;
     if (n->entry.kind == UR_ABSENT)

@@ -78,7 +78,8 @@ static bool is_nameless(const struct side *s) {
 /* What the kernel (do_renameat2) checks before it looks at permissions, in its order. 1: nothing is to be done. */
 static long check_names(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags) {
     bool exchange = flags & RENAME_EXCHANGE;
-    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC || from->d->mount != to->d->mount)
+    bool target = from->n->last == UR_LAST_TARGET || to->n->last == UR_LAST_TARGET; /* then `d` is what lies on it */
+    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC || (!target && from->d->mount != to->d->mount))
         return -EXDEV;
     if (is_nameless(from))
         return -EBUSY;

@@ -3,6 +3,7 @@
 
 #include <linux/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 /* A resolved name's stat, as the union tells it. `host` gets its host path. */
 static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
@@ -234,7 +235,11 @@ long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
         return sys_statfs(ur_table_text(c->u->table, l->root), st);
     }
     ret = ur_node_path(c->u, d, &s->node[0], s->real[0]);
-    return ret < 0 ? ret : sys_statfs(s->real[0], st);
+    if (ret == 0)
+        ret = sys_statfs(s->real[0], st);
+    if (ret == 0 && s->node[0].where == UR_AT_UNION)
+        st->f_flags |= ST_RDONLY;
+    return ret;
 }
 
 long ur_chdir(const struct ur_caller *c, const char *path) {

@@ -228,6 +228,11 @@ long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, un
 void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path);
 long ur_dead_path(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, char *out);
 
+/* maps.c */
+bool ur_is_maps(const char *host);
+/* Takes an open /proc/PID/maps; returns a descriptor, that or another, from which union paths are read. */
+long ur_maps_open(const struct ur_caller *c, int fd, int flags);
+
 /* perm.c: what the kernel would refuse in a plain directory, asked before a copy-up */
 long ur_may_access(const char *host, int mode);
 long ur_may_own(const struct stat *st);

@@ -242,8 +242,10 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
             rest = next;
             continue;
         }
-        if (n > UR_NAME_MAX)
-            return -ENAMETOOLONG;
+        if (n > UR_NAME_MAX) {
+            ret = may_search(c->u, d, s->text);
+            return ret < 0 ? ret : -ENAMETOOLONG;
+        }
         memcpy(node->name, rest, n);
         node->name[n] = 0;
         struct ur_entry *e = &node->entry;

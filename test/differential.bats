@@ -4,9 +4,9 @@
 #   DIFFER_FIRST  the first of them (1)
 #   DIFFER_OPS    operations a seed (10000)
 #
-# Left out is what the README names: kept-rdonly, a descriptor that was opened read-only on a lower's file shows what
-# the lower has; in --restack hard links, which one work directory keeps
-# together, and a plain user, who cannot copy up what he made unreadable in the run before.
+# Left out is what the README names: root, a target is a mount point (union.bats has that); kept-rdonly, a descriptor
+# that was opened read-only on a lower's file shows what the lower has; in --restack hard links, which one work directory
+# keeps together, and a plain user, who cannot copy up what he made unreadable in the run before.
 
 setup_file() {
     DIFFER=$BATS_TEST_DIRNAME/differ/run
@@ -18,7 +18,7 @@ setup_file() {
 each_seed() { # each_seed OPTION...; what else to leave out is in $without
     local without=${without-}
     for ((seed = DIFFER_FIRST; seed < DIFFER_FIRST + DIFFER_SEEDS; seed++)); do
-        "$DIFFER" --seed "$seed" --ops "$DIFFER_OPS" --without "kept-rdonly$without" "$@"
+        "$DIFFER" --seed "$seed" --ops "$DIFFER_OPS" --without "kept-rdonly,root$without" "$@"
     done
 }
 
