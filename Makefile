@@ -124,15 +124,24 @@ $(BUILD)/asan/unit/%: $(BUILD)/asan/test/unit/%.o $(call objects,asan,$(engine) 
 	@mkdir -p $(@D)
 	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -pthread
 
+# The differential test's program with the shim and the engine in it: these hooks come before the preloaded ones. Not
+# dl.c, whose dl_iterate_phdr ASan calls before its shadow memory is there.
+$(BUILD)/asan/ops: $(call objects,asan,$(differ) $(filter-out shim/dl.c,$(shim)) $(engine) config/table.c)
+	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
 $(BUILD)/asan/unionrun: unionrun.in
 	@mkdir -p $(@D)
 	sed 's,@PARTS@,.,' $< >$@
 	chmod 755 $@
 	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so $(@D)
 
-# Each unit test, then the launcher at all of its own tests; what it starts runs with the shim as usual.
-check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(asan_units)
+# Each unit test; engine and shim at the differential test, of root also as a plain user; then the launcher at all of its own
+# tests. What that starts runs with the shim as usual.
+check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/asan/ops $(asan_units)
 	set -e; for unit in $(asan_units); do echo "$$unit"; $$unit; done
+	ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		DIFFER_UNION_OPS=$(CURDIR)/$(BUILD)/asan/ops DIFFER_OPS=5000 \
+		test/run $(JOBS) -f 'random operations|all along' test/differential.bats
 	ASAN_OPTIONS=verify_asan_link_order=0 UNIONRUN=$(CURDIR)/$(BUILD)/asan/unionrun \
 		test/run $(JOBS) test/config.bats test/launch.bats
 

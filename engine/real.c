@@ -38,6 +38,19 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
     return ret < 0 ? ret : (long)strlen(out);
 }
 
+/* Without a union a path is its own, but for the descriptor that it may begin at. */
+static long host_path(const struct ur_caller *c, int dirfd, const char *path, char *out) {
+    char *end = out + UR_PATH_MAX, *p = out;
+    if (path[0] != '/' && dirfd != AT_FDCWD) {
+        p = ur_proc_path(c, "/fd/", dirfd, out, UR_PATH_MAX);
+        p = ur_put(p, end, "/", 1);
+    }
+    p = ur_put(p, end, path, strlen(path));
+    return p ? p - out : -ENAMETOOLONG;
+}
+
 long ur_real(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    if (!ur_active(c))
+        return host_path(c, dirfd, path, out);
     return UR_RETRY(real_path(c, dirfd, path, flags, out));
 }

@@ -289,7 +289,19 @@ long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct
     return d->spots ? ur_spot_path(u, d, d->spot[0], NULL, out) : -ENOENT;
 }
 
+/* Without a union the kernel tells where a name leads. */
+static long host_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    long fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC | (flags & UR_REAL_NOFOLLOW ? O_NOFOLLOW : 0), 0);
+    if (fd < 0)
+        return fd;
+    long n = ur_fd_host_path(c, (int)fd, out);
+    sys_close((int)fd);
+    return n;
+}
+
 long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    if (!ur_active(c))
+        return host_canonical(c, dirfd, path, flags, out);
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];

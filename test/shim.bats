@@ -293,4 +293,7 @@ rows() { sed -n 's/^UR_\(HOOK([^,]*\|ALIAS(\|OWN(\)[, ]*\([A-Za-z0-9_]*\).*/\2/p
     same 'find' "$bare" "$with"
     with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" UNIONRUN_SESSION=/none find . /proc/self/cwd/ -maxdepth 1 | sort)
     same 'with a session that is gone' "$bare" "$with"
+    local call='import ctypes; f = ctypes.CDLL(None).realpath; f.restype = ctypes.c_char_p; print(f(b"./lowers/..", None))'
+    with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" python3 -c "$call")
+    same 'realpath' "b'$W'" "$with"
 }
