@@ -3,7 +3,8 @@
 #   make                 all of it                    make check        the tests
 #   make install PREFIX= DESTDIR=                     make check-asan   engine, config and tools under ASan and UBSan
 #   make uninstall                                    make lint         format, static analysis, shell scripts
-#   make demo            what it is good for          make clean
+#   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
+#   make clean
 #
 # V=1 shows the commands; TESTS='test/a.bats ...' with `make check` runs only those.
 #
@@ -56,7 +57,7 @@ endif
 test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
-.PHONY: all tests check check-asan lint install uninstall demo clean
+.PHONY: all tests check differ check-asan lint install uninstall demo clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -112,6 +113,11 @@ $(BUILD)/test/%: test/bin/%.c
 
 check: tests
 	test/run $(JOBS) $(TESTS)
+
+# As many seeds of the differential test as one likes: make differ SEEDS=100 FIRST=1000 OPS=10000
+SEEDS ?= 20
+differ: tests
+	DIFFER_SEEDS=$(SEEDS) DIFFER_FIRST=$(or $(FIRST),1) DIFFER_OPS=$(or $(OPS),10000) test/run $(JOBS) test/differential.bats
 
 $(BUILD)/asan/%.o: %.c | $(BUILD)/have/jansson
 	@mkdir -p $(@D)
