@@ -289,8 +289,14 @@ long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct
     return d->spots ? ur_spot_path(u, d, d->spot[0], NULL, out) : -ENOENT;
 }
 
-/* Without a union the kernel tells where a name leads. */
+/* Without a union the kernel tells where a name leads. From a removed cwd it would still open "." and "..";
+   realpath(3) asks for the cwd first. */
 static long host_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
+    if (path[0] != '/' && dirfd == AT_FDCWD && !c->pid) {
+        long cwd = sys_getcwd(out, UR_PATH_MAX);
+        if (cwd < 0)
+            return cwd;
+    }
     long fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC | (flags & UR_REAL_NOFOLLOW ? O_NOFOLLOW : 0), 0);
     if (fd < 0)
         return fd;

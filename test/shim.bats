@@ -296,4 +296,8 @@ rows() { sed -n 's/^UR_\(HOOK([^,]*\|ALIAS(\|OWN(\)[, ]*\([A-Za-z0-9_]*\).*/\2/p
     local call='import ctypes; f = ctypes.CDLL(None).realpath; f.restype = ctypes.c_char_p; print(f(b"./lowers/..", None))'
     with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" python3 -c "$call")
     same 'realpath' "b'$W'" "$with"
+    call='import ctypes, os; os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+f = ctypes.CDLL(None).realpath; f.restype = ctypes.c_char_p; print(f(b".", None), f(b"..", None))'
+    with=$(cd "$W" && as env LD_PRELOAD="$REPO/build/unionrun.so" python3 -c "$call")
+    same 'realpath in a removed cwd' 'None None' "$with"
 }
