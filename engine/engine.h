@@ -69,9 +69,6 @@ long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int fl
    told by its present name. `out` takes UR_PATH_MAX bytes. Returns the length, 0 < n < UR_PATH_MAX, or -errno. */
 long ur_union_path(const struct ur_caller *c, const char *host, char *out);
 
-/* True if `path` names something below a union target, or might lead there. A cheap first question. */
-bool ur_touches_union(const struct ur_union *u, const char *path);
-
 /* --- the operations, each as its system call ------------------------------------------------------------ */
 
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode);

@@ -61,13 +61,6 @@ const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_
     return ur_table_layers(u->table) + m->first_layer + i;
 }
 
-bool ur_touches_union(const struct ur_union *u, const char *path) {
-    size_t len = strlen(path);
-    if (!u->table)
-        return false;
-    return path[0] != '/' || ur_mount_of(u, path, len) || ur_mounts_below(u, path, len);
-}
-
 static long map(const char *session, const char *name, int flags, int prot, size_t want, void **at, size_t *size) {
     char path[UR_PATH_MAX / 4];
     char *p = ur_put(path, path + sizeof path, session, strlen(session));

@@ -1,5 +1,5 @@
 /*
- * Working memory for a call. A thread may have a stack of 16 KiB and a call needs more than 40, so blocks come
+ * Working memory for a call. A thread may have a stack of 16 KiB and a call needs more than 70, so blocks come
  * from a static pool, taken and given back by one atomic operation: no lock, no malloc, safe in a signal handler
  * (which takes another block than the call it interrupted) and in a vfork child. When all are taken, a block
  * is mapped and unmapped for the one call. A block that a fork caught in the hands of another thread stays taken

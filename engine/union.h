@@ -146,9 +146,6 @@ const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_
 static inline bool ur_has_upper(const struct ur_table_mount *m) {
     return m && (m->flags & UR_MOUNT_UPPER);
 }
-static inline bool ur_is_root(const struct ur_dir *d, const struct ur_table_mount *m) {
-    return d->len == m->target.len;
-}
 
 /* dir.c: stacks. All return 0 or -errno. */
 /* The host path of `name` (or of the directory itself: NULL or "") in a spot. */
