@@ -27,6 +27,10 @@ struct ur_shared {
     _Atomic uint64_t generation;
     _Atomic uint32_t changing;
 
+    /* Not 0: the guard serves this run, so what does not come through the gate (gate.h) is answered in the union's
+       namespace, and a raw path is not seen. Set before the command starts. */
+    _Atomic uint32_t guard;
+
     /* Set once a mount's work directory holds an entry in links/ or origin/: without them nobody looks there. */
     _Atomic uint32_t links;
     _Atomic uint32_t origins;
