@@ -8,6 +8,7 @@
 #define UNIONRUN_ENGINE_SHARED_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -58,5 +59,10 @@ struct ur_shared {
 };
 
 #define UR_SHARED_SIZE sizeof(struct ur_shared)
+
+/* Does a guard serve the run that this is of? */
+static inline bool ur_guard_serves(const struct ur_shared *shared) {
+    return shared && atomic_load_explicit(&shared->guard, memory_order_relaxed);
+}
 
 #endif

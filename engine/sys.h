@@ -2,6 +2,9 @@
  * Raw system calls: what the engine stands on. Each returns what the kernel returns, -errno for an error;
  * errno itself is never touched. Only calls that every architecture has (the *at family) are used, so that
  * an architecture is one file: sys-ARCH.h. All are async-signal-safe and no cancellation points.
+ *
+ * In a process that a guard serves they are made from the gate (gate.h): the guard lets them by, raw paths and all. A
+ * call with a path that nobody has resolved, the program's own, is made by UR_PLAIN, for the guard to answer.
  */
 #ifndef UNIONRUN_ENGINE_SYS_H
 #define UNIONRUN_ENGINE_SYS_H
@@ -42,7 +45,11 @@ struct sys_dirent {
     char name[];
 };
 
+/* A system call from the gate, if there is one; and one that never is (gate.c). */
+long ur_syscall6(long nr, long a, long b, long c, long d, long e, long f) __attribute__((visibility("hidden")));
+long ur_plain6(long nr, long a, long b, long c, long d, long e, long f) __attribute__((visibility("hidden")));
 #define UR_SYS(nr, a, b, c, d, e, f) ur_syscall6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define UR_PLAIN(nr, a, b, c, d, e, f) ur_plain6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline long sys_openat(int dirfd, const char *path, int flags, mode_t mode) {
     return UR_SYS(SYS_openat, dirfd, path, flags, mode, 0, 0);

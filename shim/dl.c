@@ -1,6 +1,7 @@
 /*
  * dlopen and dlmopen. A name with a slash is a path, and is told to libc by the host path where the union has it
- * now; one without goes to libc's search as it is.
+ * now; one without goes to libc's search as it is. Where a guard serves, libc's own opens are answered in the union,
+ * and so it is told what the program said.
  *
  * libc looks at who calls: for the caller's RPATH, its $ORIGIN and its namespace. So the hook may not be the
  * caller. The public symbol is a few instructions that ask where to go (ur_dl_target), put the name in
@@ -40,8 +41,10 @@ static const char *keep(const char *name) {
 }
 
 static const char *host_name(const char *name) {
-    if (!name || !strchr(name, '/') || strlen(name) + 3 > UR_PATH_MAX || !ur_in_session())
+    if (!name || !strchr(name, '/') || strlen(name) + 3 > UR_PATH_MAX)
         return name;
+    if (!ur_in_session() || ur_guarded())
+        return ur_name(name);
     if (strchr(name, '$')) /* $ORIGIN and the like: libc's to expand */
         return name;
     UR_PATH_BUFFER(real);
@@ -155,6 +158,11 @@ __asm__(".text\n"
 
 /* --- where a loaded object is from ------------------------------------------------------------------------------- */
 
+/* What libc tells of a loaded object is a host path, if it was told one. */
+static bool tells_host(void) {
+    return ur_in_session() && !ur_guarded();
+}
+
 /* The union path of what libc calls a host path; `text` has room for a path. */
 static const char *union_name(const char *name, char *text) {
     return name && *name == '/' && text && ur_union_path(UR_SELF, name, text) > 0 && strcmp(text, name) != 0 ? text
@@ -162,7 +170,7 @@ static const char *union_name(const char *name, char *text) {
 }
 
 static int told(int found, Dl_info *info) {
-    if (found && ur_in_session()) {
+    if (found && tells_host()) {
         UR_PATH_BUFFER(text);
         const char *name = union_name(info->dli_fname, text);
         if (name != info->dli_fname && (name = keep(name)))
@@ -205,7 +213,7 @@ UR_EXPORT int dl_iterate_phdr(phdr_fn *call, void *arg) {
     int (*libc_iterate)(phdr_fn *, void *) = (__typeof(libc_iterate))ur_next(&next, "dl_iterate_phdr");
     if (!libc_iterate)
         return 0;
-    if (!ur_in_session())
+    if (!tells_host())
         return libc_iterate(call, arg);
     UR_PATH_BUFFER(text);
     struct phdrs p = {.call = call, .arg = arg, .text = text};

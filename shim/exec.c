@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Room for what comes beside the caller's own: loader and interpreters; /bin/sh; variables. */
+enum { ARGS_MORE = 8 + 2 * UR_EXEC_SCRIPTS, SHELL_MORE = 4, VARS_MORE = 8 };
+
 static const char audit_name[] = "unionrun-audit.so"; /* beside the shim */
 
 static size_t count(char *const list[]) {
@@ -46,16 +49,16 @@ size_t ur_launch_size(char *const argv[], char *const envp[]) {
                 text += strlen(envp[i]) + 2;
         text += t->session.len + 3 * (size_t)t->preload.len + 2 * sizeof audit_name + 64;
     }
-    return sizeof(struct ur_launch) + (2 * args + 16 + vars + 8) * sizeof(char *) + text;
+    return sizeof(struct ur_launch) + (2 * args + ARGS_MORE + SHELL_MORE + vars + VARS_MORE) * sizeof(char *) + text;
 }
 
 struct ur_launch *ur_launch_init(void *block, char *const argv[], char *const envp[]) {
     struct ur_launch *l = block;
     l->size = ur_launch_size(argv, envp);
     l->argv = (char **)(l + 1);
-    l->shell_argv = l->argv + count(argv) + 12;
-    l->envp = l->shell_argv + count(argv) + 4;
-    l->text = (char *)(l->envp + count(envp) + 8);
+    l->shell_argv = l->argv + count(argv) + ARGS_MORE;
+    l->envp = l->shell_argv + count(argv) + SHELL_MORE;
+    l->text = (char *)(l->envp + count(envp) + VARS_MORE);
     return l;
 }
 
@@ -160,6 +163,8 @@ static char *const *arguments(struct ur_launch *l, char *const argv[]) {
     if (x->interp[0]) {
         if (x->interp_arg[0])
             out[n++] = x->interp_arg;
+        for (char *inner = x->inner; *inner; inner += strlen(inner) + 1)
+            out[n++] = inner;
         out[n++] = x->script;
     }
     for (size_t i = 1; argv && argv[0] && argv[i]; i++)
@@ -168,20 +173,43 @@ static char *const *arguments(struct ur_launch *l, char *const argv[]) {
     return out;
 }
 
-/* What /proc/self/exe is to tell when it is the loader that runs. */
+/* What /proc/self/exe is to tell when it is the loader that runs: the program's union path, which it is already where
+   a guard serves. */
 static long told_exe(struct ur_launch *l) {
     memcpy(l->exe, "UNIONRUN_EXE=", 13);
-    return ur_union_path(UR_SELF, l->plan.program, l->exe + 13);
+    if (!ur_guarded())
+        return ur_union_path(UR_SELF, l->plan.program, l->exe + 13);
+    memcpy(l->exe + 13, l->plan.program, strlen(l->plan.program) + 1);
+    return 0;
+}
+
+/* Given way to the program's own filter (gate.c): the plain call, but the program that comes must know of it. */
+static char *const *filtered_environment(struct ur_launch *l, char *const envp[]) {
+    size_t n = 0;
+    for (; envp && envp[n]; n++) {
+        if (value_of(envp[n], "UNIONRUN_FILTERED"))
+            return envp;
+        l->envp[n] = envp[n];
+    }
+    l->envp[n++] = (char *)"UNIONRUN_FILTERED=1";
+    l->envp[n] = NULL;
+    return l->envp;
+}
+
+static long plain_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
+                       int flags) {
+    if (ur_filtered())
+        envp = filtered_environment(l, envp);
+    path = ur_name(path);
+    return dirfd == AT_FDCWD && !flags ? UR_PLAIN(SYS_execve, path, argv, envp, 0, 0, 0)
+                                       : UR_PLAIN(SYS_execveat, dirfd, path, argv, envp, flags, 0);
 }
 
 long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
                     int flags) {
     if (!ur_in_session())
-        return dirfd == AT_FDCWD && !flags ? UR_SYS(SYS_execve, path, argv, envp, 0, 0, 0)
-                                           : UR_SYS(SYS_execveat, dirfd, path, argv, envp, flags, 0);
+        return plain_exec(l, dirfd, path, argv, envp, flags);
     struct ur_exec *x = &l->plan;
-    x->path[0] = x->script[0] = x->interp[0] = x->interp_arg[0] = x->program[0] = 0;
-    x->loader = x->audit = false;
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
     if (ret >= 0 && x->loader)
         ret = told_exe(l);
@@ -237,8 +265,8 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
 /* --- the hooks ------------------------------------------------------------------------------------------ */
 
 long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
-    if (!ur_in_session())
-        return ur_launch_exec(NULL, dirfd, path, argv, envp, flags);
+    if (!ur_in_session() && !ur_filtered())
+        return plain_exec(NULL, dirfd, path, argv, envp, flags);
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = path ? ur_exec_memory_get(size, &held) : NULL;

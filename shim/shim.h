@@ -25,6 +25,7 @@
 #define __attribute_nonnull__(params)
 
 #include "../engine/engine.h"
+#include "../engine/shared.h"
 #include "../engine/sys.h"
 
 #include <errno.h>
@@ -63,6 +64,25 @@ static inline const struct ur_caller *ur_self(void) {
 static inline bool ur_in_session(void) {
     return ur_self()->u->table != NULL;
 }
+
+/* True where a guard serves the run: what libc and ld.so do by themselves is answered in the union's namespace, and
+   must be told union paths, not the host's. */
+static inline bool ur_guarded(void) {
+    return ur_guard_serves(ur_self()->u->shared);
+}
+
+/* What ur_self tells from now on; NULL: that there is no session. For gate.c alone. */
+void ur_self_set(const struct ur_caller *c);
+/* The program, or one that started it, has set a seccomp filter of its own, and the guard answers in our stead. */
+bool ur_filtered(void);
+
+/* --- the gate (gate.c) ------------------------------------------------------------------------------------ */
+
+/* Maps the gate if it is not there. Async-signal-safe. */
+enum ur_gate { UR_GATE_NONE, UR_GATE_BUSY /* another call is about it: there is none now */, UR_GATE_READY };
+enum ur_gate ur_gate_map(void);
+/* From now on UR_SYS goes by it, which is mapped; or no longer does. */
+void ur_gate_open(bool open);
 
 /* Set if the loader was run to run us: /proc/self/exe is the loader then, and this is the program's own path. */
 extern const char *ur_exe;
@@ -160,6 +180,8 @@ long ur_temp_file(char *template); /* mkstemp */
 long ur_utime(const char *path, const struct utimbuf *times);
 long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flags);
 long ur_watch(int fd, const char *path, uint32_t mask);
+long ur_seccomp(unsigned op, unsigned flags, const void *program);
+long ur_prctl(int option, const long a[4]);
 long ur_bind(int fd, const struct sockaddr *addr, unsigned len);
 long ur_connect(int fd, const struct sockaddr *addr, unsigned len);
 

@@ -20,13 +20,18 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, stru
 enum { HEAD = offsetof(struct sockaddr_un, sun_path), ROOM = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 /* A call that may wait, and so is a cancellation point: a server's thread is cancelled in accept, not after it.
-   Nothing is held meanwhile but, at worst, the one descriptor of by_directory. */
-static long waits(long nr, long a, const void *b, long c, long d, const void *e, long f) {
+   Nothing is held meanwhile but, at worst, the one descriptor of by_directory. Only what names a host path goes by the
+   gate: no unwinder knows that page, and a thread that is cancelled in it runs C's clean-up handlers, not C++'s. */
+static long waits_at(long (*call)(long, long, long, long, long, long, long), long nr, long a, const void *b, long c,
+                     long d, const void *e, long f) {
     int type, unused;
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-    long ret = UR_SYS(nr, a, b, c, d, e, f);
+    long ret = call(nr, a, (long)b, c, d, (long)e, f);
     pthread_setcanceltype(type, &unused);
     return ret;
+}
+static long waits(long nr, long a, const void *b, long c, long d, const void *e, long f) {
+    return waits_at(ur_plain6, nr, a, b, c, d, e, f);
 }
 
 /* An address on its way to the kernel. */
@@ -36,6 +41,12 @@ struct outgoing {
     int dir; /* to be closed after the call; -1: none */
     struct sockaddr_un un;
 };
+
+/* The call with this address, which to_host has seen to. */
+static long goes_to(const struct outgoing *o, long nr, long a, const void *b, long c, long d, const void *e, long f) {
+    bool raw = o->addr == (const struct sockaddr *)(const void *)&o->un;
+    return waits_at(raw ? ur_syscall6 : ur_plain6, nr, a, b, c, d, e, f);
+}
 
 static bool names_file(const struct sockaddr *addr, socklen_t len) {
     return addr && len > HEAD && len <= sizeof(struct sockaddr_un) && addr->sa_family == AF_UNIX &&
@@ -128,7 +139,7 @@ UR_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len) {
 long ur_connect(int fd, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
     long ret = to_host(&o, addr, len, 0);
-    return ret < 0 ? ret : sent(&o, waits(SYS_connect, fd, o.addr, o.len, 0, NULL, 0));
+    return ret < 0 ? ret : sent(&o, goes_to(&o, SYS_connect, fd, o.addr, o.len, 0, NULL, 0));
 }
 
 UR_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len) {
@@ -139,7 +150,7 @@ UR_TWIN(__connect, connect)
 UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
     long ret = to_host(&o, addr, len, 0);
-    return ur_edge(ret < 0 ? ret : sent(&o, waits(SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
+    return ur_edge(ret < 0 ? ret : sent(&o, goes_to(&o, SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
 }
 
 static long send_message(int fd, const struct msghdr *msg, int flags) {
@@ -152,7 +163,7 @@ static long send_message(int fd, const struct msghdr *msg, int flags) {
     struct msghdr m = *msg;
     m.msg_name = (void *)(uintptr_t)o.addr;
     m.msg_namelen = o.len;
-    return sent(&o, waits(SYS_sendmsg, fd, &m, flags, 0, NULL, 0));
+    return sent(&o, goes_to(&o, SYS_sendmsg, fd, &m, flags, 0, NULL, 0));
 }
 
 UR_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {

@@ -5,7 +5,10 @@
  * before any constructor of ours (another preloaded object's constructor opens a file), from any thread and from a
  * signal handler; and at the latest in our constructor, before the program can clear its environment. Whoever
  * comes first maps it into a place of his own and publishes that by one compare-and-swap; one who loses the race
- * leaves his map unused. So there is no lock, and `ur_me` once set never changes.
+ * leaves his map unused. So there is no lock, and `ur_me` once set does not change (but see gate.c).
+ *
+ * Where a guard serves the run the session can be seen from the gate only. If there is no gate, the session is not
+ * found, and every hook is the plain system call with the program's own path, which the guard answers.
  */
 #include "shim.h"
 
@@ -24,6 +27,7 @@ static struct ur_caller callers[RACERS];
 static _Atomic unsigned racers;
 
 _Atomic(const struct ur_caller *) ur_me;
+static _Atomic bool filtered;
 const char *ur_exe;
 
 static const char *find_env(const char *name) {
@@ -34,23 +38,50 @@ static const char *find_env(const char *name) {
     return NULL;
 }
 
+/* Maps the session, by way of the gate, and leaves that open if it is needed. */
+static bool open_session(struct ur_union *u, const char *session, enum ur_gate gate) {
+    if (gate == UR_GATE_READY)
+        ur_gate_open(true);
+    bool opened = ur_union_open(u, session) == 0;
+    if (gate == UR_GATE_READY && (!opened || (u->shared && !ur_guard_serves(u->shared))))
+        ur_gate_open(false);
+    return opened;
+}
+
 const struct ur_caller *ur_self_start(void) {
     if (!environ) /* libc itself has not started: too early to know */
         return &outside;
     const struct ur_caller *mine = &outside, *none = NULL;
     const char *session = find_env("UNIONRUN_SESSION");
     if (session) {
+        bool gives_way = find_env("UNIONRUN_FILTERED") != NULL;
         unsigned i = atomic_fetch_add(&racers, 1);
-        if (i < RACERS && ur_union_open(&unions[i], session) == 0) {
+        enum ur_gate gate = gives_way ? UR_GATE_NONE : ur_gate_map();
+        if (i < RACERS && open_session(&unions[i], session, gate)) {
             callers[i].u = &unions[i];
             mine = &callers[i];
-        } else if (i >= RACERS) { /* one of the eight before us is about to publish */
+        } else if (gate == UR_GATE_BUSY) /* who is about it will publish the session; until then the guard answers */
+            return &outside;
+        else if (i >= RACERS) { /* one of the eight before us is about to publish */
             while (!(none = atomic_load(&ur_me)))
-                UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+                UR_PLAIN(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
             return none;
+        }
+        if (gives_way && (mine == &outside || ur_guard_serves(mine->u->shared))) { /* there is one to give way to */
+            mine = &outside;
+            atomic_store(&filtered, true);
         }
     }
     return atomic_compare_exchange_strong(&ur_me, &none, mine) ? mine : none;
+}
+
+void ur_self_set(const struct ur_caller *c) {
+    atomic_store(&filtered, !c);
+    atomic_store(&ur_me, c ? c : &outside);
+}
+
+bool ur_filtered(void) {
+    return atomic_load(&filtered);
 }
 
 /* Takes UNIONRUN_EXE out of the environment: it was for us, and this process' children have other names. */

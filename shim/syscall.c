@@ -14,6 +14,9 @@
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #endif
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
 
 /* What the engine's open can do of openat2: all but the limits on resolving. Those who use them fall back. */
 static long open_how(int dirfd, const char *path, const struct open_how *how, size_t size) {
@@ -54,7 +57,7 @@ static long meaning(long nr, const long a[6]) {
         return call;
 #include "syscalls.def"
     default:
-        return UR_SYS(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+        return UR_PLAIN(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     }
 }
 
@@ -65,7 +68,7 @@ UR_EXPORT long syscall(long nr, ...) {
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(args, long);
     va_end(args);
-    long ret = ur_in_session() ? meaning(nr, a) : UR_SYS(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long ret = ur_in_session() ? meaning(nr, a) : UR_PLAIN(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     if ((unsigned long)ret > -4096UL) { /* only these are errors: some calls return what looks negative */
         errno = (int)-ret;
         return -1;

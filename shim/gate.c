@@ -1,0 +1,113 @@
+/*
+ * The gate page (engine/gate.h), mapped into this process before its first engine call; and left for good when the
+ * program sets a filter of its own.
+ *
+ * Mapping takes two system calls, and any thread or signal handler may come in between. A thread waits for the one that
+ * is about it, but not for long; a signal handler that has interrupted that one, and a child that was forked in
+ * between, go on without the gate (start.c says what that means).
+ *
+ * A program that sets a seccomp filter knows what it will call itself, not what the engine calls: a filter that allows
+ * open, and kills for readlink, would kill at an open in a union. So where a guard serves the run the shim gives way:
+ * every hook becomes the plain system call of its name, with the program's own path, from outside the gate, and the
+ * guard answers what the filter lets through. That holds for the process, its forks and (UNIONRUN_FILTERED) the
+ * programs that it starts. A call which another thread is in the middle of at that moment may fail with ENOENT.
+ * Without a guard nobody would answer, and the shim goes on as before.
+ */
+#include "../engine/gate.h"
+#include "shim.h"
+
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+enum { NOT_YET, READY = -1, IMPOSSIBLE = -2 }; /* else: the tid of who is about it */
+static _Atomic int state;
+
+static void *page(void) {
+    return (void *)(uintptr_t)UR_GATE; // NOLINT(performance-no-int-to-ptr): that is where it is
+}
+
+/* Is what lies there the gate, made by the guard or by another copy of the shim? The kernel is asked whether it can be
+   read: it copies a signal mask in before it looks at the first argument, which is no operation. */
+static bool is_ours(void) {
+    enum { NO_OPERATION = 99 };
+    return UR_PLAIN(SYS_rt_sigprocmask, NO_OPERATION, page(), NULL, 8, 0, 0) == -EINVAL &&
+           memcmp(page(), ur_gate_code, sizeof ur_gate_code) == 0;
+}
+
+static bool make(void) {
+    long at = UR_PLAIN(SYS_mmap, page(), UR_GATE_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    bool own = at == (long)UR_GATE;
+    if (own) {
+        memcpy(page(), ur_gate_code, sizeof ur_gate_code);
+        __builtin___clear_cache((char *)page(), (char *)page() + sizeof ur_gate_code);
+    } else if (at != -EEXIST || !is_ours()) {
+        if (at > 0) /* Linux before 4.17 takes the address for a hint */
+            UR_PLAIN(SYS_munmap, at, UR_GATE_SIZE, 0, 0, 0, 0);
+        return false;
+    }
+    if (UR_PLAIN(SYS_mprotect, page(), UR_GATE_SIZE, PROT_READ | PROT_EXEC, 0, 0, 0) == 0)
+        return true;
+    if (own)
+        UR_PLAIN(SYS_munmap, page(), UR_GATE_SIZE, 0, 0, 0, 0);
+    return false;
+}
+
+enum ur_gate ur_gate_map(void) {
+    enum { PATIENCE = 1000 };
+    int seen = NOT_YET, me = (int)UR_PLAIN(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    if (atomic_compare_exchange_strong(&state, &seen, me))
+        atomic_store(&state, seen = make() ? READY : IMPOSSIBLE);
+    for (int i = 0; seen > 0 && seen != me && i < PATIENCE; i++) {
+        UR_PLAIN(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+        seen = atomic_load(&state);
+    }
+    return seen == READY ? UR_GATE_READY : seen == IMPOSSIBLE ? UR_GATE_NONE : UR_GATE_BUSY;
+}
+
+void ur_gate_open(bool open) {
+    atomic_store(&ur_gate, open ? page() : NULL);
+}
+
+/* --- a filter of the program's own -------------------------------------------------------------------------------- */
+
+/* Makes the call that sets a filter. The shim gives way before it: another thread may be bound by the filter as soon
+   as it is set (TSYNC). If it was not set, all is as before. */
+static long giving_way(long nr, const long a[5], bool sets, unsigned long flags) {
+    const struct ur_caller *was = UR_SELF;
+    sets = sets && ur_guarded();
+    if (sets) {
+        ur_gate_open(false);
+        ur_self_set(NULL);
+    }
+    long ret = UR_PLAIN(nr, a[0], a[1], a[2], a[3], a[4], 0);
+    /* More than 0 is a listener, or else the thread that did not take part. */
+    if (sets && (ret < 0 || (ret > 0 && !(flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)))) {
+        ur_self_set(was);
+        ur_gate_open(true);
+    }
+    return ret;
+}
+
+long ur_seccomp(unsigned op, unsigned flags, const void *program) {
+    bool sets = op == SECCOMP_SET_MODE_STRICT || (op == SECCOMP_SET_MODE_FILTER && program);
+    return giving_way(SYS_seccomp, (const long[5]){op, flags, (long)program}, sets, flags);
+}
+
+long ur_prctl(int option, const long a[4]) {
+    bool sets = option == PR_SET_SECCOMP && (a[0] == SECCOMP_MODE_STRICT || (a[0] == SECCOMP_MODE_FILTER && a[1]));
+    return giving_way(SYS_prctl, (const long[5]){option, a[0], a[1], a[2], a[3]}, sets, 0);
+}
+
+/* All options take at most four more, each a register wide. */
+UR_EXPORT int prctl(int option, ...) {
+    long a[4];
+    va_list args;
+    va_start(args, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    return (int)ur_edge(ur_prctl(option, a));
+}
