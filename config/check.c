@@ -4,8 +4,8 @@
  * Invariant: when ur_check() has returned true, every target, lower, upper and work is canonical (no symlink,
  * no "." or "..", no doubled or trailing slash); every lower is a directory that can be read and searched; every
  * upper and work either is a writable directory or can be made in a directory that is there, both on one
- * filesystem; and no two of them overlap in a way that would let one change under the other (overlap.c).
- * Nothing has been changed on disk.
+ * filesystem; and no two of them overlap in a way that would let one change under the other (overlap.c); every
+ * writable path is there, and lies neither in a lower nor where a union covers it. Nothing has been changed on disk.
  */
 #include "config/check.h"
 #include "config/table.h"
@@ -218,7 +218,7 @@ bool ur_check(struct ur_plan *plan) {
         if (!check_upper(plan, mount))
             return false;
     }
-    if (!check_pass(plan) || !ur_check_overlap(plan))
+    if (!check_pass(plan) || !ur_check_overlap(plan) || !ur_check_writables(plan))
         return false;
     ur_check_skeletons(plan);
     if (plan->count > UR_MOUNTS_MAX) {

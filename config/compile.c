@@ -55,7 +55,7 @@ static void hide(struct hidden *hidden, const char *path) {
 
 static struct hidden hidden_of(const struct ur_plan *plan, const char *session) {
     struct hidden hidden = {0};
-    for (size_t i = 0; i < plan->count; i++) {
+    for (size_t i = 0; i < plan->count && plan->raw != UR_RAW_ALLOW; i++) {
         const struct ur_plan_mount *mount = &plan->mounts[i];
         if (mount->kind != UR_PLAN_UNION)
             continue;
@@ -154,7 +154,7 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
         text += strlen(hidden.path[i]) + 1;
     qsort(order, plan->count, sizeof *order, by_target);
 
-    struct ur_table head = {.magic = UR_TABLE_MAGIC, .version = UR_TABLE_VERSION};
+    struct ur_table head = {.magic = UR_TABLE_MAGIC, .version = UR_TABLE_VERSION, .raw = plan->raw};
     size_t at = sizeof head;
     head.mounts_at = (uint32_t)at;
     head.mounts = (uint32_t)plan->count;

@@ -6,7 +6,7 @@
 #include "config/table.h"
 
 /* The table of a checked and prepared plan (every skeleton has its directory as its lower), owned by the caller;
-   `session` and `preload` are canonical paths, borrowed. */
+   `session` and `preload` (which may be "": no shim) are canonical paths, borrowed. */
 struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, const char *preload);
 
 #endif

@@ -180,20 +180,39 @@ static bool mounts_value(struct ur_plan *plan, const json_t *value) {
     return true;
 }
 
-static bool pass_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "pass", -1};
+/* "pass" or "writable": the paths of an array, each handed to `add`. */
+static bool paths_value(struct ur_plan *plan, const char *key, const json_t *value,
+                        void (*add)(struct ur_plan *, char *, int)) {
+    struct ur_where where = {-1, key, -1};
     if (!json_is_array(value))
         return ur_plan_fail(plan, where, "is %s; an array of paths is wanted", type_name(value));
     if (json_array_size(value) > UR_MOUNTS_MAX)
         return ur_plan_fail(plan, where, "has %zu paths; %d are the most", json_array_size(value), UR_MOUNTS_MAX);
-    plan->pass_said = true;
     for (size_t i = 0; i < json_array_size(value); i++) {
         where.index = (int)i;
         char *path = path_value(plan, where, json_array_get(value, i));
         if (!path)
             return false;
-        ur_plan_add_pass(plan, path);
+        add(plan, path, (int)i);
     }
+    return true;
+}
+
+static void add_pass(struct ur_plan *plan, char *path, int index) {
+    (void)index; /* its own place in the list */
+    ur_plan_add_pass(plan, path);
+}
+
+static void add_writable(struct ur_plan *plan, char *path, int index) {
+    ur_plan_add_writable(plan, path, index, -1);
+}
+
+static bool raw_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "raw", -1};
+    if (!json_is_string(value))
+        return ur_plan_fail(plan, where, "is %s; one of " UR_RAW_NAMES " is wanted", type_name(value));
+    if (!ur_raw_named(json_string_value(value), &plan->raw))
+        return ur_plan_fail(plan, where, "\"%s\": it is one of " UR_RAW_NAMES, json_string_value(value));
     return true;
 }
 
@@ -209,11 +228,16 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
         if (strcmp(key, "mounts") == 0)
             right = mounts = mounts_value(plan, member);
         else if (strcmp(key, "pass") == 0)
-            right = pass_value(plan, member);
+            right = plan->pass_said = paths_value(plan, key, member, add_pass);
+        else if (strcmp(key, "writable") == 0)
+            right = plan->writable_said = paths_value(plan, key, member, add_writable);
+        else if (strcmp(key, "raw") == 0)
+            right = raw_value(plan, member);
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right = ur_plan_fail(plan, where, "unknown key; a layer file has \"mounts\" and \"pass\"");
+            right = ur_plan_fail(plan, where,
+                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\" and \"raw\"");
         if (!right)
             return false;
     }

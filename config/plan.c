@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct ur_plan_mount *ur_plan_add(struct ur_plan *plan, enum ur_plan_kind kind, int said) {
     plan->mounts = ur_grow(plan->mounts, plan->count, sizeof *plan->mounts);
@@ -23,6 +24,26 @@ void ur_plan_add_lower(struct ur_plan_mount *mount, char *path) {
 void ur_plan_add_pass(struct ur_plan *plan, char *path) {
     plan->pass = ur_grow(plan->pass, plan->passes, sizeof *plan->pass);
     plan->pass[plan->passes++] = path;
+}
+
+void ur_plan_add_writable(struct ur_plan *plan, char *path, int said, int option) {
+    plan->writable = ur_grow(plan->writable, plan->writables, sizeof *plan->writable);
+    plan->writable[plan->writables++] = (struct ur_plan_writable){path, said, option};
+}
+
+static const char *const raw_names[] = {"hide", "read-only", "allow"};
+
+bool ur_raw_named(const char *name, enum ur_raw *raw) {
+    for (unsigned i = 0; i < sizeof raw_names / sizeof *raw_names; i++)
+        if (strcmp(name, raw_names[i]) == 0) {
+            *raw = (enum ur_raw)i;
+            return true;
+        }
+    return false;
+}
+
+const char *ur_raw_name(enum ur_raw raw) {
+    return raw_names[raw];
 }
 
 /* A path in a message may hold anything; a terminal is not to obey it, and a message stays one line. */
@@ -70,7 +91,7 @@ bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *forma
     va_start(values, format);
     UR_AUTO_TEXT message = message_of(format, values);
     va_end(values);
-    if (!plan->file) {
+    if (!plan->file || where.mount == UR_WHERE_OPTION) {
         UR_AUTO_TEXT option = option_of(plan, where);
         keep(plan, ur_format("%s: %s", option, message));
     } else {
@@ -110,6 +131,9 @@ void ur_plan_free(struct ur_plan *plan) {
     }
     free(plan->mounts);
     free_list(plan->pass, plan->passes);
+    for (size_t i = 0; i < plan->writables; i++)
+        free(plan->writable[i].path);
+    free(plan->writable);
     free(plan->file);
     free(plan->text);
     free(plan->base);

@@ -12,6 +12,8 @@
 #ifndef UNIONRUN_CONFIG_PLAN_H
 #define UNIONRUN_CONFIG_PLAN_H
 
+#include "config/table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +40,13 @@ struct ur_plan_mount {
     size_t makes;
 };
 
+/* A path that programs of the run may write to, though no union covers it. */
+struct ur_plan_writable {
+    char *path; /* after the check canonical, and there */
+    int said;   /* its index in "writable"; -1: nobody said it */
+    int option; /* which --writable it was; -1: none */
+};
+
 struct ur_plan {
     char *file; /* the layer file as it was named; NULL: the command line */
     char *text; /* its contents, kept to find the line of a mistake */
@@ -50,10 +59,16 @@ struct ur_plan {
     size_t passes;
     bool pass_said;
 
+    struct ur_plan_writable *writable; /* the check adds the usual ones, if the file names none */
+    size_t writables;
+    bool writable_said; /* by the file */
+    enum ur_raw raw;
+
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };
 
 /* Where in the layer file a value stands. An index of -1 leaves that part out. */
+enum { UR_WHERE_OPTION = -2 }; /* as `mount`: not in the file, but the option "--key" of the command line */
 struct ur_where {
     int mount;       /* "mounts[mount]" */
     const char *key; /* ".key"; NULL for the mount itself */
@@ -66,6 +81,12 @@ struct ur_plan_mount *ur_plan_add(struct ur_plan *plan, enum ur_plan_kind kind, 
 /* Takes over `path`. */
 void ur_plan_add_lower(struct ur_plan_mount *mount, char *path);
 void ur_plan_add_pass(struct ur_plan *plan, char *path);
+void ur_plan_add_writable(struct ur_plan *plan, char *path, int said, int option);
+
+/* "hide", "read-only", "allow". False: it is none of them. */
+#define UR_RAW_NAMES "\"hide\", \"read-only\" and \"allow\""
+bool ur_raw_named(const char *name, enum ur_raw *raw);
+const char *ur_raw_name(enum ur_raw raw);
 
 /* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
 bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)

@@ -14,8 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The mount with the longest target that holds `path`; NULL: the host. */
-static struct ur_plan_mount *covering(const struct ur_plan *plan, const char *path) {
+struct ur_plan_mount *ur_check_covering(const struct ur_plan *plan, const char *path) {
     struct ur_plan_mount *best = NULL;
     for (size_t i = 0; i < plan->count; i++) {
         struct ur_plan_mount *mount = &plan->mounts[i];
@@ -32,7 +31,7 @@ static bool layer_holds(const char *root, const char *rest) {
 }
 
 static bool is_there(const struct ur_plan *plan, const char *path) {
-    const struct ur_plan_mount *mount = covering(plan, path);
+    const struct ur_plan_mount *mount = ur_check_covering(plan, path);
     struct stat st;
     if (!mount || mount->kind == UR_PLAN_PASS)
         return lstat(path, &st) == 0;
@@ -54,7 +53,7 @@ static bool is_there(const struct ur_plan *plan, const char *path) {
 }
 
 static void make(struct ur_plan *plan, const char *path) {
-    struct ur_plan_mount *mount = covering(plan, path);
+    struct ur_plan_mount *mount = ur_check_covering(plan, path);
     if (mount && mount->kind == UR_PLAN_SKELETON) {
         mount->made = ur_grow(mount->made, mount->makes, sizeof *mount->made);
         mount->made[mount->makes++] = ur_format("%s", path + strlen(mount->target) + 1);

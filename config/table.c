@@ -90,7 +90,7 @@ bool ur_table_valid(const void *table, size_t size) {
     for (size_t i = 0; i < sizeof magic; i++)
         if (t->magic[i] != magic[i])
             return false;
-    if (t->version != UR_TABLE_VERSION || t->mounts > UR_MOUNTS_MAX)
+    if (t->version != UR_TABLE_VERSION || t->mounts > UR_MOUNTS_MAX || t->raw > UR_RAW_ALLOW)
         return false;
     if (!array_valid(t, t->mounts_at, t->mounts, sizeof(struct ur_table_mount)) ||
         !array_valid(t, t->layers_at, t->layers, sizeof(struct ur_table_layer)) ||
@@ -107,5 +107,6 @@ bool ur_table_valid(const void *table, size_t size) {
     for (uint32_t i = 0; i < t->hidden; i++)
         if (!path_valid(t, ur_table_hidden(t)[i]))
             return false;
-    return next_layer == t->layers && path_valid(t, t->session) && path_valid(t, t->preload);
+    bool preload = t->preload.len ? path_valid(t, t->preload) : text_valid(t, t->preload);
+    return next_layer == t->layers && path_valid(t, t->session) && preload;
 }

@@ -21,7 +21,7 @@
 
 #define UR_TABLE_MAGIC "URTABLE"
 enum {
-    UR_TABLE_VERSION = 1,
+    UR_TABLE_VERSION = 2,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000
 };
@@ -41,6 +41,13 @@ enum ur_upper_caps {
     UR_CAP_RENAME_WHITEOUT = 8, /* renameat2(RENAME_WHITEOUT) */
     UR_CAP_RENAME_EXCHANGE = 16,
     UR_CAP_REFLINK = 32 /* FICLONE */
+};
+
+/* What the tree may do with the host paths of lowers, uppers and works. The session directory is hidden in any case. */
+enum ur_raw {
+    UR_RAW_HIDE,      /* they are not there: -ENOENT */
+    UR_RAW_READ_ONLY, /* they can be named and read; every change is -EROFS */
+    UR_RAW_ALLOW      /* they are host paths as any other */
 };
 
 struct ur_table_string {
@@ -71,10 +78,13 @@ struct ur_table {
     uint32_t size; /* of the whole block, bytes */
     uint32_t mounts_at, mounts;
     uint32_t layers_at, layers;
-    uint32_t hidden_at, hidden;     /* ur_table_string[]: host directories that nobody inside may name:
-                                       layers' roots (but for in-place ones), works, the session directory */
+    uint32_t hidden_at, hidden;     /* ur_table_string[]: the host directories that `raw` is about: layers' roots (but
+                                       for in-place ones), works; and the session directory. UR_RAW_ALLOW: only that */
+    uint32_t raw;                   /* enum ur_raw */
+    uint32_t unused;                /* 0; keeps what follows the header aligned */
     struct ur_table_string session; /* directory of the run's own files: "table", "shared" */
-    struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD */
+    struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none
+                                       (the guard alone), and LD_PRELOAD is the program's own affair */
 };
 
 /* True if `size` bytes at `table` are a table that can be followed without leaving them.

@@ -32,7 +32,7 @@ static bool nested(void) {
     return true;
 }
 
-static char *find_parts(void) {
+char *find_parts(void) {
     UR_AUTO_TEXT self = realpath("/proc/self/exe", NULL);
     if (!self) {
         say("/proc/self/exe: %s; unionrun needs /proc", strerror(errno));
@@ -41,15 +41,22 @@ static char *find_parts(void) {
     return ur_copy(self, (size_t)(strrchr(self, '/') - self));
 }
 
-static bool load(struct launch *launch) {
-    if (!launch->options.layers)
-        return true;
-    ur_plan_free(&launch->plan);
-    return ur_layerfile_load(&launch->plan, launch->options.layers);
+bool load_plan(struct launch *launch) {
+    struct options *options = &launch->options;
+    if (options->layers) {
+        ur_plan_free(&launch->plan);
+        if (!ur_layerfile_load(&launch->plan, options->layers))
+            return false;
+    }
+    if (options->raw_said)
+        launch->plan.raw = options->raw;
+    for (size_t i = 0; i < options->writables; i++)
+        ur_plan_add_writable(&launch->plan, ur_format("%s", options->writable[i]), -1, (int)i);
+    return true;
 }
 
 static bool show(const struct launch *launch) {
-    bool shown = launch->options.json ? show_json(&launch->plan) : show_text(&launch->plan);
+    bool shown = launch->options.json ? show_json(launch) : show_text(launch);
     if (shown && fflush(stdout) == 0)
         return true;
     say("the mounts cannot be printed: %s", strerror(errno));
@@ -58,7 +65,7 @@ static bool show(const struct launch *launch) {
 
 /* All but the command: true if it may run now, or with --check when there is nothing more to do. */
 static bool get_ready(struct launch *launch) {
-    if (!load(launch))
+    if (!load_plan(launch))
         return false;
     if (launch->options.ephemeral && !prepare_ephemeral(launch))
         return false;
@@ -67,7 +74,7 @@ static bool get_ready(struct launch *launch) {
     if (launch->options.check)
         return show(launch);
     launch->parts = find_parts();
-    return launch->parts && prepare_uppers(launch) && session_make(launch);
+    return launch->parts && prepare_uppers(launch) && session_make(launch) && fence_prepare(launch);
 }
 
 static int act(struct launch *launch) {
@@ -87,14 +94,16 @@ static int act(struct launch *launch) {
 }
 
 int main(int argc, char **argv) {
-    struct launch launch = {0};
+    struct launch launch = {.fence = {.ruleset = {-1, -1, -1}}};
     enum options_next next = options_read(argc, argv, &launch.options, &launch.plan);
     int status = EXIT_OURS;
     if (next == OPTIONS_DONE)
         status = fflush(stdout) == 0 ? 0 : EXIT_OURS;
     else if (next == OPTIONS_RUN)
-        status = act(&launch);
+        status = launch.options.doctor ? doctor(&launch) : act(&launch);
+    fence_free(&launch);
     ur_plan_free(&launch.plan);
+    options_free(&launch.options);
     free(launch.parts);
     free(launch.session);
     free(launch.ephemeral);

@@ -20,6 +20,7 @@ static const char help[] =
     "Usage: unionrun --layers FILE [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --target DIR --lower DIR... [--upper DIR] [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --check ...\n"
+    "       unionrun doctor [--json] [--layers FILE]\n"
     "Run COMMAND, and all that it starts, in a union of directories: read-only lowers and one\n"
     "writable upper, seen as one tree. The lowers stay as they are; every change goes to the upper.\n"
     "\n"
@@ -35,11 +36,23 @@ static const char help[] =
     "\n"
     "  --ephemeral     throw the changes away at the end: a fresh upper under ${TMPDIR:-/tmp} in place\n"
     "                  of each upper of the file, or for each mount of the command line\n"
+    "  --writable PATH let programs write to PATH outside the unions as well, beside /tmp and /dev/shm\n"
+    "                  (or what the file has as \"writable\" in place of these); give more for more paths\n"
+    "  --raw=HOW       the layers' own paths are: hide, not there (if not given, and the file says\n"
+    "                  nothing); read-only; allow, as any other\n"
+    "  --fence=HOW     keep the lowers, and all but the writable paths, from writes by the kernel\n"
+    "                  (Landlock): auto, where it can; require, or do not run; off\n"
+    "  --guard=HOW     serve also programs and calls that the shim does not see (seccomp): the same\n"
+    "  --no-preload    the guard alone, without the shim; implies --guard=require\n"
+    "\n"
     "  --check         only check the mounts and print them; runs nothing, changes nothing\n"
-    "  --json          with --check: print as JSON\n"
+    "  --json          with --check and doctor: print as JSON\n"
     "  --verbose       say more on stderr\n"
     "  --help          print this and exit\n"
     "  --version       print the version and exit\n"
+    "\n"
+    "unionrun doctor tells what this host offers, and what a run would cover: exit status 0 if nothing\n"
+    "is missing, 1 if something is.\n"
     "\n"
     "The exit status is the command's; a signal that ends it ends unionrun too. 125: unionrun itself\n"
     "failed, 126: the command cannot be run, 127: it was not found.\n";
@@ -108,7 +121,35 @@ static enum options_next read_once(struct reader *reader, const char *name, char
     return OPTIONS_RUN;
 }
 
+static const char *const choices[] = {"auto", "require", "off"};
+
+const char *choice_name(enum choice choice) {
+    return choices[choice];
+}
+
+static enum options_next read_choice(const char *name, const char *value, enum choice *choice) {
+    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++)
+        if (strcmp(value, choices[i]) == 0) {
+            *choice = (enum choice)i;
+            return OPTIONS_RUN;
+        }
+    return wrong("%s=%s: it is auto, require or off", name, value);
+}
+
+static enum options_next read_raw(struct options *options, const char *value) {
+    if (!ur_raw_named(value, &options->raw))
+        return wrong("--raw=%s: it is hide, read-only or allow", value);
+    options->raw_said = true;
+    return OPTIONS_RUN;
+}
+
 static enum options_next read_value(struct reader *reader, const char *name, const char *value) {
+    if (strcmp(name, "--fence") == 0)
+        return read_choice(name, value, &reader->options->fence);
+    if (strcmp(name, "--guard") == 0)
+        return read_choice(name, value, &reader->options->guard);
+    if (strcmp(name, "--raw") == 0)
+        return read_raw(reader->options, value);
     if (!*value)
         return wrong("%s: an empty path", name);
     if (strlen(value) >= PATH_MAX)
@@ -127,13 +168,20 @@ static enum options_next read_value(struct reader *reader, const char *name, con
         return read_once(reader, name, &current(reader)->upper, value);
     if (strcmp(name, "--work") == 0)
         return read_once(reader, name, &current(reader)->work, value);
+    if (strcmp(name, "--writable") == 0) {
+        struct options *options = reader->options;
+        options->writable = ur_grow(options->writable, options->writables, sizeof *options->writable);
+        options->writable[options->writables++] = absolute(reader, value);
+        return OPTIONS_RUN;
+    }
     reader->plan->pass_said = true; /* --pass */
     ur_plan_add_pass(reader->plan, absolute(reader, value));
     return OPTIONS_RUN;
 }
 
 static bool takes_value(const char *name) {
-    static const char *const names[] = {"--layers", "--target", "--lower", "--upper", "--work", "--pass"};
+    static const char *const names[] = {"--layers", "--target",   "--lower", "--upper", "--work",
+                                        "--pass",   "--writable", "--raw",   "--fence", "--guard"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -150,6 +198,8 @@ static bool *flag(struct options *options, const char *name) {
         return &options->ephemeral;
     if (strcmp(name, "--verbose") == 0)
         return &options->verbose;
+    if (strcmp(name, "--no-preload") == 0)
+        return &options->no_preload;
     return NULL;
 }
 
@@ -183,12 +233,20 @@ static enum options_next read_option(struct reader *reader) {
     return wrong("%s: no such option", argument);
 }
 
+static enum options_next check_nets(struct options *options) {
+    if (options->no_preload && options->guard == CHOICE_OFF)
+        return wrong("--no-preload and --guard=off exclude each other: nothing would make the union");
+    if (options->no_preload)
+        options->guard = CHOICE_REQUIRE;
+    return OPTIONS_RUN;
+}
+
 static enum options_next check_whole(const struct reader *reader) {
     const struct options *options = reader->options;
     const struct ur_plan *plan = reader->plan;
     if (options->layers && (plan->count || plan->pass_said))
         return wrong("--layers and the options of a mount exclude each other");
-    if (!options->layers && plan->count == 0)
+    if (!options->layers && plan->count == 0 && !options->doctor)
         return wrong("no --layers FILE, and no --target and --lower");
     for (size_t i = 0; i < plan->count; i++) {
         if (!plan->mounts[i].target)
@@ -196,13 +254,15 @@ static enum options_next check_whole(const struct reader *reader) {
         if (!plan->mounts[i].lowers)
             return wrong("--target %s has no --lower", plan->mounts[i].target);
     }
-    if (options->json && !options->check)
-        return wrong("--json goes with --check");
+    if (options->doctor && (options->check || options->ephemeral || options->command))
+        return wrong("doctor runs no command, and takes no --check and no --ephemeral");
+    if (options->json && !options->check && !options->doctor)
+        return wrong("--json goes with --check and with doctor");
     if (options->check && options->command)
         return wrong("--check runs no command");
-    if (!options->check && !options->command)
+    if (!options->check && !options->doctor && !options->command)
         return wrong("no -- COMMAND");
-    return OPTIONS_RUN;
+    return check_nets(reader->options);
 }
 
 enum options_next options_read(int argc, char **argv, struct options *options, struct ur_plan *plan) {
@@ -210,6 +270,10 @@ enum options_next options_read(int argc, char **argv, struct options *options, s
     plan->base = getcwd(NULL, 0);
     if (!plan->base)
         plan->base = ur_format("/"); /* a removed directory; only relative paths would have needed it */
+    if (*reader.arguments && strcmp(*reader.arguments, "doctor") == 0) {
+        options->doctor = true;
+        reader.arguments++;
+    }
     while (*reader.arguments && strcmp(*reader.arguments, "--") != 0) {
         enum options_next next = read_option(&reader);
         if (next != OPTIONS_RUN)
@@ -218,4 +282,12 @@ enum options_next options_read(int argc, char **argv, struct options *options, s
     if (*reader.arguments && reader.arguments[1])
         options->command = reader.arguments + 1;
     return check_whole(&reader);
+}
+
+void options_free(struct options *options) {
+    for (size_t i = 0; i < options->writables; i++)
+        free(options->writable[i]);
+    free(options->writable);
+    options->writable = NULL;
+    options->writables = 0;
 }

@@ -4,9 +4,19 @@
 
 #include "config/plan.h"
 
+/* Of the nets beneath the shim: where it can be had; or not at all without it; or not. */
+enum choice { CHOICE_AUTO, CHOICE_REQUIRE, CHOICE_OFF };
+
 struct options {
     const char *layers; /* the layer file; NULL: the plan holds the mounts of the command line */
     bool check, json, ephemeral, verbose;
+    bool doctor; /* the subcommand: tell what this host offers, with or without mounts */
+    enum choice guard, fence;
+    bool no_preload; /* the guard alone, which then is required */
+    enum ur_raw raw; /* counts if raw_said; else the layer file */
+    bool raw_said;
+    char **writable; /* absolute, owned: added to those of the layer file, or to the usual ones */
+    size_t writables;
     char **command; /* NULL-terminated, in argv; the element before it may be overwritten */
 };
 
@@ -16,5 +26,10 @@ enum options_next { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 /* Reads argv into `options` and, without --layers, into `plan`. DONE after --help and --version, WRONG after a
    mistake; both have said what there is to say. */
 enum options_next options_read(int argc, char **argv, struct options *options, struct ur_plan *plan);
+
+void options_free(struct options *options);
+
+/* "auto", "require", "off". */
+const char *choice_name(enum choice choice);
 
 #endif

@@ -23,14 +23,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A fresh directory in `base`, canonical; NULL if it cannot be had there. What root starts may become another user
+/* Where a session directory may be made, canonical; NULL: not in `base`. What root starts may become another user
    later, and has to get in. */
-static char *make_in(const char *base) {
-    bool root = geteuid() == 0;
+static char *place_in(const char *base) {
     struct stat st;
-    if (!base || base[0] != '/' || stat(base, &st) < 0 || (root && !(st.st_mode & S_IXOTH)))
+    if (!base || base[0] != '/' || stat(base, &st) < 0 || (geteuid() == 0 && !(st.st_mode & S_IXOTH)))
         return NULL;
-    UR_AUTO_TEXT real = realpath(base, NULL);
+    return realpath(base, NULL);
+}
+
+enum { BASES = 3 };
+
+static const char *base(unsigned number) {
+    const char *temporary = getenv("TMPDIR");
+    const char *const bases[BASES] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", temporary ? temporary : "/tmp"};
+    return bases[number];
+}
+
+char *session_place(void) {
+    char *place = NULL;
+    for (unsigned i = 0; i < BASES && !place; i++) {
+        place = place_in(base(i));
+        if (place && access(place, W_OK | X_OK) < 0) {
+            free(place);
+            place = NULL;
+        }
+    }
+    return place;
+}
+
+static char *make_in(const char *directory) {
+    bool root = geteuid() == 0;
+    UR_AUTO_TEXT real = place_in(directory);
     if (!real)
         return NULL;
     char *session = ur_path_join(real, "unionrun-XXXXXX");
@@ -127,7 +151,8 @@ static char *preload_path(const struct launch *launch) {
 static void set_environment(const struct launch *launch, const char *preload) {
     const char *others = getenv("LD_PRELOAD");
     UR_AUTO_TEXT all = others && *others ? ur_format("%s:%s", others, preload) : ur_format("%s", preload);
-    setenv("LD_PRELOAD", all, 1);
+    if (*preload)
+        setenv("LD_PRELOAD", all, 1);
     setenv("UNIONRUN_SESSION", launch->session, 1);
 }
 
@@ -149,18 +174,13 @@ static bool mend_works(const struct launch *launch) {
 }
 
 bool session_make(struct launch *launch) {
-    const char *temporary = getenv("TMPDIR");
-    launch->session = make_in(getenv("XDG_RUNTIME_DIR"));
-    if (!launch->session)
-        launch->session = make_in("/dev/shm");
-    if (!launch->session)
-        launch->session = make_in(temporary ? temporary : "/tmp");
+    for (unsigned i = 0; i < BASES && !launch->session; i++)
+        launch->session = make_in(base(i));
     if (!launch->session) {
-        say("no place for the session directory: /dev/shm and %s cannot be written; set TMPDIR",
-            temporary ? temporary : "/tmp");
+        say("no place for the session directory: /dev/shm and %s cannot be written; set TMPDIR", base(BASES - 1));
         return false;
     }
-    UR_AUTO_TEXT preload = preload_path(launch);
+    UR_AUTO_TEXT preload = launch->options.no_preload ? ur_format("%s", "") : preload_path(launch);
     if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !make_shared(launch) ||
         !mend_works(launch))
         return false;

@@ -17,7 +17,16 @@ static const char *kind(const struct ur_plan_mount *mount) {
     }
 }
 
-bool show_text(const struct ur_plan *plan) {
+static void show_nets(const struct launch *launch) {
+    const struct ur_plan *plan = &launch->plan;
+    for (size_t i = 0; i < plan->writables; i++)
+        printf("%-10s%s\n", i ? "" : "writable", plan->writable[i].path);
+    printf("raw       %s\nguard     %s%s\nfence     %s\n", ur_raw_name(plan->raw), choice_name(launch->options.guard),
+           launch->options.no_preload ? ", alone" : "", choice_name(launch->options.fence));
+}
+
+bool show_text(const struct launch *launch) {
+    const struct ur_plan *plan = &launch->plan;
     static const char *const what[] = {"a union", "the host's own", "made, to lead to a target"};
     for (size_t i = 0; i < plan->count; i++) {
         const struct ur_plan_mount *mount = &plan->mounts[i];
@@ -30,6 +39,7 @@ bool show_text(const struct ur_plan *plan) {
         if (mount->upper)
             printf("    work   %s\n", mount->work);
     }
+    show_nets(launch);
     return !ferror(stdout);
 }
 
@@ -54,9 +64,17 @@ static json_t *mount_value(const struct ur_plan_mount *mount) {
     return NULL;
 }
 
-bool show_json(const struct ur_plan *plan) {
-    json_t *root = json_object(), *mounts = json_array();
+bool show_json(const struct launch *launch) {
+    const struct ur_plan *plan = &launch->plan;
+    json_t *root = json_object(), *mounts = json_array(), *writable = json_array();
     bool right = json_object_set_new(root, "mounts", mounts) == 0;
+    right = json_object_set_new(root, "writable", writable) == 0 && right;
+    right = set(root, "raw", ur_raw_name(plan->raw)) && right;
+    right = set(root, "guard", choice_name(launch->options.guard)) && right;
+    right = set(root, "fence", choice_name(launch->options.fence)) && right;
+    right = json_object_set_new(root, "preload", json_boolean(!launch->options.no_preload)) == 0 && right;
+    for (size_t i = 0; i < plan->writables; i++)
+        right = json_array_append_new(writable, json_string(plan->writable[i].path)) == 0 && right;
     for (size_t i = 0; i < plan->count && right; i++)
         right = json_array_append_new(mounts, mount_value(&plan->mounts[i])) == 0;
     if (!right)

@@ -157,9 +157,75 @@ refused_run() {
 
 @test "the schema is JSON, and names the keys that the loader knows" {
     run jq -cr '[.properties|keys[]]+[.definitions.mount.properties|keys[]]' "$BATS_TEST_DIRNAME/../config/unionrun-layers.schema.json"
-    [ "$output" = '["$schema","mounts","pass","lower","target","upper","work"]' ]
-    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[]}'
+    [ "$output" = '["$schema","mounts","pass","raw","writable","lower","target","upper","work"]' ]
+    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[]}'
     check
+}
+
+@test "what may be written outside is /tmp and /dev/shm, or what the file lists in their place; options add" {
+    layers '{"mounts":[{"target":"t","lower":"a"}]}'
+    [ "$(one .writable)" = '["/tmp","/dev/shm"]' ]
+    [ "$(one .writable --layers layers.json --writable b --writable=/)" = "[\"$HERE/b\",\"/\",\"/tmp\",\"/dev/shm\"]" ]
+    touch file
+    ln -s b link
+    layers '{"mounts":[{"target":"t","lower":"a"}],"writable":["link/../${NAME}","file"]}'
+    [ "$(NAME=c one .writable)" = "[\"$HERE/c\",\"$HERE/file\"]" ]
+    [ "$(NAME=c one .writable --layers layers.json --writable b)" = "[\"$HERE/c\",\"$HERE/file\",\"$HERE/b\"]" ]
+    layers '{"mounts":[{"target":"t","lower":"a"}],"writable":[]}'
+    [ "$(one .writable)" = '[]' ]
+}
+
+@test "of the usual writable paths those that a union covers, or that lie in a lower, are left out" {
+    [ "$(one .writable --target / --lower / --upper u)" = '["/dev/shm"]' ]
+    [ "$(one .writable --target / --lower a)" = '["/dev/shm"]' ]
+    [ "$(one .writable --target /tmp --lower a)" = '["/dev/shm"]' ]
+    [ "$(one .writable --target / --lower / --upper u --pass /proc)" = '[]' ]
+}
+
+@test "raw is hide, or what the file says, or the option" {
+    layers '{"mounts":[{"target":"t","lower":"a"}]}'
+    [ "$(one .raw)" = hide ]
+    [ "$(one .raw --layers layers.json --raw=allow)" = allow ]
+    layers '{"mounts":[{"target":"t","lower":"a"}],"raw":"read-only"}'
+    [ "$(one .raw)" = read-only ]
+    [ "$(one .raw --layers layers.json --raw hide)" = hide ]
+}
+
+@test "--check shows writable paths, raw, guard and fence, as text and as JSON" {
+    [ "$(one '[.raw,.guard,.fence,.preload]' --target t --lower a)" = '["hide","auto","auto",true]' ]
+    [ "$(one '[.raw,.guard,.fence,.preload]' --target t --lower a --raw=allow --fence=off --no-preload)" = '["allow","require","off",false]' ]
+    [ "$("$UNIONRUN" --check --target t --lower a --guard=off --fence=require | tail -n 5)" = "\
+writable  /tmp
+          /dev/shm
+raw       hide
+guard     off
+fence     require" ]
+}
+
+@test "writable paths that are not there, in a lower or in a target, are refused with their place" {
+    mkdir a/in t/in
+    refused $'{"mounts":[{"target":"t","lower":"a"}],\n"writable":["b",\n"none"]}' \
+        "layers.json:3: key writable[1]: $HERE/none: No such file or directory; make it"
+    refused '{"mounts":[{"target":"t","lower":"a"}],"writable":["a/in"]}' 'key writable[0]' "lies in the lower $HERE/a"
+    refused '{"mounts":[{"target":"t","lower":"a"}],"writable":["a"]}' 'key writable[0]' "lies in the lower $HERE/a"
+    refused '{"mounts":[{"target":"t","lower":"a"}],"writable":["t/in"]}' 'key writable[0]' "lies in the target $HERE/t" '"pass"'
+    refused '{"mounts":[{"target":"a","lower":"a"}],"writable":["a/in"]}' 'key writable[0]' "lies in the lower $HERE/a"
+    refused_run "--writable 2: $HERE/none: No such file" -- --target t --lower a --writable b --writable none
+    layers '{"mounts":[{"target":"a","lower":"a"}],"pass":["a/in"],"writable":["a/in"]}'
+    [ "$(one .writable)" = "[\"$HERE/a/in\"]" ]
+}
+
+@test "wrong values of writable, raw, guard and fence are refused" {
+    refused $'{"mounts":[{"target":"t","lower":"a"}],\n"writable":"b"}' 'layers.json:2: key writable: is a string; an array of paths'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[3]}' 'key writable[0]: is a number; a path as a string'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[""]}' 'key writable[0]: is empty'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"raw":[]}' 'key raw: is an array; one of "hide", "read-only" and "allow"'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"raw":"hidden"}' 'key raw: "hidden": it is one of'
+    refused_run '--raw=no: it is hide, read-only or allow' -- --target t --lower a --raw=no
+    refused_run '--fence=on: it is auto, require or off' -- --target t --lower a --fence=on
+    refused_run '--guard=: it is auto, require or off' -- --target t --lower a --guard=
+    refused_run '--writable: an empty path' -- --target t --lower a --writable ''
+    refused_run '--no-preload and --guard=off exclude each other' -- --target t --lower a --no-preload --guard=off
 }
 
 @test "a layer file that is not there, or a directory, is refused" {
@@ -197,7 +263,7 @@ refused_run() {
 @test "an unknown key is refused with its line, also one of a later version" {
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n\n"colour":1}' 'layers.json:3: key colour: unknown key'
     refused $'{"mounts":[{"target":"t",\n"lower":"a",\n"mode":1}]}' 'layers.json:3: key mounts[0].mode: unknown key'
-    for key in writable raw metacopy durability max_upper; do
+    for key in metacopy durability max_upper; do
         refused '{"mounts":[{"target":"t","lower":"a"}],"'$key'":[]}' "key $key: unknown key"
     done
 }
