@@ -37,7 +37,7 @@ ASAN_CFLAGS ?= -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 
 engine := $(wildcard engine/*.c)
 config := $(wildcard config/*.c)
-launch := $(filter-out launch/exec.c,$(wildcard launch/*.c))
+launch := $(filter-out launch/exec.c,$(wildcard launch/*.c launch/*/*.c))
 shim := $(wildcard shim/*.c)
 audit := $(wildcard audit/*.c)
 differ := $(wildcard test/differ/*.c)
@@ -161,7 +161,7 @@ lint:
 	cppcheck --quiet --std=c11 -j $(JOBS) --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=allocaCalled --suppress=nullPointerArithmeticRedundantCheck \
 		-I. -D_GNU_SOURCE -DUNIONRUN_VERSION='""' -D__x86_64__ \
-		$(wildcard config/*.c engine/*.c shim/*.c audit/*.c launch/*.c)
+		$(wildcard config/*.c engine/*.c shim/*.c audit/*.c launch/*.c launch/*/*.c)
 
 # --- installation ---
 

@@ -107,9 +107,21 @@ static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_
     return ret < 0 ? ret : len;
 }
 
+/* Of a directory that was opened by a layer's own path. */
+static long raw_path(const struct ur_caller *c, int dirfd, char *out) {
+    struct stat st;
+    long n = ur_fd_host_path(c, dirfd, out);
+    long ret = n < 0 ? n : sys_lstat(out, &st);
+    if (ret < 0)
+        return ret;
+    return S_ISDIR(st.st_mode) ? n : -ENOTDIR;
+}
+
 long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
     struct stat st;
     enum ur_dead_dir is_dead = UR_ALIVE;
+    if (dirfd != AT_FDCWD && ur_fd_is_raw(c, dirfd))
+        return raw_path(c, dirfd, out);
     if (c->pid || !c->u->shared || (dirfd < 0 && dirfd != AT_FDCWD))
         return ask_kernel(c, dirfd, out, dead);
     if (sys_fstatat(dirfd, "", &st, AT_EMPTY_PATH) < 0 || !S_ISDIR(st.st_mode))

@@ -120,6 +120,8 @@ static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above,
             return -ENAMETOOLONG;
         memcpy(name, at, n);
         name[n] = 0;
+        if (ur_is_dot(name)) /* would lead out of the layer */
+            return 0;
         long ret = step(u, t, name, &st);
         if (ret == -ENOENT || ret == -ENOTDIR)
             return 0; /* a dangling redirect: no lower part (overlayfs has it so) */

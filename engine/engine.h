@@ -69,9 +69,27 @@ long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int fl
    told by its present name. `out` takes UR_PATH_MAX bytes. Returns the length, 0 < n < UR_PATH_MAX, or -errno. */
 long ur_union_path(const struct ur_caller *c, const char *host, char *out);
 
+/* Would the kernel, were it given this path as it is, come to the very same? 1: yes, so that a guard may let the call
+   go on; 0: no, or it may be otherwise; -errno. `flags`: UR_REAL_NOFOLLOW; UR_REAL_CREATE for a call that makes or
+   removes the name. */
+long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags);
+/* The same of a call on a descriptor that tells something: also 1 for one that is not open. */
+long ur_fd_is_native(const struct ur_caller *c, int fd);
+
 /* --- the operations, each as its system call ------------------------------------------------------------ */
 
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode);
+/* ur_open for another process (the guard). What only the process itself can open, because it may wait (a FIFO), depends
+   on who asks (a terminal) or cannot be handed over (O_PATH), is not opened, but made ready: UR_ELSEWHERE, and `e`
+   tells. */
+struct ur_elsewhere {
+    bool native;            /* its own path is right as it is */
+    bool link;              /* else: `path` is a link of /proc that is to be followed, O_NOFOLLOW or not */
+    char path[UR_PATH_MAX]; /* the host path to open, with the same flags */
+};
+#define UR_ELSEWHERE (-4200L) /* no errno */
+long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
+                 struct ur_elsewhere *e);
 /* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT. */
 long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat *st, int flags);
 long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags, unsigned mask, struct statx *st);
@@ -163,23 +181,32 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
 long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie);
 void ur_list_close(struct ur_list *l);
 
-/* getdents64(2) on any descriptor: merged directories keep their place in the file's own offset. */
+/* getdents64(2) on a listing's directory, whose own offset is the place. A listing that is kept from one call to the
+   next tells every name once, whatever is made or removed in between. */
+long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n);
+/* The same on any descriptor, with nothing kept: where names go while they are listed, others may be missed. */
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n);
 
 /* --- starting programs ------------------------------------------------------------------------------------ */
 
-/* What execve(2) of a union path comes to on the host. */
+/* What execve(2) of a union path comes to on the host. The arguments are then: with `loader`, `path`, "--argv0", what
+   argv[0] is to be, `program`; then, for a script, `interp` (with `loader` it is argv[0]), `interp_arg`, those of
+   `inner`, `script`; and the caller's own without argv[0]. */
+enum { UR_EXEC_SCRIPTS = 5, UR_EXEC_INNER = 2 * (UR_EXEC_SCRIPTS - 1) * 257 + 1 };
 struct ur_exec {
     char path[UR_PATH_MAX];    /* what the kernel is to execute */
-    char script[UR_PATH_MAX];  /* union path of the script or the program; empty if `path` is to be run as it is */
+    char script[UR_PATH_MAX];  /* union path of the script; empty if `path` is to be run as it is */
     char interp[260];          /* a #! line's interpreter as written (its argv[0]); empty: not a script */
     char interp_arg[260];      /* its one argument; empty: none */
+    char inner[UR_EXEC_INNER]; /* interpreters that are scripts themselves, between `interp` and `script`, each with its
+                                  argument: strings one after the other, an empty one at the end */
     bool loader;               /* `path` is the program's PT_INTERP, which must be told the program (ld.so --argv0) */
-    bool audit;                /* the program's libraries must be looked for in the union (LD_AUDIT) */
-    char program[UR_PATH_MAX]; /* loader: the host path of the program itself */
+    bool audit; /* the program's libraries must be looked for in the union (LD_AUDIT); never with a guard */
+    char
+        program[UR_PATH_MAX]; /* loader: the path by which it finds the program: the host's, with a guard the union's */
 };
-/* Fills `x` for an execve of `path`. Returns 0 or -errno as execve(2) gives it (-ENOENT, -EACCES, -ENOEXEC is
-   the kernel's to say, -ELOOP for a script chain of more than 4). */
+/* Fills `x` for an execve of `path`. Returns 0 or -errno as execve(2) gives it (-ENOENT, -EACCES; -ENOEXEC may be the
+   kernel's to say; -ELOOP for more than UR_EXEC_SCRIPTS scripts in a row). */
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x);
 
 /* --- the work directory (launcher only) ------------------------------------------------------- */

@@ -10,8 +10,8 @@
 
 enum { HEAD = 256 /* BINPRM_BUF_SIZE: a #! line is cut there */ };
 
-/* One #! line. 0, or -ENOEXEC if it names no interpreter. */
-static long parse_script(const char *head, long n, struct ur_exec *x) {
+/* One #! line, into interp and interp_arg. 0, or -ENOEXEC if it names no interpreter. */
+static long parse_line(const char *head, long n, struct ur_exec *x) {
     const char *end = head + n, *at = head + 2;
     const char *line_end = memchr(head, '\n', (size_t)n);
     if (line_end)
@@ -34,10 +34,12 @@ static long parse_script(const char *head, long n, struct ur_exec *x) {
 }
 
 /* Is the file that the kernel would open by `path` another than the union's, at `host`? */
-static bool differs(const char *path, const char *host) {
+static bool differs(const struct ur_caller *c, const char *path, const char *host) {
     struct stat a, b;
     if (strcmp(path, host) == 0)
         return false;
+    if (path[0] != '/' && c->pid) /* from another's cwd */
+        return true;
     long raw = sys_fstatat(AT_FDCWD, path, &a, 0), own = sys_fstatat(AT_FDCWD, host, &b, 0);
     return own == 0 && (raw < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino);
 }
@@ -76,54 +78,88 @@ static bool covers_libraries(const struct ur_union *u) {
     return false;
 }
 
-static long plan_elf(const struct ur_caller *c, int fd, const char *head, long n, bool in_union, struct ur_exec *x) {
+/* A program that may be an ELF file, open at `fd`; `name` from `dirfd` is its union path. */
+static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int fd, const char *head, long n,
+                     bool in_union, struct ur_exec *x) {
     UR_SCRATCH(s);
+    bool guarded = ur_guard_serves(c->u->shared);
     long len = elf_interp(fd, head, n, s->rest[0], UR_PATH_MAX);
     if (len <= 0)
         return 0;
-    x->audit = in_union || covers_libraries(c->u);
+    x->audit = !guarded && (in_union || covers_libraries(c->u));
     /* A missing one is the kernel's to tell. */
-    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(s->rest[0], s->rest[1]))
+    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
         return 0;
     x->loader = true;
-    memcpy(x->program, x->path, sizeof x->path);
+    /* The loader's own opens are answered by the guard. What has no name goes by the kernel's. */
+    if (!guarded || ur_canonical(c, dirfd, name, 0, x->program) < 0)
+        memcpy(x->program, x->path, sizeof x->path);
     return ur_put(x->path, x->path + sizeof x->path, s->rest[1], strlen(s->rest[1])) ? 0 : -ENAMETOOLONG;
 }
 
-static long plan_script(const struct ur_caller *c, const char *path, bool in_union, struct ur_exec *x) {
+/* Before the next #! line takes its place, the interpreter so far becomes the first of the inner ones. */
+static long push_interp(struct ur_exec *x) {
+    size_t a = strlen(x->interp) + 1, b = x->interp_arg[0] ? strlen(x->interp_arg) + 1 : 0, used = 0;
+    while (x->inner[used])
+        used += strlen(x->inner + used) + 1;
+    if (used + a + b + 1 > sizeof x->inner)
+        return -ELOOP;
+    memmove(x->inner + a + b, x->inner, used + 1);
+    memcpy(x->inner, x->interp, a);
+    memcpy(x->inner + a, x->interp_arg, b);
+    return 0;
+}
+
+/* The interpreter becomes what is run; *own: the kernel by itself would come to another. */
+static long enter_interp(const struct ur_caller *c, bool *in_union, bool *own, struct ur_exec *x) {
     UR_SCRATCH(s);
     long ret = ur_real(c, AT_FDCWD, x->interp, 0, s->rest[0]);
     if (ret < 0)
         return ret;
-    if (!in_union && !differs(x->interp, s->rest[0])) {
-        x->interp[0] = 0; /* all of it is the host's: the kernel does it alone */
-        return 0;
-    }
-    if (!ur_put(x->script, x->script + sizeof x->script, path, strlen(path)))
-        return -ENAMETOOLONG;
-    /* The interpreter is a program of its own: its loader, its libraries. */
+    *own = *own || *in_union || differs(c, x->interp, s->rest[0]);
     ret = sys_faccessat(AT_FDCWD, s->rest[0], X_OK, AT_EACCESS);
     if (ret < 0)
         return ret;
     ur_put(x->path, x->path + sizeof x->path, s->rest[0], strlen(s->rest[0]));
-    long fd = sys_open(s->rest[0], O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
+    long len = ur_canonical(c, AT_FDCWD, x->interp, 0, s->rest[1]);
+    *in_union = len > 0 && ur_mount_of(c->u, s->rest[1], (size_t)len);
+    return 0;
+}
+
+/* x->path is what `path` from `dirfd` names: goes along its #! lines to the program that will run. 1: there are some,
+   and the kernel by itself would come to the same. */
+static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bool in_union, struct ur_exec *x) {
     char head[HEAD];
-    long n = sys_pread((int)fd, head, sizeof head, 0);
-    if (n > 2 && head[0] == '#' && head[1] == '!')
-        ret = -ELOOP; /* an interpreter that is a script itself, in a union: not supported */
-    else {
-        long rel = ur_canonical(c, AT_FDCWD, x->interp, 0, s->rest[1]);
-        bool inside = rel > 0 && ur_mount_of(c->u, s->rest[1], (size_t)rel);
-        ret = plan_elf(c, (int)fd, head, n, inside, x);
+    bool own = false;
+    long ret = 0;
+    for (unsigned scripts = 0; ret == 0; scripts++) {
+        long fd = sys_open(x->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+        if (fd < 0)
+            break; /* one may execute what one may not read */
+        long n = sys_pread((int)fd, head, sizeof head, 0);
+        if (n <= 2 || head[0] != '#' || head[1] != '!') {
+            ret = scripts ? plan_elf(c, AT_FDCWD, x->interp, (int)fd, head, n, in_union, x)
+                          : plan_elf(c, dirfd, path, (int)fd, head, n, in_union, x);
+            sys_close((int)fd);
+            break;
+        }
+        sys_close((int)fd);
+        if (scripts == UR_EXEC_SCRIPTS)
+            return -ELOOP;
+        if (scripts)
+            ret = push_interp(x);
+        else if (!ur_put(x->script, x->script + sizeof x->script, path, strlen(path)))
+            ret = -ENAMETOOLONG;
+        if (ret == 0)
+            ret = parse_line(head, n, x);
+        if (ret == 0)
+            ret = enter_interp(c, &in_union, &own, x);
     }
-    sys_close((int)fd);
-    return ret;
+    return ret == 0 && x->interp[0] && !own && !x->loader ? 1 : ret;
 }
 
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x) {
-    x->script[0] = x->interp[0] = x->interp_arg[0] = x->program[0] = x->path[0] = 0;
+    x->script[0] = x->interp[0] = x->interp_arg[0] = x->inner[0] = x->program[0] = x->path[0] = 0;
     x->loader = x->audit = false;
     if (!ur_active(c))
         return ur_put(x->path, x->path + sizeof x->path, path, strlen(path)) ? 0 : -ENAMETOOLONG;
@@ -154,20 +190,12 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
         ret = sys_faccessat(AT_FDCWD, s->real[0], X_OK, AT_EACCESS);
     if (ret == 0 && !ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0])))
         ret = -ENAMETOOLONG;
-    if (ret < 0)
-        return ret;
-    bool in_union = node->where == UR_AT_UNION;
-    long fd = sys_open(s->real[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-    if (fd < 0)
-        return 0; /* one may execute what one may not read */
-    char head[HEAD];
-    long n = sys_pread((int)fd, head, sizeof head, 0);
-    if (n > 2 && head[0] == '#' && head[1] == '!') {
-        ret = parse_script(head, n, x);
-        if (ret == 0)
-            ret = plan_script(c, path, in_union, x);
-    } else
-        ret = plan_elf(c, (int)fd, head, n, in_union, x);
-    sys_close((int)fd);
+    if (ret == 0)
+        ret = plan_file(c, dirfd, path, node->where == UR_AT_UNION, x);
+    if (ret == 1) { /* all of it is the host's: the kernel does it alone */
+        x->script[0] = x->interp[0] = x->interp_arg[0] = x->inner[0] = 0;
+        ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0]));
+        ret = 0;
+    }
     return ret;
 }

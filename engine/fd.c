@@ -39,6 +39,44 @@ char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char
     return p;
 }
 
+/* The thread group of a thread: /proc/TID/status. */
+static long group_of(const struct ur_caller *c) {
+    char text[256], link[64];
+    ur_proc_path(c, "/status", -1, link, sizeof link);
+    long fd = sys_open(link, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    long n = sys_read((int)fd, text, sizeof text - 1);
+    sys_close((int)fd);
+    if (n < 0)
+        return n;
+    static const char key[] = "\nTgid:\t";
+    const size_t len = sizeof key - 1;
+    text[n] = 0;
+    for (const char *at = text; at + len < text + n; at++)
+        if (memcmp(at, key, len) == 0) {
+            at += len;
+            return (long)ur_get_number(&at, 10);
+        }
+    return -ESRCH;
+}
+
+long ur_proc_self(const struct ur_caller *c, const struct ur_dir *d, const char *name, char *text) {
+    bool thread = strcmp(name, "thread-self") == 0;
+    if (!c->pid || d->mount || d->len != 5 || memcmp(d->path, "/proc", 5) != 0 ||
+        (!thread && strcmp(name, "self") != 0))
+        return 0;
+    long group = group_of(c);
+    if (group < 0)
+        return group;
+    char *end = text + 64, *p = ur_put_number(text, end, (uint64_t)group, 10);
+    if (thread) {
+        p = ur_put(p, end, "/task/", 6);
+        p = ur_put_number(p, end, (uint64_t)c->pid, 10);
+    }
+    return p - text;
+}
+
 long ur_union_path(const struct ur_caller *c, const char *host, char *out) {
     size_t len = strlen(host), rel;
     const struct ur_table_mount *m;
@@ -71,6 +109,46 @@ long ur_union_path(const struct ur_caller *c, const char *host, char *out) {
     return p ? p - out : -ENAMETOOLONG;
 }
 
+/*
+ * What the kernel tells of a descriptor is the same whether the union has opened a lower's file or somebody has by its
+ * raw path. So where raw paths can be named, such a descriptor carries a mark that lives as long as it does, through
+ * dup, fork, exec and SCM_RIGHTS: O_DSYNC, which means nothing for reading. (A cwd cannot be marked, nor an O_PATH.)
+ */
+int ur_raw_flags(const struct ur_union *u, const char *host, int flags) {
+    const struct ur_table_mount *m;
+    unsigned layer;
+    size_t rel, len = strlen(host);
+    if (u->table->raw == UR_RAW_HIDE || (flags & (O_ACCMODE | O_PATH)) != O_RDONLY)
+        return 0;
+    return ur_layer_of(u, host, len, &m, &layer, &rel) || ur_work_of(u, host, len) ? O_DSYNC : 0;
+}
+
+bool ur_fd_is_raw(const struct ur_caller *c, int fd) {
+    if (!ur_active(c) || c->u->table->raw == UR_RAW_HIDE || fd < 0)
+        return false;
+    if (!c->pid) {
+        long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+        return flags >= 0 && (flags & (O_ACCMODE | O_DSYNC | O_PATH)) == (O_RDONLY | O_DSYNC);
+    }
+    static const char key[] = "\nflags:\t"; /* stands behind "pos:" */
+    char link[64], text[128];
+    ur_proc_path(c, "/fdinfo/", fd, link, sizeof link);
+    long info = sys_open(link, O_RDONLY | O_CLOEXEC, 0);
+    long n = info < 0 ? info : sys_read((int)info, text, sizeof text - 1);
+    if (info >= 0)
+        sys_close((int)info);
+    if (n < 0)
+        return false;
+    text[n] = 0;
+    uint64_t flags = 0;
+    for (const char *at = text; !flags && at + sizeof key < text + n; at++)
+        if (memcmp(at, key, sizeof key - 1) == 0) {
+            at += sizeof key - 1;
+            flags = ur_get_number(&at, 8);
+        }
+    return (flags & (O_ACCMODE | O_DSYNC | O_PATH)) == (O_RDONLY | O_DSYNC);
+}
+
 long ur_fd_host_path(const struct ur_caller *c, int fd, char *out) {
     char link[64];
     ur_proc_path(c, "/fd/", fd, link, sizeof link);
@@ -84,6 +162,20 @@ long ur_fd_host_path(const struct ur_caller *c, int fd, char *out) {
     return n;
 }
 
+long ur_fd_is_native(const struct ur_caller *c, int fd) {
+    if (!ur_active(c) || fd < 0)
+        return 1;
+    UR_SCRATCH(s);
+    size_t rel;
+    const struct ur_table_mount *m;
+    unsigned layer;
+    long n = ur_fd_host_path(c, fd, s->text);
+    if (n < 0 || s->text[0] != '/')
+        return 1;
+    return !ur_layer_of(c->u, s->text, (size_t)n, &m, &layer, &rel) && !ur_work_of(c->u, s->text, (size_t)n) &&
+           !ur_special_below(c->u, s->text, (size_t)n);
+}
+
 long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path) {
     *info = (struct ur_fdinfo){0};
     UR_SCRATCH(s);
@@ -93,6 +185,11 @@ long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char 
     if (n < 0)
         return n;
     size_t rel;
+    if (ur_fd_is_raw(c, fd)) {
+        memcpy(path, s->real[0], (size_t)n + 1);
+        info->len = (size_t)n;
+        return 0;
+    }
     info->known = s->real[0][0] == '/' && ur_layer_of(c->u, s->real[0], (size_t)n, &info->mount, &info->layer, &rel);
     n = ur_union_path(c, s->real[0], path);
     if (n < 0)

@@ -476,35 +476,43 @@ static long emit(struct ur_list *l, char *buf, size_t size) {
     return ret < 0 ? ret : (long)used;
 }
 
+/* Streamed records, filtered: until one is left to be told, or the end. */
+static long stream(const struct ur_caller *c, struct ur_list *l, char *buf, size_t n) {
+    long ret;
+    do {
+        ret = sys_getdents64(l->fd, buf, n);
+        size_t kept = 0;
+        for (long at = 0; at < ret;) {
+            struct sys_dirent *e = (void *)(buf + at);
+            uint16_t len = e->reclen;
+            at += len;
+            if (filter(c, l, e)) {
+                memmove(buf + kept, e, len);
+                kept += len;
+            }
+        }
+        if (ret > 0 && kept)
+            return (long)kept;
+    } while (ret > 0);
+    return ret;
+}
+
+long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n) {
+    if (l->decided && sys_lseek(l->fd, 0, SEEK_CUR) == 0) /* rewound, or another's first */
+        ur_list_seek(c, l, 0);
+    long ret = l->decided ? 0 : start(c, l);
+    if (ret < 0)
+        return ret;
+    return l->merged ? emit(l, buf, n) : stream(c, l, buf, n);
+}
+
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
     struct ur_list l;
     ur_list_init(&l, fd);
     struct stat st;
     if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
         return sys_getdents64(fd, buf, n);
-    long ret = start(c, &l);
-    if (ret < 0)
-        return ret;
-    if (l.merged)
-        ret = emit(&l, buf, n);
-    else
-        do {
-            ret = sys_getdents64(fd, buf, n);
-            size_t kept = 0;
-            for (long at = 0; at < ret;) {
-                struct sys_dirent *e = (void *)((char *)buf + at);
-                uint16_t len = e->reclen;
-                at += len;
-                if (filter(c, &l, e)) {
-                    memmove((char *)buf + kept, e, len);
-                    kept += len;
-                }
-            }
-            if (ret > 0 && kept) {
-                ret = (long)kept;
-                break;
-            }
-        } while (ret > 0);
+    long ret = ur_list_getdents(c, &l, buf, n);
     ur_list_close(&l);
     return ret;
 }

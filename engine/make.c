@@ -90,6 +90,8 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ret = ur_node_path(c->u, d, n, host);
         if (ret == 0 && ur_is_hidden(c->u, host, strlen(host)))
             ret = -EACCES;
+        if (ret == 0)
+            ret = ur_may_change_raw(c->u, host, strlen(host));
         return ret < 0 ? ret : make_at(w, host);
     }
     if (w->kind == NODE && S_ISCHR(w->mode) && w->dev == 0)
@@ -209,6 +211,8 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
         return ret < 0 ? ret : -EPERM;
     }
     ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    if (ret == 0 && n->where == UR_AT_HOST && ur_may_change_raw(c->u, host, strlen(host)) < 0)
+        return -EXDEV;
     if (ret == 0 && n->where == UR_AT_UNION) {
         if (!n->entry.in_upper)
             ret = may_link(&n->entry, host);
@@ -258,6 +262,8 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
         ret = may_make(&s->node[1], &w);
         return ret < 0 ? ret : -ENOENT; /* removed: linkat(2) */
     }
+    if (ur_fd_is_raw(c, fd) && ur_may_change_raw(c->u, s->rest[0], strlen(s->rest[0])) < 0)
+        return -EXDEV;
     return make_link(c, s, &w);
 }
 

@@ -163,6 +163,9 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (n->where == UR_AT_HOST) {
         if (ur_is_hidden(c->u, s->real[0], strlen(s->real[0])))
             return -ENOENT;
+        ret = ur_may_change_raw(c->u, s->real[0], strlen(s->real[0]));
+        if (ret < 0)
+            return ret;
         ret = sys_lstat(s->real[0], &st);
         return ret < 0 || (w->what == CHMOD && S_ISLNK(st.st_mode)) ? (ret < 0 ? ret : -EOPNOTSUPP)
                                                                     : apply_path(w, s->real[0]);
@@ -215,6 +218,11 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_marker_xattr(w->name))
         return -EPERM;
     ret = ur_fd_info(c, fd, &info, s->text);
+    if (ret == 0 && !info.known && s->text[0] == '/') {
+        ret = ur_may_change_raw(c->u, s->text, strlen(s->text));
+        if (ret < 0)
+            return ret;
+    }
     if (ret < 0 || !ur_fd_is_lower(&info))
         return apply_fd(w, fd);
     long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);

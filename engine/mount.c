@@ -33,12 +33,25 @@ bool ur_mounts_below(const struct ur_union *u, const char *path, size_t len) {
     return false;
 }
 
-bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len) {
+static bool is_raw(const struct ur_union *u, const char *path, size_t len) {
     const struct ur_table_string *h = ur_table_hidden(u->table);
     for (uint32_t i = 0; i < u->table->hidden; i++)
         if (below(u, path, len, h[i]))
             return true;
     return false;
+}
+
+bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len) {
+    return u->table->raw == UR_RAW_READ_ONLY ? below(u, path, len, u->table->session) : is_raw(u, path, len);
+}
+
+long ur_may_change_raw(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m;
+    unsigned layer;
+    size_t rel;
+    if (u->table->raw == UR_RAW_READ_ONLY && is_raw(u, path, len))
+        return -EROFS;
+    return ur_layer_of(u, path, len, &m, &layer, &rel) && !(layer == 0 && ur_has_upper(m)) ? -EROFS : 0;
 }
 
 bool ur_special_below(const struct ur_union *u, const char *path, size_t len) {

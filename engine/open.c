@@ -15,6 +15,19 @@ static int access_mode(int flags) {
     return flags & O_TRUNC ? mode | 2 : mode;
 }
 
+/* What can be opened without waiting for anybody. */
+static bool is_plain(const struct ur_node *n) {
+    return n->self || n->entry.kind == UR_DIRECTORY || (n->entry.kind == UR_FILE && S_ISREG(n->entry.st.st_mode));
+}
+
+/* A host path, in a place that may be there to be read only. */
+static long may_open_raw(const struct ur_union *u, const struct ur_node *n, const char *host, int flags) {
+    bool absent = !n->self && n->entry.kind == UR_ABSENT;
+    bool file = !n->self && n->entry.kind == UR_FILE && S_ISREG(n->entry.st.st_mode);
+    bool changes = absent ? flags & O_CREAT : (file && wants_write(flags)) || (flags & O_TMPFILE) == O_TMPFILE;
+    return changes ? ur_may_change_raw(u, host, strlen(host)) : 0;
+}
+
 /* O_CREAT of a name that the union does not have. */
 static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
                    int flags, mode_t mode) {
@@ -37,7 +50,16 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     return ret < 0 ? ret : fd;
 }
 
-static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
+/* The last step for the guard's caller: by itself. */
+static long elsewhere(struct ur_elsewhere *e, const char *host, bool native, bool link) {
+    e->native = native;
+    e->link = link;
+    memcpy(e->path, host, strlen(host) + 1);
+    return UR_ELSEWHERE;
+}
+
+static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
+                      struct ur_elsewhere *e) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
@@ -47,7 +69,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
     long ret = ur_walk(c, dirfd, path, creating ? how | UR_WALK_CREATE : how, s, 0);
     if (ret < 0)
-        return ret;
+        return e && !n->foreign ? elsewhere(e, "", true, false) : ret;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, host);
         if (ret < 0)
@@ -57,9 +79,17 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         struct stat st;
         if (n->lost && wants_write(flags)) /* but of a symlink's descriptor the kernel has its own word */
             return sys_fstatat(AT_FDCWD, host, &st, 0) == 0 && S_ISLNK(st.st_mode) ? -ELOOP : -EROFS;
+        ret = n->where == UR_AT_HOST ? may_open_raw(c->u, n, host, flags) : 0;
+        if (ret < 0)
+            return ret;
+        bool reads = (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
+        int mark = n->where == UR_AT_HOST && is_plain(n) ? ur_raw_flags(c->u, host, flags) : 0;
+        if (mark)
+            return sys_open(host, flags | mark, mode);
+        if (e && !(reads && ur_is_maps(host)))
+            return elsewhere(e, host, !n->foreign, n->where == UR_AT_MAGIC);
         /* A magic link is only met where links are followed. */
         ret = sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
-        bool reads = (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
         return ret >= 0 && reads && ur_is_maps(host) ? ur_maps_open(c, (int)ret, flags) : ret;
     }
     bool present = n->self || n->entry.kind != UR_ABSENT;
@@ -87,6 +117,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (creating || wants_write(flags))
             return -EISDIR;
         ret = ur_node_path(c->u, d, n, host);
+        if (ret == 0 && e && flags & O_PATH)
+            return elsewhere(e, host, false, false);
         return ret < 0 ? ret : sys_open(host, plain, mode);
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;
@@ -94,14 +126,16 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         return -ENOTDIR;
     if (type == S_IFLNK && !(flags & O_PATH))
         return -ELOOP;
-    /* A FIFO's two ends must meet in one inode, whoever comes first. */
-    bool copy = (wants_write(flags) && type == S_IFREG) || (type == S_IFIFO && !(flags & O_PATH));
+    /* A FIFO's two ends must meet in one inode, whoever comes first. To write to a lower's device the fence lets
+       nobody, but to its copy. */
+    bool device = type == S_IFCHR || type == S_IFBLK;
+    bool copy = (wants_write(flags) && (type == S_IFREG || device)) || (type == S_IFIFO && !(flags & O_PATH));
     if (copy && !n->entry.in_upper && !n->entry.linked) {
         ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
         if (ret == 0)
             ret = ur_may_access(host, access_mode(flags));
         if (ret == 0 && !ur_has_upper(d->mount))
-            ret = type == S_IFIFO ? 0 : -EROFS;
+            ret = type == S_IFREG ? -EROFS : 0;
         if (ret == 0 && flags & O_NOATIME)
             ret = ur_may_own(&n->entry.st);
         if (ret < 0)
@@ -116,20 +150,25 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
                 return ret;
         }
         ret = ur_copyup(c, d, n->name, &n->entry, flags & O_TRUNC ? UR_COPYUP_NODATA : 0);
-        if (ret < 0)
+        if (ret < 0 && !(ret == -EPERM && device)) /* a plain user can make none */
             return ret;
     }
     ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     if (ret < 0)
         return ret;
+    if (type == S_IFSOCK && wants_write(flags) && !n->entry.in_upper) { /* before the fence says EACCES */
+        ret = ur_may_access(host, access_mode(flags));
+        return ret < 0 ? ret : -ENXIO;
+    }
+    if (e && (flags & O_PATH || type != S_IFREG))
+        return elsewhere(e, host, false, false);
     ret = sys_open(host, plain | O_NOFOLLOW, mode);
     /* Removed or replaced since it was looked up. */
     return ret == -ENOENT || ret == -ENXIO ? (type == S_IFREG || ret == -ENOENT ? UR_AGAIN : ret) : ret;
 }
 
-long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
-    if (!ur_active(c))
-        return sys_openat(dirfd, path, flags, mode);
+static long open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
+                     struct ur_elsewhere *e) {
     /* As build_open_flags() in the kernel: flags that mean nothing to an O_PATH, and what does not go together. */
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -138,5 +177,14 @@ long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         return -EINVAL;
     if (tmpfile && (flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
-    return UR_RETRY(open_once(c, dirfd, path, flags, mode));
+    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e));
+}
+
+long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
+    return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL) : sys_openat(dirfd, path, flags, mode);
+}
+
+long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
+                 struct ur_elsewhere *e) {
+    return open_for(c, dirfd, path, flags, mode, e);
 }

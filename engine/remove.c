@@ -237,6 +237,8 @@ static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, 
         return n->entry.kind == UR_DIRECTORY ? -EISDIR : -ENOTDIR;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, s->real[0]);
+        if (ret == 0 && n->where == UR_AT_HOST)
+            ret = ur_may_change_raw(c->u, s->real[0], strlen(s->real[0]));
         if (ret < 0)
             return ret;
         if (!dir)

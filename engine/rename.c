@@ -296,6 +296,11 @@ static long rename_host(const struct ur_caller *c, struct sides *w, unsigned fla
         return -EBUSY;
     if (ur_is_hidden(c->u, to->host, strlen(to->host)))
         return -EACCES;
+    ret = ur_may_change_raw(c->u, from->host, strlen(from->host));
+    if (ret == 0)
+        ret = ur_may_change_raw(c->u, to->host, strlen(to->host));
+    if (ret < 0)
+        return ret;
     ur_changing_begin(c->u);
     ret = sys_rename(from->host, to->host, flags);
     ur_changing_end(c->u);

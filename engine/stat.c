@@ -71,7 +71,7 @@ static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_
 long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     long ret = sys_fstat(fd, st);
     bool shown_as_is;
-    if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is))
+    if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is) || ur_fd_is_raw(c, fd))
         return ret;
     bool copied = ur_covered_maybe(c->u, st->st_dev, st->st_ino);
     bool links = c->u->shared && atomic_load(&c->u->shared->links) && st->st_nlink > 1;
@@ -159,6 +159,9 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (ret < 0)
         return ret;
     ret = sys_faccessat(AT_FDCWD, s->real[0], mode, flags);
+    mode_t type = n->self ? S_IFDIR : n->entry.st.st_mode & S_IFMT;
+    if (ret == 0 && mode & 2 && n->where == UR_AT_HOST && (type == S_IFREG || type == S_IFDIR))
+        return ur_may_change_raw(c->u, s->real[0], strlen(s->real[0]));
     /* A read-only filesystem under a lower is none in the union; a union without an upper is one. */
     if (n->where == UR_AT_UNION) {
         bool writable = ur_has_upper(s->dir[0].mount);
@@ -207,7 +210,9 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         return ret;
     /* Where /proc tells a layer's path, the union's is meant. */
     if (!d->mount && ur_path_below(d->path, d->len, "/proc", 5)) {
-        long len = sys_readlink(s->real[0], s->text, UR_PATH_MAX - 1);
+        long len = ur_proc_self(c, d, n->name, s->text);
+        if (len == 0)
+            len = sys_readlink(s->real[0], s->text, UR_PATH_MAX - 1);
         if (len < 0)
             return len;
         s->text[len] = 0;
@@ -237,7 +242,7 @@ long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
     ret = ur_node_path(c->u, d, &s->node[0], s->real[0]);
     if (ret == 0)
         ret = sys_statfs(s->real[0], st);
-    if (ret == 0 && s->node[0].where == UR_AT_UNION)
+    if (ret == 0 && (s->node[0].where == UR_AT_UNION || ur_may_change_raw(c->u, s->real[0], strlen(s->real[0])) < 0))
         st->f_flags |= ST_RDONLY;
     return ret;
 }

@@ -88,6 +88,7 @@ struct ur_node {
     bool self;        /* the path is `dir` itself (all but UR_LAST_NAME): `name` is empty, `entry` not looked up */
     bool must_be_dir; /* a slash stood behind the name */
     bool lost;        /* UR_AT_MAGIC, and it is a lower's file that the union has no name for: not to be changed */
+    bool foreign;     /* the kernel, given the path as it is, may come to something else; known also on failure */
     char name[UR_NAME_MAX + 1];
     struct ur_entry entry;
 };
@@ -139,7 +140,11 @@ const struct ur_table_mount *ur_mount_of(const struct ur_union *u, const char *p
 const struct ur_table_mount *ur_mount_at(const struct ur_union *u, const char *path, size_t len);
 bool ur_special_below(const struct ur_union *u, const char *path, size_t len); /* a target or a hidden directory */
 bool ur_mounts_below(const struct ur_union *u, const char *path, size_t len);
+/* Is it not there for the tree? The layers' own directories and works if UR_RAW_HIDE, the session always. */
 bool ur_is_hidden(const struct ur_union *u, const char *path, size_t len);
+/* May what is at a host path that is not hidden be changed? 0, or -EROFS: it is in a lower, or UR_RAW_READ_ONLY says
+   so. */
+long ur_may_change_raw(const struct ur_union *u, const char *path, size_t len);
 /* The mount in whose work directory a host path lies; NULL: none. */
 const struct ur_table_mount *ur_work_of(const struct ur_union *u, const char *host, size_t len);
 const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_table_mount *m, unsigned i);
@@ -211,6 +216,9 @@ enum ur_dead_dir { UR_ALIVE, UR_DEAD_UPPER, UR_DEAD_LOWER /* which the host stil
 long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead);
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
+/* What the symlinks /proc/self and /proc/thread-self say to a caller that is not this thread: replaces `text` (64
+   bytes). Its length; 0: `name` of `d` is neither, or the caller is this thread; -errno. */
+long ur_proc_self(const struct ur_caller *c, const struct ur_dir *d, const char *name, char *text);
 
 /* moves.c: directories that were moved in this run */
 void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
@@ -344,6 +352,10 @@ struct ur_fdinfo {
     unsigned layer;
     size_t len; /* of the union path */
 };
+/* Was the descriptor opened by a layer's own path (ur_raw: not hidden)? Then it shows that and not the union. */
+bool ur_fd_is_raw(const struct ur_caller *c, int fd);
+/* The flags of open(2) that make it so; 0: `host`, opened with `flags`, is no such path. */
+int ur_raw_flags(const struct ur_union *u, const char *host, int flags);
 /* What the kernel says of a descriptor: a path, or "pipe:[1]" and the like. Length or -errno. */
 long ur_fd_host_path(const struct ur_caller *c, int fd, char *out);
 /* Fills `info`; `path` gets the union path, or what /proc tells (0 also then). */

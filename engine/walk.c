@@ -77,20 +77,28 @@ static bool is_magic(const struct ur_dir *d, const char *name) {
  * Puts what the symlink `name` of `d` says before `rest`. Returns the new rest in `out` (UR_REST_MAX), or -errno;
  * 1: it is a magic link to no path, which ends the walk.
  */
-static long expand(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
-                   const char *rest, char *out, bool *lost, struct ur_scratch *s) {
+static long expand(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, const char *rest, char *out,
+                   struct ur_scratch *s) {
     char *host = s->real[0], *text = s->text;
-    long ret = ur_entry_path(c->u, d, name, e, host);
+    long ret = ur_entry_path(c->u, d, node->name, &node->entry, host);
     if (ret < 0)
         return ret;
-    long n = sys_readlink(host, text, UR_PATH_MAX - 1);
+    long n = ur_proc_self(c, d, node->name, text);
+    if (n == 0)
+        n = sys_readlink(host, text, UR_PATH_MAX - 1);
     if (n < 0)
         return n;
     if (n == 0)
         return -ENOENT;
     text[n] = 0;
-    if (is_magic(d, name)) {
-        n = magic_path(c, text, lost, s);
+    if (is_magic(d, node->name)) {
+        size_t rel;
+        const struct ur_table_mount *m;
+        unsigned layer;
+        if (text[0] == '/' &&
+            (ur_layer_of(c->u, text, (size_t)n, &m, &layer, &rel) || ur_work_of(c->u, text, (size_t)n)))
+            node->foreign = true;
+        n = magic_path(c, text, &node->lost, s);
         if (n <= 0)
             return n < 0 ? n : 1;
     }
@@ -187,16 +195,10 @@ static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_nod
     return ret;
 }
 
-long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+static long walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
     unsigned links = 0, buffer = 0;
-    size_t path_len = strnlen(path, UR_PATH_MAX);
-    *node = (struct ur_node){.where = UR_AT_HOST};
-    if (path_len == 0)
-        return -ENOENT;
-    if (path_len == UR_PATH_MAX)
-        return -ENAMETOOLONG;
     long ret;
     enum ur_dead_dir dead = UR_ALIVE;
     if (path[0] == '/')
@@ -204,6 +206,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     else {
         ret = ur_base_path(c, dirfd, s->text, &dead);
         if (dead) {
+            node->foreign = true;
             memcpy(d->path, s->text, (size_t)ret + 1);
             bool here;
             path = leave_dead(c->u, d, path, (size_t)ret, &here);
@@ -218,6 +221,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     enum ur_last last = dead ? UR_LAST_DOTDOT : UR_LAST_ROOT;
     const char *rest = jump(c->u, d, path, s->text);
     for (;;) {
+        node->foreign |= d->mount != NULL;
         while (*rest == '/')
             rest++;
         if (!*rest) {
@@ -268,7 +272,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         }
         if (++links > UR_LINKS_MAX)
             return -ELOOP;
-        ret = expand(c, d, node->name, e, after, s->rest[buffer], &node->lost, s);
+        ret = expand(c, d, node, after, s->rest[buffer], s);
         if (ret < 0)
             return ret;
         if (ret == 1) {
@@ -279,6 +283,45 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         buffer ^= 1;
         last = UR_LAST_ROOT;
     }
+}
+
+static bool is_in_layer(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m;
+    unsigned layer;
+    size_t rel;
+    return ur_work_of(u, path, len) || ur_layer_of(u, path, len, &m, &layer, &rel);
+}
+
+long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+    struct ur_dir *d = &s->dir[slot];
+    struct ur_node *node = &s->node[slot];
+    size_t len = strnlen(path, UR_PATH_MAX);
+    *node = (struct ur_node){.where = UR_AT_HOST};
+    if (len == 0)
+        return -ENOENT;
+    if (len == UR_PATH_MAX)
+        return -ENAMETOOLONG;
+    d->mount = NULL;
+    d->special = false;
+    long ret = walk(c, dirfd, path, flags, s, slot);
+    /* What is not there may be a hidden name that the host has. */
+    bool absent = ret < 0 || (!node->self && node->entry.kind == UR_ABSENT);
+    node->foreign |= d->mount || node->lost || (absent && d->special);
+    if (c->u->table->raw != UR_RAW_HIDE && (d->special || is_in_layer(c->u, d->path, d->len)))
+        node->foreign = true; /* changes may be refused, and descriptors are marked */
+    return ret;
+}
+
+long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags) {
+    if (!ur_active(c))
+        return 1;
+    UR_SCRATCH(s);
+    ur_walk(c, dirfd, path,
+            flags & UR_REAL_CREATE     ? UR_WALK_PARENT
+            : flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW
+                                       : 0,
+            s, 0);
+    return !s->node[0].foreign;
 }
 
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out) {

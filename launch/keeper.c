@@ -16,10 +16,12 @@
 #include "config/text.h"
 #include "launch/say.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -30,7 +32,8 @@ struct keeper {
     struct launch *launch;
     pid_t launcher, command;
     int socket; /* -1: the launcher has gone */
-    bool stopped, ended;
+    int guard;  /* readable once the guard has gone; -1: there is none */
+    bool stopped, ended, unguarded;
     int status;
 };
 
@@ -43,6 +46,11 @@ static void tell(const struct keeper *keeper, struct keeper_report report) {
         send(keeper->socket, &report, sizeof report, MSG_NOSIGNAL);
 }
 
+static void wake_launcher(const struct keeper *keeper) {
+    if (keeper->socket >= 0) /* else it has gone, and the number may be another's */
+        kill(keeper->launcher, SIGCONT);
+}
+
 /* The command's own changes of state; of adopted processes only their end matters, and waitpid has dealt with it. */
 static void note_state(struct keeper *keeper, int status) {
     if (WIFSTOPPED(status)) {
@@ -51,13 +59,12 @@ static void note_state(struct keeper *keeper, int status) {
     } else if (WIFCONTINUED(status)) {
         keeper->stopped = false;
         tell(keeper, (struct keeper_report){.what = KEEPER_CONTINUED});
-        if (getppid() == keeper->launcher) /* it may have stopped along with the command */
-            kill(keeper->launcher, SIGCONT);
+        wake_launcher(keeper); /* it may have stopped along with the command */
     } else {
         keeper->ended = true;
         keeper->status = status;
-        if (keeper->stopped && getppid() == keeper->launcher)
-            kill(keeper->launcher, SIGCONT);
+        if (keeper->stopped)
+            wake_launcher(keeper);
     }
 }
 
@@ -89,6 +96,37 @@ static void pass_on(struct keeper *keeper) {
         kill(keeper->command, number);
 }
 
+/* The parent of a process, by /proc/PID/stat; 0 if it has gone. */
+static pid_t parent_of(const char *pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    int parent = 0;
+    return at && sscanf(at + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/*
+ * Without its guard a run goes on in no union any more: what was answered gets ENOSYS. So it is ended, whole. Children
+ * of what is killed become ours, until none are left.
+ */
+static void end_all(struct keeper *keeper) {
+    keeper->unguarded = true;
+    do {
+        DIR *proc = opendir("/proc");
+        for (struct dirent *e; proc && (e = readdir(proc));)
+            if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && parent_of(e->d_name) == getpid())
+                kill((pid_t)atol(e->d_name), SIGKILL);
+        if (proc)
+            closedir(proc);
+        poll(NULL, 0, 1);
+    } while (reap(keeper));
+}
+
 /* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) */
 static void sign_locks(const struct launch *launch) {
     for (size_t i = 0; i < launch->lock_count; i++)
@@ -104,8 +142,26 @@ static void take_signals(void) {
     sigaction(SIGCHLD, &note, NULL);
 }
 
+/* Waits for the end of the command or, if not `command`, of the last process. Nothing but SIGCHLD comes through, and
+   only while it waits. */
+static void stay(struct keeper *keeper, bool command) {
+    sigset_t waiting;
+    sigfillset(&waiting);
+    sigdelset(&waiting, SIGCHLD);
+    while (reap(keeper) && !(command && keeper->ended)) {
+        struct pollfd wait[2] = {{.fd = keeper->guard, .events = POLLIN}, {.fd = keeper->socket, .events = POLLIN}};
+        if (ppoll(wait, 2, NULL, &waiting) <= 0)
+            continue;
+        if (wait[0].revents)
+            end_all(keeper);
+        else
+            pass_on(keeper);
+    }
+}
+
 _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *)) {
-    struct keeper keeper = {.launch = launch, .launcher = getppid(), .socket = socket};
+    struct keeper keeper = {
+        .launch = launch, .launcher = launch->pid, .socket = socket, .guard = launch->guard.life[0]};
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     keeper.command = vfork(); /* `start` changes nothing that is used here afterwards */
     if (keeper.command == 0)
@@ -118,24 +174,18 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     setsid();
     take_signals();
     sign_locks(launch);
-    launch->locks = ur_grow(launch->locks, launch->lock_count, sizeof *launch->locks);
+    launch->locks = ur_grow(launch->locks, launch->lock_count + 1, sizeof *launch->locks);
     launch->locks[launch->lock_count] = socket;
-    let_go(launch->locks, launch->lock_count + 1, true);
+    launch->locks[launch->lock_count + 1] = keeper.guard;
+    let_go(launch->locks, launch->lock_count + 2, true);
 
-    /* Nothing but SIGCHLD comes through, and only while it waits. */
-    sigset_t waiting;
-    sigfillset(&waiting);
-    sigdelset(&waiting, SIGCHLD);
-    while (reap(&keeper) && !keeper.ended) {
-        struct pollfd wait = {.fd = keeper.socket, .events = POLLIN};
-        if (ppoll(&wait, 1, NULL, &waiting) > 0)
-            pass_on(&keeper);
-    }
-    struct keeper_report end = {.what = KEEPER_ENDED, .status = keeper.status, .left = reap(&keeper)};
+    stay(&keeper, true);
+    struct keeper_report end = {.what = KEEPER_ENDED, .left = reap(&keeper)};
+    end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0) : keeper.status;
+    end.unguarded = keeper.unguarded;
     if (end.left) {
         tell(&keeper, end);
-        while (wait(NULL) > 0 || errno == EINTR)
-            continue;
+        stay(&keeper, false);
         session_remove(launch);
     } else {
         end.unremoved = !session_remove(launch);

@@ -8,10 +8,12 @@
 
 /* What the keeper tells the launcher, one message each over the socket. */
 struct keeper_report {
-    enum { KEEPER_STOPPED, KEEPER_CONTINUED, KEEPER_ENDED } what;
+    enum { KEEPER_STOPPED, KEEPER_CONTINUED, KEEPER_ENDED, KEEPER_WORD } what;
     int status;     /* as waitpid gives it */
+    bool unguarded; /* ENDED: the guard was killed, and so the run was ended */
     bool left;      /* ENDED: descendants of the command are still there, and the keeper stays with them */
     bool unremoved; /* ENDED: something of the session could not be removed */
+    char word[400]; /* WORD: to be said to the person */
 };
 
 /* Starts the command and stays until its last descendant has ended; never returns. Signal numbers that come over

@@ -7,15 +7,20 @@
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
  *     keeper.c    the process between the two, which outlives the command if need be
+ *     guard/      the process that answers what the shim does not see (guard.h)
+ *     fence.c     what keeps every write off the lowers
  *     show.c      --check
+ *     doctor.c    what this host offers; host.c finds it out
  */
 #ifndef UNIONRUN_LAUNCH_LAUNCH_H
 #define UNIONRUN_LAUNCH_LAUNCH_H
 
 #include "config/plan.h"
+#include "launch/fence.h"
 #include "launch/options.h"
 
 #include <signal.h>
+#include <sys/types.h>
 
 struct launch {
     struct options options;
@@ -25,9 +30,22 @@ struct launch {
     char *ephemeral; /* the directory of the uppers that are thrown away; NULL: none */
     int *locks;      /* descriptors that hold the run's locks until its last process has ended */
     size_t lock_count;
+    struct fence fence;
+    pid_t pid; /* of the launcher itself */
+    struct launch_guard {
+        int socket;  /* in the guard: to the launcher */
+        int to;      /* in the command: where the listener goes */
+        int life[2]; /* the keeper reads an end when the guard has gone; -1: there is none */
+    } guard;
     mode_t umask;         /* as it was inherited; the launcher's own is 0 */
     sigset_t signal_mask; /* as it was inherited */
 };
+
+/* The plan of the options: the layer file's, if there is one. False: plan.error. */
+bool load_plan(struct launch *launch);
+
+/* The directory of unionrun's parts, owned by the caller; NULL: has been said. */
+char *find_parts(void);
 
 /* Gives every mount that is to have an ephemeral upper one in a fresh directory. False: has been said. */
 bool prepare_ephemeral(struct launch *launch);
@@ -44,8 +62,14 @@ bool session_remove(const struct launch *launch);
 /* Runs the command; returns only if it could not be started at all. */
 void run(struct launch *launch);
 
+/* Where the session directory would be made: owned by the caller; NULL: nowhere. */
+char *session_place(void);
+
 /* Prints the checked plan; false if it cannot be. */
-bool show_text(const struct ur_plan *plan);
-bool show_json(const struct ur_plan *plan);
+bool show_text(const struct launch *launch);
+bool show_json(const struct launch *launch);
+
+/* `unionrun doctor`: the exit status. */
+int doctor(struct launch *launch);
 
 #endif

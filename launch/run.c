@@ -8,6 +8,8 @@
  * down, reports come up.
  */
 #include "config/text.h"
+#include "launch/fence.h"
+#include "launch/guard/guard.h"
 #include "launch/keeper.h"
 #include "launch/say.h"
 
@@ -61,12 +63,49 @@ static void take_signals(void) {
     sigaction(SIGCHLD, &plain, &inherited_child);
 }
 
+static const char *why_no_guard(long error) {
+    switch (error) {
+    case -EBUSY:
+        return "this runs under another's seccomp listener already (a container's, or another unionrun's)";
+    case -EPERM:
+        return "one process may not look into another here (a container's seccomp profile, or Yama)";
+    case -EINVAL:
+    case -ENOSYS:
+        return "this kernel has no seccomp user notification as it needs it";
+    default:
+        return strerror((int)-error);
+    }
+}
+
+/* The nets, in the command's process: the fence first, for the filter that the guard sets is the last thing that a
+   process of ours does unanswered. A net that cannot be had is said once. */
+static bool protect(struct launch *launch) {
+    const struct options *o = &launch->options;
+    long fenced = o->fence == CHOICE_OFF ? 0 : fence_enter(launch);
+    if (fenced < 0) {
+        say("the fence cannot be set: %s", strerror((int)-fenced));
+        if (o->fence == CHOICE_REQUIRE)
+            return false;
+    }
+    if (o->guard == CHOICE_OFF)
+        return true;
+    long guarded = guard_enter(launch);
+    if (guarded == 0)
+        return true;
+    say("%s%s; static programs, Go and inline system calls will not see the union%s",
+        o->guard == CHOICE_REQUIRE ? "--guard=require, and there can be none: " : "no guard: ", why_no_guard(guarded),
+        o->guard == CHOICE_REQUIRE ? "" : " (--guard=off runs without a guard, and without this word)");
+    return guarded != -EIO && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
+}
+
 /* In the command's process: everything as it was inherited, and away. */
 static void start(struct launch *launch) {
     for (int i = 0; passed_signals[i]; i++)
         sigaction(passed_signals[i], &inherited[i], NULL);
     sigaction(SIGCHLD, &inherited_child, NULL);
     umask(launch->umask);
+    if (!protect(launch))
+        _exit(EXIT_OURS);
     UR_AUTO_TEXT trampoline = ur_path_join(launch->parts, "unionrun-exec");
     char **arguments = launch->options.command - 1;
     arguments[0] = trampoline;
@@ -84,6 +123,8 @@ void let_go(int *keep, size_t count, bool stderr_too) {
     qsort(keep, count, sizeof *keep, by_number);
     unsigned from = STDERR_FILENO + 1;
     for (size_t i = 0; i < count; i++) {
+        if (keep[i] < 0)
+            continue;
         if ((unsigned)keep[i] > from)
             close_range(from, (unsigned)keep[i] - 1, 0);
         if (keep[i] >= (int)from)
@@ -133,7 +174,7 @@ static bool next_report(int socket, struct keeper_report *report) {
     while (got < 0 && errno == EINTR);
     if (got != sizeof *report)
         return false;
-    while (report->what != KEEPER_ENDED) {
+    while (report->what != KEEPER_ENDED && report->what != KEEPER_WORD) {
         struct keeper_report later;
         if (recv(socket, &later, sizeof later, MSG_DONTWAIT) != sizeof later)
             break;
@@ -150,6 +191,8 @@ static _Noreturn void finish(const struct launch *launch, pid_t keeper, const st
         while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
+    if (end->unguarded)
+        say("the guard was killed, and what it kept from the lowers could have reached them: the run has been ended");
     if (end->unremoved)
         say("%s%s%s could not be removed completely", launch->session, launch->ephemeral ? " or " : "",
             launch->ephemeral ? launch->ephemeral : "");
@@ -163,10 +206,14 @@ void run(struct launch *launch) {
         return;
     }
     to_keeper = sockets[0];
+    launch->pid = getpid();
+    launch->guard.life[0] = launch->guard.life[1] = -1;
     take_signals();
     pid_t keeper = fork();
     if (keeper == 0) {
         close(sockets[0]);
+        if (launch->options.guard != CHOICE_OFF && !guard_start(launch, sockets[1]))
+            _exit(EXIT_OURS);
         keep(launch, sockets[1], start);
     }
     if (keeper < 0) {
@@ -182,6 +229,8 @@ void run(struct launch *launch) {
     while (next_report(to_keeper, &report)) {
         if (report.what == KEEPER_STOPPED)
             stop_as(report.status);
+        else if (report.what == KEEPER_WORD)
+            say("%s", report.word);
         else if (report.what == KEEPER_ENDED)
             finish(launch, keeper, &report);
     }

@@ -1,0 +1,230 @@
+/*
+ * The filter: a BPF program over struct seccomp_data, made from calls.def.
+ *
+ * The number is looked at first, and that by a balanced search: so the kernel's own bitmap of calls that are
+ * always allowed (read, write and most others) stays whole, and those cost nothing. Only then comes the address.
+ * Calls of the other two ABIs of x86 (i386, x32) have numbers of their own, and each is answered ENOSYS.
+ */
+#include "engine/gate.h"
+#include "engine/sys.h"
+#include "launch/guard/guard.h"
+#include "launch/guard/numbers.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#if defined __x86_64__
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+enum class { ALLOW, PATH, META, OPEN, IOCTL, ADDRESS, IDS, REFUSED_ENOSYS, REFUSED_EPERM, REFUSED_EOPNOTSUPP, CLASSES };
+
+struct row {
+    int number;
+    enum class class;
+};
+
+static const struct row calls[] = {
+#define GUARD(call, class, answer) {CALL_##call, class},
+#define REFUSE(call, error) {CALL_##call, REFUSED_##error},
+#include "launch/guard/calls.def"
+};
+enum { CALLS = sizeof calls / sizeof *calls, RANGES = 2 * CALLS + 2, CODE = 2048 };
+
+struct program {
+    struct sock_filter code[CODE];
+    unsigned used;
+    struct range {
+        uint32_t from;
+        enum class class;
+    } range[RANGES];
+    unsigned ranges;
+    struct jump {
+        unsigned at;
+        enum class class;
+    } jump[RANGES]; /* JA instructions that lead to their class' code */
+    unsigned jumps;
+};
+
+static unsigned emit(struct program *p, unsigned short code, unsigned char yes, unsigned char no, uint32_t k) {
+    p->code[p->used] = (struct sock_filter){code, yes, no, k};
+    return p->used++;
+}
+static void load(struct program *p, size_t offset) {
+    emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
+}
+static void give(struct program *p, uint32_t action) {
+    emit(p, BPF_RET | BPF_K, 0, 0, action);
+}
+/* The low half of argument n; both architectures are little-endian. */
+static size_t low(unsigned n) {
+    return offsetof(struct seccomp_data, args) + n * sizeof(uint64_t);
+}
+
+static int by_number(const void *a, const void *b) {
+    return ((const struct row *)a)->number - ((const struct row *)b)->number;
+}
+
+/* Numbers as ranges of one class, in their order, with what is between them allowed. */
+static void make_ranges(struct program *p, bool ids) {
+    struct row sorted[CALLS];
+    for (unsigned i = 0; i < CALLS; i++)
+        sorted[i] = calls[i];
+    qsort(sorted, CALLS, sizeof *sorted, by_number);
+    p->range[p->ranges++] = (struct range){0, ALLOW};
+    for (unsigned i = 0; i < CALLS; i++) {
+        if (sorted[i].number < 0 || (sorted[i].class == IDS && !ids))
+            continue;
+        uint32_t number = (uint32_t)sorted[i].number;
+        struct range *last = &p->range[p->ranges - 1];
+        if (last->from == number) /* the gap that was opened after the call before */
+            p->ranges--;
+        if (p->ranges && p->range[p->ranges - 1].class == sorted[i].class)
+            p->range[p->ranges++] = (struct range){number + 1, ALLOW};
+        else {
+            p->range[p->ranges++] = (struct range){number, sorted[i].class};
+            p->range[p->ranges++] = (struct range){number + 1, ALLOW};
+        }
+    }
+}
+
+/* A balanced search of ranges a..b: each leaf jumps to its class. */
+static void search(struct program *p, unsigned a, unsigned b) {
+    if (a == b) {
+        p->jump[p->jumps++] = (struct jump){emit(p, BPF_JMP | BPF_JA, 0, 0, 0), p->range[a].class};
+        return;
+    }
+    unsigned middle = (a + b + 1) / 2;
+    unsigned test = emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, p->range[middle].from);
+    unsigned left = emit(p, BPF_JMP | BPF_JA, 0, 0, 0); /* conditional jumps reach 255 only */
+    unsigned right = emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+    (void)test;
+    p->code[left].k = p->used - left - 1;
+    search(p, a, middle - 1);
+    p->code[right].k = p->used - right - 1;
+    search(p, middle, b);
+}
+
+/* Allows the call if its instruction lies in the gate, else sends it to the guard. The address that is told is the
+   one behind the instruction. */
+static void unless_gate(struct program *p) {
+    load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)(UR_GATE >> 32));
+    load(p, offsetof(struct seccomp_data, instruction_pointer));
+    emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~(uint32_t)(UR_GATE_SIZE - 1));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)UR_GATE);
+    give(p, SECCOMP_RET_ALLOW);
+    give(p, SECCOMP_RET_USER_NOTIF);
+}
+
+/* Kinds of requests (_IOC_TYPE) that filesystems have for a file: attributes, verity, encryption, versions, extents. */
+static void class_ioctl(struct program *p) {
+    static const char kinds[] = {'f', 'X', 'v', (char)0x94};
+    load(p, low(1));
+    emit(p, BPF_ALU | BPF_RSH | BPF_K, 0, 0, 8);
+    emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff);
+    for (unsigned i = 0; i < sizeof kinds; i++)
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, (unsigned char)(sizeof kinds - i), 0, (unsigned char)kinds[i]);
+    give(p, SECCOMP_RET_ALLOW);
+    give(p, SECCOMP_RET_USER_NOTIF);
+}
+
+/* O_TRUNC with O_RDONLY: the flags are open's second argument, openat's third. */
+static void class_open(struct program *p) {
+#ifdef SYS_open
+    load(p, offsetof(struct seccomp_data, nr));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_open);
+    load(p, low(1));
+    emit(p, BPF_JMP | BPF_JA, 0, 0, 1);
+#endif
+    load(p, low(2));
+    emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, O_TRUNC | O_ACCMODE | O_PATH);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, O_TRUNC);
+    give(p, SECCOMP_RET_USER_NOTIF);
+    unless_gate(p);
+}
+
+static void class_address(struct program *p) {
+    load(p, low(4));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+    load(p, low(4) + 4);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    give(p, SECCOMP_RET_ALLOW);
+    unless_gate(p);
+}
+
+static void class_code(struct program *p, enum class class) {
+    switch (class) {
+    case PATH:
+        unless_gate(p);
+        break;
+    case OPEN:
+        class_open(p);
+        break;
+    case IOCTL:
+        class_ioctl(p);
+        break;
+    case ADDRESS:
+        class_address(p);
+        break;
+    case META:
+    case IDS:
+        give(p, SECCOMP_RET_USER_NOTIF);
+        break;
+    case REFUSED_ENOSYS:
+        give(p, SECCOMP_RET_ERRNO | ENOSYS);
+        break;
+    case REFUSED_EPERM:
+        give(p, SECCOMP_RET_ERRNO | EPERM);
+        break;
+    case REFUSED_EOPNOTSUPP:
+        give(p, SECCOMP_RET_ERRNO | EOPNOTSUPP);
+        break;
+    case ALLOW:
+    case CLASSES:
+        give(p, SECCOMP_RET_ALLOW);
+        break;
+    }
+}
+
+static void make(struct program *p, bool ids) {
+    load(p, offsetof(struct seccomp_data, arch));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCHITECTURE);
+    give(p, SECCOMP_RET_ERRNO | ENOSYS);
+    load(p, offsetof(struct seccomp_data, nr));
+#if defined __x86_64__
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* __X32_SYSCALL_BIT */
+    give(p, SECCOMP_RET_ERRNO | ENOSYS);
+#endif
+    make_ranges(p, ids);
+    search(p, 0, p->ranges - 1);
+    for (enum class class = ALLOW; class < CLASSES; class ++) {
+        unsigned at = p->used;
+        for (unsigned i = 0; i < p->jumps; i++)
+            if (p->jump[i].class == class)
+                p->code[p->jump[i].at].k = at - p->jump[i].at - 1;
+        class_code(p, class);
+    }
+}
+
+static long install(const struct program *p, unsigned long flags) {
+    struct sock_fprog whole = {.len = (unsigned short)p->used, .filter = (struct sock_filter *)p->code};
+    return UR_SYS(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole, 0, 0, 0);
+}
+
+long filter_install(bool ids) {
+    static struct program program;
+    program = (struct program){0};
+    make(&program, ids);
+    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    /* Without it a signal shows in calls that know no EINTR: stat, mkdir ... Linux 5.19. */
+    long fd = install(&program, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+    return fd == -EINVAL ? install(&program, flags) : fd;
+}

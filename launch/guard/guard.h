@@ -1,0 +1,146 @@
+/*
+ * The guard: what the shim does not see (static programs, Go, inline system calls, ld.so's start, libc's own insides)
+ * is answered here, by the same engine, for the process that asks. seccomp_unotify(2), ptrace(2).
+ *
+ *     calls.def     which system calls, and of which class
+ *     filter.c      the BPF program that sends them here, but for those made from the gate
+ *     serve.c       the process that answers: threads, receiving, sending
+ *     peer.c        the asking process: its memory, its descriptors, who it is
+ *     inject.c      what only the process itself can do, done by it: a short ptrace
+ *     inplace.c     exec where a debugger is in the way
+ *     names.c       answers: calls that look a name up, make, remove or rename it
+ *     files.c       answers: open, and calls on descriptors
+ *     meta.c        answers: calls that change metadata, and the rule for raw paths
+ *     places.c      answers: cwd
+ *     listings.c    answers: what a directory holds
+ *     programs.c    answers: execve
+ *     sockets.c     answers: AF_UNIX names, watches
+ *
+ * The process tree is launcher - guard - keeper - command: whoever is to read the memory of all the others must be
+ * their ancestor (Yama), and who reaps them must not be who traces them, for waitpid(2) tells both by one.
+ *
+ * Rules: a call whose path the kernel itself would resolve to the same goes on (CONTINUE); what is answered here is
+ * decided and done here, on memory that has been copied, so that the asking process cannot change it in between.
+ */
+#ifndef UNIONRUN_LAUNCH_GUARD_GUARD_H
+#define UNIONRUN_LAUNCH_GUARD_GUARD_H
+
+#include "engine/engine.h"
+#include "launch/launch.h"
+
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* --- for the launcher --- */
+
+/* Forks: returns in the child, which goes on as the keeper, and in the guard never returns. `socket` is the keeper's to
+   the launcher. False (plan.error or said): the guard could not be made, and a run that requires one must not begin. */
+bool guard_start(struct launch *launch, int socket);
+
+/* In the command's process, just before exec: puts the filter in place and hands its listener to the guard. 0, or
+   -errno and nothing is in place. */
+long guard_enter(struct launch *launch);
+
+/* --- filter.c --- */
+
+/* Installs the filter on the calling thread; `ids`: calls that change who one is are sent, too. Needs no_new_privs or
+   CAP_SYS_ADMIN. Returns the listener's descriptor or -errno. */
+long filter_install(bool ids);
+
+/* --- one call that is answered --- */
+
+struct guard {
+    const struct launch *launch;
+    struct ur_union whole;
+    char *trampoline; /* the program that finds the command, which is no file of the union's */
+    int listener;
+    bool stands_by;        /* it may not look into other processes: every call goes on as it is */
+    dev_t proc;            /* st_dev of /proc */
+    bool root;             /* the run is root's: its processes may be others */
+    _Atomic bool ids_vary; /* and one may be another by now */
+    _Atomic int receiving; /* threads that wait for a call */
+    _Atomic int threads;
+};
+
+struct call {
+    struct guard *guard;
+    uint64_t id;
+    pid_t pid; /* the thread */
+    int number;
+    bool gate; /* from the gate: paths are raw */
+    bool answered;
+    uint64_t arg[6];
+    struct ur_caller caller; /* for paths: cwd and descriptors of the thread */
+    int held[4];             /* descriptors to be closed when it is done */
+    int held_count;
+};
+
+/* What an answer returns beside a value or -errno. */
+#define PASS (-5000L)  /* let the kernel do it as it was asked */
+#define GIVEN (-5001L) /* has been answered, or nobody waits for it any more */
+
+typedef long answer_fn(struct call *q);
+#define GUARD(call, class, answer) answer_fn answer;
+#define REFUSE(call, error)
+#include "launch/guard/calls.def"
+
+/* --- peer.c --- */
+
+/* Copies from and to the caller's memory: 0, or -EFAULT; -EPERM if this process may not look into it. */
+long peer_read(const struct call *q, uint64_t at, void *to, size_t size);
+long peer_write(const struct call *q, uint64_t at, const void *from, size_t size);
+/* A string with its NUL into `to`: its length, -EFAULT, -EPERM, or -ENAMETOOLONG if it does not fit. Afterwards the
+   caller was still waiting, so what was read is its own; else GIVEN. */
+long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
+/* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
+long peer_fd(struct call *q, int fd);
+/* This thread takes on the caller's ids, where they may differ, and its umask if `creates`. 0 or -errno. */
+long peer_become(const struct call *q, bool creates);
+
+/* --- inject.c --- */
+
+struct inject {
+    struct call *call;
+    pid_t tid;
+    uint64_t room, room_size, room_used; /* mapped in the caller */
+    uint64_t mask;                       /* of signals, its own */
+    unsigned char saved[256];            /* its registers */
+};
+/* Stops the caller where it can be made to do something. From then on its call is answered: inject_end must tell how.
+   0; -EPERM if another traces it (nothing has happened yet); GIVEN if it is gone. `room`: bytes of memory wanted. */
+long inject_begin(struct inject *i, struct call *q, size_t room);
+/* Puts bytes into the caller's room: the address there, 0 if they do not fit. */
+uint64_t inject_put(struct inject *i, const void *from, size_t size);
+/* Makes the caller do a system call, from the gate. `waits`: it may wait, and signals may end it. */
+long inject_do(struct inject *i, bool waits, long number, const uint64_t arg[6]);
+/* The same for execve: returns only if it failed. GIVEN: it went well, and there is nothing to end. */
+long inject_exec(struct inject *i, const uint64_t arg[6]);
+void inject_end(struct inject *i, long result);
+/* All of it: the caller makes the call `number` with these arguments, of which `which` is this path. Returns GIVEN, or
+   -EPERM where it is traced, which has been said. */
+long caller_does(struct call *q, int which, const char *path, bool waits, long number, const uint64_t arg[6]);
+/* --- inplace.c --- */
+
+/* Puts `host` in the place of the path that an exec has as argument `which`, and lets the call go on. GIVEN, or -EPERM
+   if it does not fit. */
+long inplace_exec(struct call *q, int which, const char *host);
+
+/* --- for the answers --- */
+
+/* Reads the path argument `at`; then 0. Or what is to be returned: -errno, GIVEN. */
+long path_of(struct call *q, int at, char path[UR_PATH_MAX]);
+/* PASS if the kernel comes to the same by itself, else 0. `flags` as ur_is_native. */
+long native(struct call *q, int dirfd, const char *path, int flags);
+
+static inline int dirfd_of(const struct call *q, int at) {
+    return (int)q->arg[at];
+}
+
+/* meta.c: may the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: its path. */
+long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]);
+
+/* Said once a run, over the keeper's socket to the launcher. */
+void guard_say(struct guard *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

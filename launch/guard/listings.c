@@ -1,0 +1,118 @@
+/*
+ * Answers: what a directory holds.
+ *
+ * A listing that was begun is kept until its end: a directory that is one layer's when a program begins to remove what
+ * is in it is merged before it has read the rest, and then the places of the names would be others. What is kept goes
+ * by the open file (kcmp(2)), which dup and fork share, and so is the place: the file's own offset.
+ */
+#include "engine/sys.h"
+#include "launch/guard/guard.h"
+
+#include <linux/kcmp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROOM = 256 << 10, KEPT = 32 };
+
+static struct kept {
+    bool used;
+    struct ur_list list; /* its descriptor is ours: a duplicate, which keeps the file open */
+    uint64_t age;
+} kept[KEPT];
+static uint64_t clock_of_kept;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Takes the listing that was begun on this open file out of those that are kept. */
+static bool take(int fd, struct ur_list *list) {
+    pid_t self = getpid();
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < KEPT && !found; i++)
+        if (kept[i].used && UR_SYS(SYS_kcmp, self, self, KCMP_FILE, kept[i].list.fd, fd, 0) == 0) {
+            *list = kept[i].list;
+            kept[i].used = false;
+            found = true;
+        }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static void drop(struct ur_list *list) {
+    ur_list_close(list);
+    sys_close(list->fd);
+}
+
+/* Keeps it; the one that has been left longest goes for it. */
+static void keep_listing(const struct ur_list *list) {
+    pthread_mutex_lock(&lock);
+    struct kept *place = kept;
+    for (int i = 0; i < KEPT && place->used; i++)
+        if (!kept[i].used || kept[i].age < place->age)
+            place = &kept[i];
+    struct kept old = *place;
+    *place = (struct kept){.used = true, .list = *list, .age = ++clock_of_kept};
+    pthread_mutex_unlock(&lock);
+    if (old.used)
+        drop(&old.list);
+}
+
+static char *room(void) {
+    static _Thread_local char *at;
+    if (!at)
+        at = malloc(ROOM);
+    return at;
+}
+
+static long list(struct call *q) {
+    int fd = dirfd_of(q, 0);
+    long ret = ur_fd_is_native(&q->caller, fd);
+    if (ret)
+        return ret == 1 ? PASS : ret;
+    long own = peer_fd(q, fd);
+    if (own < 0)
+        return own == -EPERM ? PASS : own;
+    struct stat st;
+    if (sys_fstat((int)own, &st) < 0 || !S_ISDIR(st.st_mode) || !room())
+        return PASS;
+    struct ur_list l;
+    if (!take((int)own, &l)) {
+        long duplicate = UR_SYS(SYS_fcntl, own, F_DUPFD_CLOEXEC, 0, 0, 0, 0);
+        if (duplicate < 0)
+            return duplicate;
+        ur_list_init(&l, (int)duplicate);
+    }
+    struct ur_caller here = {.u = q->caller.u};
+    size_t size = (unsigned)q->arg[2];
+    ret = peer_become(q, false);
+    if (ret == 0)
+        ret = ur_list_getdents(&here, &l, room(), size < ROOM ? size : ROOM);
+    if (ret > 0 || ret == -EINVAL) /* room for not even one */
+        keep_listing(&l);
+    else
+        drop(&l);
+    return ret;
+}
+
+long answer_getdents64(struct call *q) {
+    long n = list(q);
+    long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
+    return ret < 0 ? ret : n;
+}
+
+/* The older record has the same size: the name stands where the type was, the type in the last byte. */
+long answer_getdents(struct call *q) {
+    enum { LENGTH = 16, TYPE = 18, NAME = 19 };
+    long n = list(q);
+    for (long at = 0; at < n;) {
+        unsigned short len;
+        char *record = room() + at, type = record[TYPE];
+        memcpy(&len, record + LENGTH, sizeof len);
+        memmove(record + TYPE, record + NAME, len - (size_t)NAME);
+        record[len - 1] = type;
+        at += len;
+    }
+    long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
+    return ret < 0 ? ret : n;
+}

@@ -1,0 +1,350 @@
+/*
+ * Answers: calls that change metadata, or a file's length, by path or by descriptor. Landlock refuses none of them,
+ * so they are answered even where the union is not concerned, and even when they come from the gate: what is changed
+ * must lie where the fence lets the run write. All is done here, on what was looked at, never by letting the call go
+ * on: between the look and the call the caller could put another file there.
+ */
+#include "engine/sys.h"
+#include "launch/fence.h"
+#include "launch/guard/guard.h"
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <utime.h>
+
+enum { VALUE_MAX = 65536 /* XATTR_SIZE_MAX */ };
+
+/* One change, as it was asked. */
+struct change {
+    enum { CHMOD, CHOWN, UTIMENS, TRUNCATE, SETXATTR, REMOVEXATTR } what;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    const struct timespec *times; /* NULL: now */
+    off_t length;
+    char name[256];
+    const void *value;
+    size_t size;
+    int flags;
+};
+
+/* A pipe, a socket, a memfd is nobody's but the program's. */
+long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]) {
+    char link[48];
+    snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
+    long n = sys_readlink(link, host, UR_PATH_MAX - 1);
+    if (n < 0)
+        return n;
+    host[n] = 0;
+    if (host[0] != '/' || strncmp(host, "/memfd:", 7) == 0)
+        return 0;
+    return fence_covers(q->guard->launch, host, (size_t)n) ? 0 : -EACCES;
+}
+
+static long change_union(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, int flags) {
+    bool nofollow = flags & AT_SYMLINK_NOFOLLOW;
+    switch (w->what) {
+    case CHMOD:
+        return ur_chmod(c, dirfd, path, w->mode, flags);
+    case CHOWN:
+        return ur_chown(c, dirfd, path, w->uid, w->gid, flags);
+    case UTIMENS:
+        return ur_utimens(c, dirfd, path, w->times, flags);
+    case TRUNCATE:
+        return ur_truncate(c, path, w->length);
+    case SETXATTR:
+        return ur_setxattr(c, path, w->name, w->value, w->size, w->flags, nofollow);
+    case REMOVEXATTR:
+        return ur_removexattr(c, path, w->name, nofollow);
+    }
+    return -EINVAL;
+}
+
+static long change_fd_union(const struct ur_caller *c, int fd, const struct change *w) {
+    switch (w->what) {
+    case CHMOD:
+        return ur_fchmod(c, fd, w->mode);
+    case CHOWN:
+        return ur_fchown(c, fd, w->uid, w->gid);
+    case UTIMENS:
+        return ur_utimens(c, fd, NULL, w->times, 0);
+    case SETXATTR:
+        return ur_fsetxattr(c, fd, w->name, w->value, w->size, w->flags);
+    case REMOVEXATTR:
+        return ur_fremovexattr(c, fd, w->name);
+    case TRUNCATE:
+        break;
+    }
+    return -EINVAL;
+}
+
+/* Raw, on a descriptor of ours that may be an O_PATH: by the name that /proc has for it. */
+static long change_raw(int own, const struct change *w) {
+    static const struct ur_union none;
+    const struct ur_caller raw = {.u = &none};
+    struct stat st;
+    char link[48];
+    long ret = sys_fstat(own, &st);
+    if (ret < 0)
+        return ret;
+    if (S_ISLNK(st.st_mode)) {
+        switch (w->what) {
+        case CHOWN:
+            return sys_fchownat(own, "", w->uid, w->gid, AT_EMPTY_PATH);
+        case UTIMENS:
+            return sys_utimensat(own, "", w->times, AT_EMPTY_PATH);
+        case CHMOD:
+            return -EOPNOTSUPP;
+        default:
+            return -EPERM;
+        }
+    }
+    snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
+    return change_union(&raw, AT_FDCWD, link, w, 0);
+}
+
+/* A path outside the union, or from the gate. */
+static long change_host(struct call *q, const char *host, const struct change *w, bool nofollow) {
+    char real[UR_PATH_MAX];
+    long fd = sys_open(host, O_PATH | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0), 0);
+    if (fd < 0)
+        return fd;
+    q->held[q->held_count++] = (int)fd;
+    long ret = meta_fd_allowed((int)fd, q, real);
+    return ret < 0 ? ret : change_raw((int)fd, w);
+}
+
+static long by_fd(struct call *q, int fd, const struct change *w) {
+    char host[UR_PATH_MAX];
+    long own = peer_fd(q, fd);
+    long ret = own < 0 ? own : peer_become(q, false);
+    if (ret < 0)
+        return ret;
+    struct ur_caller here = {.u = q->caller.u};
+    if (!q->gate && !ur_fd_is_native(&here, (int)own))
+        return change_fd_union(&here, (int)own, w);
+    ret = meta_fd_allowed((int)own, q, host);
+    if (ret < 0)
+        return ret;
+    static const struct ur_union none;
+    const struct ur_caller raw = {.u = &none};
+    return change_fd_union(&raw, (int)own, w);
+}
+
+/* The whole of a call by path. `at`: the argument; `flags`: AT_*. */
+static long by_path(struct call *q, int dirfd, int at, const struct change *w, int flags) {
+    char path[UR_PATH_MAX], host[UR_PATH_MAX];
+    long ret = peer_string(q, q->arg[at], path, sizeof path); /* unreadable: refused, whatever it may be */
+    if (ret < 0)
+        return ret;
+    if (!*path && flags & AT_EMPTY_PATH) {
+        if (dirfd == AT_FDCWD)
+            memcpy(path, ".", 2);
+        else
+            return by_fd(q, dirfd, w);
+    }
+    ret = peer_become(q, false);
+    if (ret < 0)
+        return ret;
+    bool nofollow = flags & AT_SYMLINK_NOFOLLOW;
+    if (q->gate) /* the shim's: a host path, absolute */
+        return path[0] == '/' ? change_host(q, path, w, nofollow) : -EACCES;
+    if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
+        return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
+    ret = ur_real(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
+    return ret < 0 ? ret : change_host(q, host, w, nofollow);
+}
+
+/* --- mode and owner --- */
+
+static long chmod_at(struct call *q, int dirfd, int at, int flags) {
+    struct change w = {.what = CHMOD, .mode = (mode_t)q->arg[at + 1]};
+    return by_path(q, dirfd, at, &w, flags);
+}
+long answer_chmod(struct call *q) {
+    return chmod_at(q, AT_FDCWD, 0, 0);
+}
+long answer_fchmodat(struct call *q) {
+    return chmod_at(q, dirfd_of(q, 0), 1, 0);
+}
+long answer_fchmodat2(struct call *q) {
+    int flags = (int)q->arg[3];
+    return flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) ? -EINVAL : chmod_at(q, dirfd_of(q, 0), 1, flags);
+}
+long answer_fchmod(struct call *q) {
+    struct change w = {.what = CHMOD, .mode = (mode_t)q->arg[1]};
+    return by_fd(q, dirfd_of(q, 0), &w);
+}
+
+static long chown_at(struct call *q, int dirfd, int at, int flags) {
+    struct change w = {.what = CHOWN, .uid = (uid_t)q->arg[at + 1], .gid = (gid_t)q->arg[at + 2]};
+    return by_path(q, dirfd, at, &w, flags);
+}
+long answer_chown(struct call *q) {
+    return chown_at(q, AT_FDCWD, 0, 0);
+}
+long answer_lchown(struct call *q) {
+    return chown_at(q, AT_FDCWD, 0, AT_SYMLINK_NOFOLLOW);
+}
+long answer_fchownat(struct call *q) {
+    int flags = (int)q->arg[4];
+    return flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) ? -EINVAL : chown_at(q, dirfd_of(q, 0), 1, flags);
+}
+long answer_fchown(struct call *q) {
+    struct change w = {.what = CHOWN, .uid = (uid_t)q->arg[1], .gid = (gid_t)q->arg[2]};
+    return by_fd(q, dirfd_of(q, 0), &w);
+}
+
+/* --- times --- */
+
+static long utimens_at(struct call *q, int dirfd, int at, const struct timespec *times, int flags) {
+    struct change w = {.what = UTIMENS, .times = times};
+    return by_path(q, dirfd, at, &w, flags);
+}
+long answer_utime(struct call *q) {
+    struct utimbuf old = {0};
+    long ret = q->arg[1] ? peer_read(q, q->arg[1], &old, sizeof old) : 0;
+    if (ret < 0)
+        return ret;
+    const struct timespec times[2] = {{.tv_sec = old.actime}, {.tv_sec = old.modtime}};
+    return utimens_at(q, AT_FDCWD, 0, q->arg[1] ? times : NULL, 0);
+}
+static long utimes_at(struct call *q, int dirfd, int at) {
+    struct timeval old[2];
+    struct timespec times[2];
+    uint64_t given = q->arg[at + 1];
+    long ret = given ? peer_read(q, given, old, sizeof old) : 0;
+    if (ret < 0)
+        return ret;
+    for (int i = 0; given && i < 2; i++) {
+        if (old[i].tv_usec < 0 || old[i].tv_usec >= 1000000)
+            return -EINVAL;
+        times[i] = (struct timespec){.tv_sec = old[i].tv_sec, .tv_nsec = old[i].tv_usec * 1000};
+    }
+    if (dirfd != AT_FDCWD && q->arg[at] == 0) {
+        struct change w = {.what = UTIMENS, .times = given ? times : NULL};
+        return by_fd(q, dirfd, &w);
+    }
+    return utimens_at(q, dirfd, at, given ? times : NULL, 0);
+}
+long answer_utimes(struct call *q) {
+    return utimes_at(q, AT_FDCWD, 0);
+}
+long answer_futimesat(struct call *q) {
+    return utimes_at(q, dirfd_of(q, 0), 1);
+}
+long answer_utimensat(struct call *q) {
+    struct timespec times[2];
+    int flags = (int)q->arg[3], fd = dirfd_of(q, 0);
+    long ret = q->arg[2] ? peer_read(q, q->arg[2], times, sizeof times) : 0;
+    if (ret < 0)
+        return ret;
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    const struct timespec *given = q->arg[2] ? times : NULL;
+    if (!q->arg[1]) {
+        struct change w = {.what = UTIMENS, .times = given};
+        return flags ? -EINVAL : fd == AT_FDCWD ? -EFAULT : by_fd(q, fd, &w);
+    }
+    return utimens_at(q, fd, 1, given, flags);
+}
+
+/* --- length --- */
+
+long answer_truncate(struct call *q) {
+    struct change w = {.what = TRUNCATE, .length = (off_t)q->arg[1]};
+    return by_path(q, AT_FDCWD, 0, &w, 0);
+}
+
+/* --- extended attributes --- */
+
+static long read_xattr(struct call *q, struct change *w) {
+    static _Thread_local char room[VALUE_MAX];
+    long n = peer_string(q, q->arg[1], w->name, sizeof w->name);
+    if (n == -ENAMETOOLONG || n == 0)
+        return -ERANGE;
+    if (n < 0 || w->what == REMOVEXATTR)
+        return n < 0 ? n : 0;
+    w->size = q->arg[3];
+    w->flags = (int)q->arg[4];
+    w->value = room;
+    return w->size > VALUE_MAX ? -E2BIG : peer_read(q, q->arg[2], room, w->size);
+}
+
+static long xattr_path(struct call *q, int what, int flags) {
+    struct change w = {.what = what};
+    long ret = read_xattr(q, &w);
+    return ret < 0 ? ret : by_path(q, AT_FDCWD, 0, &w, flags);
+}
+static long xattr_fd(struct call *q, int what) {
+    struct change w = {.what = what};
+    long ret = read_xattr(q, &w);
+    return ret < 0 ? ret : by_fd(q, dirfd_of(q, 0), &w);
+}
+long answer_setxattr(struct call *q) {
+    return xattr_path(q, SETXATTR, 0);
+}
+long answer_lsetxattr(struct call *q) {
+    return xattr_path(q, SETXATTR, AT_SYMLINK_NOFOLLOW);
+}
+long answer_fsetxattr(struct call *q) {
+    return xattr_fd(q, SETXATTR);
+}
+long answer_removexattr(struct call *q) {
+    return xattr_path(q, REMOVEXATTR, 0);
+}
+long answer_lremovexattr(struct call *q) {
+    return xattr_path(q, REMOVEXATTR, AT_SYMLINK_NOFOLLOW);
+}
+long answer_fremovexattr(struct call *q) {
+    return xattr_fd(q, REMOVEXATTR);
+}
+
+/* --- ioctl: inode flags (chattr) and the like, which need no descriptor that can be written --- */
+
+/* Those that only tell something, or that need one that can be written (and such a one is never a lower's). */
+static bool is_harmless(unsigned request) {
+    static const unsigned known[] = {
+        FS_IOC_GETFLAGS,
+        FS_IOC_GETVERSION,
+        FS_IOC_FSGETXATTR,
+        FS_IOC_FIEMAP,
+        FS_IOC_GETFSLABEL,
+        FICLONE,
+        FICLONERANGE,
+        0xc0189436 /* FIDEDUPERANGE */,
+        0x80086601 /* FS_IOC_GETFLAGS */,
+        0x80046601 /* FS_IOC32_GETFLAGS */,
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i] == request)
+            return true;
+    return false;
+}
+
+long answer_ioctl(struct call *q) {
+    unsigned request = (unsigned)q->arg[1];
+    if (is_harmless(request))
+        return PASS;
+    char host[UR_PATH_MAX];
+    union {
+        int flags;
+        struct fsxattr attributes;
+    } value = {0};
+    size_t size = request == FS_IOC_FSSETXATTR ? sizeof value.attributes : sizeof value.flags;
+    long own = peer_fd(q, dirfd_of(q, 0));
+    long ret = own < 0 ? own : peer_become(q, false);
+    if (ret == 0)
+        ret = meta_fd_allowed((int)own, q, host);
+    if (ret == -EACCES)
+        return -EPERM;
+    if (ret < 0)
+        return ret;
+    if (request != FS_IOC_SETFLAGS && request != FS_IOC_FSSETXATTR)
+        return host[0] == '/' ? -ENOTTY : PASS; /* of which we know nothing: not on files */
+    ret = peer_read(q, q->arg[2], &value, size);
+    return ret < 0 ? ret : sys_ioctl((int)own, request, (long)(uintptr_t)&value);
+}

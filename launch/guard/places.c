@@ -1,0 +1,68 @@
+/* Answers: where the caller is, and where it goes. */
+#include "engine/sys.h"
+#include "launch/guard/guard.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The directory that it is on the host is where the process goes, and only it can. The engine knows from there where
+   it is in the union (ur_getcwd). */
+static long go_to(struct call *q, const char *host) {
+    const uint64_t arg[6] = {0};
+    return caller_does(q, 0, host, false, SYS_chdir, arg);
+}
+
+long answer_chdir(struct call *q) {
+    char path[UR_PATH_MAX], host[UR_PATH_MAX];
+    struct stat st;
+    long ret = path_of(q, 0, path);
+    if (ret == 0)
+        ret = native(q, AT_FDCWD, path, 0);
+    if (ret == 0)
+        ret = ur_stat(&q->caller, AT_FDCWD, path, &st, 0);
+    if (ret == 0 && !S_ISDIR(st.st_mode))
+        ret = -ENOTDIR;
+    if (ret == 0)
+        ret = ur_real(&q->caller, AT_FDCWD, path, 0, host);
+    return ret < 0 ? ret : go_to(q, host);
+}
+
+/* A lower's directory that was copied up since it was opened: its copy is where the process goes. */
+long answer_fchdir(struct call *q) {
+    char link[48], host[UR_PATH_MAX], at[UR_PATH_MAX], now[UR_PATH_MAX];
+    int fd = dirfd_of(q, 0);
+    if (fd < 0 || ur_fd_is_native(&q->caller, fd))
+        return PASS;
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)q->pid, fd);
+    long n = sys_readlink(link, host, sizeof host - 1);
+    if (n < 0)
+        return PASS;
+    host[n] = 0;
+    struct stat st;
+    n = peer_become(q, false);
+    if (n < 0 || ur_union_path(&q->caller, host, at) < 0 || ur_stat(&q->caller, AT_FDCWD, at, &st, 0) < 0 ||
+        !S_ISDIR(st.st_mode) || ur_real(&q->caller, AT_FDCWD, at, 0, now) < 0 || strcmp(host, now) == 0)
+        return PASS;
+    struct stat was;
+    struct ur_caller here = {.u = q->caller.u};
+    long own = peer_fd(q, fd); /* is it the same directory, or another of that name? */
+    if (own < 0 || ur_fstat(&here, (int)own, &was) < 0 || was.st_ino != st.st_ino || was.st_dev != st.st_dev)
+        return PASS;
+    struct inject i;
+    if (inject_begin(&i, q, UR_PATH_MAX) == 0) {
+        uint64_t to[6] = {inject_put(&i, now, strlen(now) + 1)};
+        inject_end(&i, inject_do(&i, false, SYS_chdir, to));
+    }
+    return q->answered ? GIVEN : PASS;
+}
+
+long answer_getcwd(struct call *q) {
+    char path[UR_PATH_MAX];
+    uint64_t size = q->arg[1];
+    long ret = peer_become(q, false);
+    if (ret == 0 && ur_is_native(&q->caller, AT_FDCWD, ".", 0) == 1)
+        return PASS;
+    long n = ret < 0 ? ret : ur_getcwd(&q->caller, path, size < sizeof path ? size : sizeof path);
+    ret = n < 0 ? n : peer_write(q, q->arg[0], path, (size_t)n);
+    return ret < 0 ? ret : n;
+}

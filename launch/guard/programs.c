@@ -1,0 +1,211 @@
+/*
+ * Answers: execve. The engine plans, as for the shim (ur_exec_plan); where the plan is other than what the kernel
+ * would do with the caller's own arguments, the caller executes the plan.
+ */
+#include "config/table.h"
+#include "config/text.h"
+#include "engine/sys.h"
+#include "launch/guard/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARGUMENTS_MAX = 1 << 20 };
+
+/* The caller's argument vector: addresses, NULL-terminated, to be freed. `count` without the end. */
+static long read_vector(struct call *q, uint64_t at, uint64_t **out, size_t *count) {
+    size_t room = 0, n = 0;
+    uint64_t *list = NULL;
+    for (;;) {
+        if (n + 1 >= room) {
+            size_t more = room ? 2 * room : 64;
+            uint64_t *grown = more > 2 * ARGUMENTS_MAX ? NULL : realloc(list, more * sizeof *list);
+            if (!grown) {
+                free(list);
+                return -E2BIG;
+            }
+            list = grown;
+            room = more;
+        }
+        long ret = at ? peer_read(q, at + n * sizeof *list, &list[n], sizeof *list) : 0;
+        if (ret < 0) {
+            free(list);
+            return ret;
+        }
+        if (!at || !list[n])
+            break;
+        n++;
+    }
+    list[n] = 0;
+    *out = list;
+    *count = n;
+    return 0;
+}
+
+/* The new arguments: what the plan puts before them, then the caller's own from the second on. */
+static uint64_t put_arguments(struct inject *i, const struct ur_exec *x, const uint64_t *own, size_t count) {
+    uint64_t *list = calloc(count + 8, sizeof *list);
+    size_t n = 0;
+    if (!list)
+        return 0;
+#define PUT(text) (list[n++] = inject_put(i, (text), strlen(text) + 1))
+    if (x->loader) {
+        PUT(x->path);
+        PUT("--argv0");
+        if (x->interp[0])
+            PUT(x->interp);
+        else
+            list[n++] = count ? own[0] : inject_put(i, "", 1);
+        PUT(x->program);
+    } else
+        PUT(x->interp);
+    if (x->interp[0]) {
+        if (x->interp_arg[0])
+            PUT(x->interp_arg);
+        PUT(x->script);
+    }
+#undef PUT
+    for (size_t k = 1; k < count; k++)
+        list[n++] = own[k];
+    uint64_t at = inject_put(i, list, (n + 1) * sizeof *list);
+    free(list);
+    return at;
+}
+
+/* --- the environment: what the run needs is put back, whatever the program made of it --- */
+
+struct environment {
+    uint64_t *list; /* the caller's, to be freed */
+    size_t count;
+    size_t session, preload;      /* where they stand; == count: nowhere */
+    bool keep_session, keep_shim; /* they are right as they are */
+    char others[UR_PATH_MAX];     /* what LD_PRELOAD names beside the shim */
+};
+
+/* The value of NAME= at `at`; the length, or < 0 if it is another variable. */
+static long value_at(struct call *q, uint64_t at, const char *name, char *value, size_t size) {
+    char head[32];
+    size_t len = strlen(name);
+    if (peer_read(q, at, head, len) < 0 || memcmp(head, name, len) != 0)
+        return -ENOENT;
+    return peer_string(q, at + len, value, size);
+}
+
+/* Is `own` one of a list? */
+static bool lists(const char *list, const char *own) {
+    size_t len = strlen(own);
+    for (const char *p = list; (p = strstr(p, own)); p += len)
+        if ((p == list || p[-1] == ':' || p[-1] == ' ') && (!p[len] || p[len] == ':' || p[len] == ' '))
+            return true;
+    return false;
+}
+
+static long read_environment(struct call *q, uint64_t at, struct environment *e) {
+    const struct ur_table *t = q->guard->whole.table;
+    char value[UR_PATH_MAX];
+    long ret = read_vector(q, at, &e->list, &e->count);
+    if (ret < 0)
+        return ret;
+    e->session = e->preload = e->count;
+    e->keep_session = e->keep_shim = false;
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->session == e->count && value_at(q, e->list[i], "UNIONRUN_SESSION=", value, sizeof value) >= 0) {
+            e->session = i;
+            e->keep_session = strcmp(value, ur_table_text(t, t->session)) == 0;
+        } else if (e->preload == e->count && value_at(q, e->list[i], "LD_PRELOAD=", value, sizeof value) >= 0) {
+            e->preload = i;
+            e->keep_shim = lists(value, ur_table_text(t, t->preload));
+            memcpy(e->others, value, strlen(value) + 1);
+        }
+    }
+    return 0;
+}
+
+/* Writes what is missing, and the vector, to the caller. 0: no room. */
+static uint64_t put_environment(struct inject *i, struct environment *e, const struct ur_exec *x) {
+    const struct ur_table *t = i->call->guard->whole.table;
+    uint64_t *list = calloc(e->count + 4, sizeof *list);
+    UR_AUTO_TEXT session = ur_format("UNIONRUN_SESSION=%s", ur_table_text(t, t->session));
+    UR_AUTO_TEXT preload =
+        ur_format("LD_PRELOAD=%s%s%s", e->others, *e->others ? ":" : "", ur_table_text(t, t->preload));
+    UR_AUTO_TEXT exe = ur_format("UNIONRUN_EXE=%s", x->program);
+    if (!list)
+        return 0;
+    size_t n = e->count;
+    memcpy(list, e->list, n * sizeof *list);
+    if (!e->keep_session)
+        list[e->session < e->count ? e->session : n++] = inject_put(i, session, strlen(session) + 1);
+    if (!e->keep_shim)
+        list[e->preload < e->count ? e->preload : n++] = inject_put(i, preload, strlen(preload) + 1);
+    if (x->loader)
+        list[n++] = inject_put(i, exe, strlen(exe) + 1);
+    uint64_t at = inject_put(i, list, (n + 1) * sizeof *list);
+    free(list);
+    return at;
+}
+
+/* Runs the plan in the caller, unless that is just what it asked for: PASS. `same`: the plan's path is. */
+static long execute(struct call *q, const struct ur_exec *x, bool same, uint64_t arguments, uint64_t environment) {
+    uint64_t *own = NULL;
+    size_t count = 0;
+    struct environment e = {.keep_session = true, .keep_shim = true};
+    bool changed = x->interp[0] || x->loader, preloads = q->guard->whole.table->preload.len;
+    long ret = changed ? read_vector(q, arguments, &own, &count) : 0;
+    if (ret == 0 && preloads)
+        ret = read_environment(q, environment, &e);
+    bool completes = preloads && !(e.keep_session && e.keep_shim && !x->loader);
+    struct inject i;
+    if (ret == 0 && same && !changed && !completes)
+        ret = PASS;
+    if (ret == 0)
+        ret = inject_begin(&i, q, 10 * UR_PATH_MAX + (count + e.count + 16) * sizeof *own);
+    if (ret == 0) {
+        uint64_t arg[6] = {inject_put(&i, x->path, strlen(x->path) + 1), arguments, environment};
+        if (changed)
+            arg[1] = put_arguments(&i, x, own, count);
+        if (completes)
+            arg[2] = put_environment(&i, &e, x);
+        bool whole = arg[0] && (arg[1] || !changed) && (arg[2] || !completes);
+        ret = whole ? inject_exec(&i, arg) : -ENOMEM;
+        if (ret != GIVEN)
+            inject_end(&i, ret);
+        ret = GIVEN;
+    }
+    free(own);
+    free(e.list);
+    return ret;
+}
+
+/* Where a tracer is in the way (gdb, strace) the arguments cannot be others: no script, and no other loader. */
+static long execute_traced(struct call *q, const struct ur_exec *x, int at) {
+    long ret = x->interp[0] || x->loader ? -EPERM : inplace_exec(q, at, x->path);
+    if (ret == -EPERM)
+        guard_say(q->guard, "%s: a static program that is traced cannot start this; the traced program got EPERM",
+                  x->script[0] ? x->script : x->path);
+    return ret;
+}
+
+static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t arguments, uint64_t environment) {
+    char path[UR_PATH_MAX];
+    struct ur_exec x;
+    long ret = path_of(q, at, path);
+    if (ret)
+        return ret;
+    if (strcmp(path, q->guard->trampoline) == 0)
+        return PASS;
+    ret = peer_become(q, false);
+    if (ret == 0)
+        ret = ur_exec_plan(&q->caller, dirfd, path, flags, &x);
+    if (ret < 0)
+        return ret;
+    bool here = *path && ur_is_native(&q->caller, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == 1;
+    ret = execute(q, &x, here, arguments, environment);
+    return ret == -EPERM ? execute_traced(q, &x, at) : ret;
+}
+
+long answer_execve(struct call *q) {
+    return exec_at(q, AT_FDCWD, 0, 0, q->arg[1], q->arg[2]);
+}
+long answer_execveat(struct call *q) {
+    return exec_at(q, dirfd_of(q, 0), 1, (int)q->arg[4], q->arg[2], q->arg[3]);
+}

@@ -1,0 +1,311 @@
+/*
+ * The process that answers: it waits for calls in several threads, so that a slow one (a large copy-up, a FIFO whose
+ * other end nobody has opened) holds up nobody else. There is always a thread that waits for the next call; whoever
+ * takes one sees to that.
+ *
+ * It ends when the last process under the filter has ended and the keeper too. Should it be killed, every call that is
+ * waiting, or comes, gets ENOSYS from the kernel; the keeper sees its end and ends the run (keeper.c).
+ */
+#include "config/text.h"
+#include "engine/gate.h"
+#include "engine/shared.h"
+#include "engine/sys.h"
+#include "launch/guard/guard.h"
+#include "launch/guard/numbers.h"
+#include "launch/keeper.h"
+#include "launch/say.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+
+enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10 };
+
+enum { NUMBERS = 512 };
+static answer_fn *answers[NUMBERS];
+
+static void make_answers(void) {
+    static const struct {
+        int number;
+        answer_fn *answer;
+    } rows[] = {
+#define GUARD(call, class, answer) {CALL_##call, answer},
+#define REFUSE(call, error)
+#include "launch/guard/calls.def"
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].number >= 0 && rows[i].number < NUMBERS && rows[i].answer)
+            answers[rows[i].number] = rows[i].answer;
+}
+
+/* The caller may be another from now on; whoever it is, what it starts is, too. */
+long answer_ids(struct call *q) {
+    atomic_store(&q->guard->ids_vary, true);
+    return PASS;
+}
+
+static void send_answer(const struct call *q, long result) {
+    struct seccomp_notif_resp r = {.id = q->id};
+    if (result == PASS)
+        r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    else if (result < 0 && result >= -4095)
+        r.error = (int)result;
+    else
+        r.val = result;
+    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r); /* ENOENT: killed meanwhile */
+}
+
+static void serve_one(struct guard *g, const struct seccomp_notif *n) {
+    uint64_t at = n->data.instruction_pointer;
+    struct call q = {
+        .guard = g,
+        .id = n->id,
+        .pid = (pid_t)n->pid,
+        .number = n->data.nr,
+        .gate = at >= UR_GATE && at < UR_GATE + UR_GATE_SIZE,
+        .caller = {.u = &g->whole, .pid = (pid_t)n->pid},
+    };
+    for (int i = 0; i < 6; i++)
+        q.arg[i] = n->data.args[i];
+    answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < NUMBERS ? answers[q.number] : NULL;
+    long result = answer ? answer(&q) : PASS;
+    for (int i = 0; i < q.held_count; i++)
+        sys_close(q.held[i]);
+    if (result != GIVEN && !q.answered)
+        send_answer(&q, result);
+}
+
+static bool over(const struct guard *g) {
+    struct pollfd wait = {.fd = g->listener};
+    return poll(&wait, 1, 0) > 0 && wait.revents & POLLHUP;
+}
+
+static void *serve(void *arg);
+
+static void add_thread(struct guard *g) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK);
+    atomic_fetch_add(&g->receiving, 1);
+    if (pthread_create(&thread, &attributes, serve, g) != 0)
+        atomic_fetch_sub(&g->receiving, 1);
+    pthread_attr_destroy(&attributes);
+}
+
+static void *serve(void *arg) {
+    struct guard *g = arg;
+    atomic_fetch_add(&g->threads, 1);
+    unshare(CLONE_FS); /* a umask of its own */
+    for (;;) {
+        struct seccomp_notif n = {0};
+        if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
+            /* ENOENT: the caller was killed before it was heard, or nobody is left. */
+            if (errno == EINTR || (errno == ENOENT && !over(g)))
+                continue;
+            break;
+        }
+        if (atomic_fetch_sub(&g->receiving, 1) == 1 && atomic_load(&g->threads) < THREADS_MAX)
+            add_thread(g);
+        serve_one(g, &n);
+        if (atomic_fetch_add(&g->receiving, 1) >= SPARE) {
+            atomic_fetch_sub(&g->receiving, 1);
+            break;
+        }
+    }
+    atomic_fetch_sub(&g->threads, 1);
+    return NULL;
+}
+
+/* --- the process --- */
+
+void guard_say(struct guard *g, const char *format, ...) {
+    (void)g;
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct keeper_report report = {.what = KEEPER_WORD};
+    snprintf(report.word, sizeof report.word, "%s", text);
+    send(g->launch->guard.socket, &report, sizeof report, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* A table of our own: the session's file is where programs of a root's run could write, and this process trusts it. */
+static long open_union(struct guard *g, const char *session) {
+    long ret = ur_union_open(&g->whole, session);
+    if (ret < 0)
+        return ret;
+    size_t size = g->whole.table->size;
+    void *own = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (own == MAP_FAILED)
+        return -ENOMEM;
+    memcpy(own, g->whole.table, size);
+    mprotect(own, size, PROT_READ);
+    g->whole.table = own;
+    return ur_table_valid(own, size) ? 0 : -EINVAL;
+}
+
+/* The listener, and the process that it comes from. */
+static int receive_listener(int socket, pid_t *command) {
+    struct iovec v = {command, sizeof *command};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    ssize_t got;
+    do
+        got = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    int fd = -1;
+    if (head && head->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+static bool send_listener(int socket, int listener) {
+    pid_t self = getpid();
+    struct iovec v = {&self, sizeof self};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof listener);
+    memcpy(CMSG_DATA(head), &listener, sizeof listener);
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == sizeof self;
+}
+
+/* May this process look into that one, as the answers need it? 0 or an errno. A tracer that is there already (strace
+   of unionrun) is only in the way of inject.c. */
+static int can_look_into(struct guard *g, pid_t command) {
+    struct call q = {.guard = g, .pid = command};
+    char here = 0, there;
+    struct iovec to = {&there, 1}, from = {&here, 1}; /* it has forked from us: the same addresses */
+    long fd = peer_fd(&q, STDIN_FILENO);
+    if (fd >= 0)
+        sys_close((int)fd);
+    if (fd < 0 && fd != -EBADF)
+        return (int)-fd;
+    return process_vm_readv(command, &to, 1, &from, 1, 0) < 0 ? errno : 0;
+}
+
+static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int from_command) {
+    static struct guard g;
+    g = (struct guard){.launch = launch, .root = geteuid() == 0};
+    g.trampoline = ur_path_join(launch->parts, "unionrun-exec");
+    struct stat st;
+    if (stat("/proc", &st) == 0)
+        g.proc = st.st_dev;
+    setsid();
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    int keep[] = {socket, from_command, launch->guard.life[1]};
+    let_go(keep, sizeof keep / sizeof *keep, true);
+    prctl(PR_SET_NAME, "unionrun-guard");
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    make_answers();
+    /* Nothing comes if the command could not be started, or goes without a guard. */
+    pid_t command;
+    long opened = open_union(&g, launch->session);
+    g.listener = receive_listener(from_command, &command);
+    int wrong = opened < 0 ? (int)-opened : g.listener < 0 ? EIO : can_look_into(&g, command);
+    g.stands_by = wrong;
+    (void)!write(from_command, &wrong, sizeof wrong);
+    close(from_command);
+    if (g.listener >= 0) {
+        ioctl(g.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+        add_thread(&g);
+        add_thread(&g);
+    }
+    int status;
+    while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
+        continue;
+    close(socket); /* the launcher sees the keeper's end by it */
+    while (g.listener >= 0 && !over(&g)) {
+        struct pollfd wait = {.fd = g.listener};
+        poll(&wait, 1, -1);
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OURS);
+}
+
+bool guard_start(struct launch *launch, int socket) {
+    int command[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, command) < 0 || pipe2(launch->guard.life, O_CLOEXEC) < 0) {
+        say("the guard's sockets: %s", strerror(errno));
+        return false;
+    }
+    long fenced = fence_enter_guard(launch);
+    if (fenced < 0) {
+        say("the guard's fence cannot be set: %s", strerror((int)-fenced));
+        return false;
+    }
+    launch->guard.socket = socket;
+    pid_t keeper = fork();
+    if (keeper < 0) {
+        say("fork: %s", strerror(errno));
+        return false;
+    }
+    if (keeper > 0) {
+        close(command[1]);
+        guard(launch, socket, keeper, command[0]);
+    }
+    close(command[0]);
+    close(launch->guard.life[1]);
+    launch->guard.to = command[1];
+    return true;
+}
+
+long guard_enter(struct launch *launch) {
+    UR_AUTO_TEXT shared = ur_path_join(launch->session, "shared");
+    long fd = sys_open(shared, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    long listener = filter_install(geteuid() == 0);
+    if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        listener = filter_install(geteuid() == 0);
+    }
+    if (listener >= 0) {
+        int wrong = EIO;
+        uint32_t on = 1;
+        if (!send_listener(launch->guard.to, (int)listener) ||
+            read(launch->guard.to, &wrong, sizeof wrong) != sizeof wrong ||
+            (!wrong && pwrite((int)fd, &on, sizeof on, offsetof(struct ur_shared, guard)) != sizeof on))
+            wrong = EIO; /* the filter cannot be taken back: the command must not be run */
+        sys_close((int)listener);
+        listener = -wrong;
+    }
+    sys_close((int)fd);
+    return listener < 0 ? listener : 0;
+}
