@@ -9,6 +9,7 @@
 #include "config/layerfile.h"
 #include "config/text.h"
 #include "engine/sys.h"
+#include "launch/host.h"
 #include "launch/launch.h"
 #include "launch/say.h"
 
@@ -20,15 +21,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Asked of the kernel itself: inside a union the shim hides the session from libc's access(). */
-static bool nested(void) {
+/*
+ * One union in another. Where the outer has a guard, that answers the inner's raw system calls in the outer union, so the
+ * inner lies over it with nothing special; but there can be no second guard, and the fence is the outer's. Without an
+ * outer guard raw calls go to the host, past the outer union. False: it cannot be; has been said.
+ *
+ * Asked of the kernel itself: inside a union the shim hides the session from libc's access().
+ */
+static bool settle_nesting(struct options *options) {
     const char *outer = getenv("UNIONRUN_SESSION");
     if (!outer || !*outer)
-        return false;
+        return true;
     UR_AUTO_TEXT table = ur_path_join(outer, "table");
-    if (sys_faccessat(AT_FDCWD, table, F_OK, 0) < 0)
+    if (sys_faccessat(AT_FDCWD, table, F_OK, 0) == 0) {
+        say("inside a unionrun already (UNIONRUN_SESSION=%s), which has no guard, and without that one in another does "
+            "not work; run it outside, or the outer with --guard=require",
+            outer);
         return false;
-    say("inside a unionrun already (UNIONRUN_SESSION=%s), and one in another does not work yet; run it outside", outer);
+    }
+    struct host_listener listener;
+    host_listener(&listener);
+    if (listener.error != EBUSY) /* of a run that has ended */
+        return true;
+    if (options->guard == CHOICE_REQUIRE || options->fence == CHOICE_REQUIRE) {
+        say("inside another union: its guard and fence go on, and there can be none of this one's own");
+        return false;
+    }
+    if (options->guard != CHOICE_OFF)
+        say("inside another union: static programs, Go and inline system calls will see that one alone (--guard=off "
+            "runs without this word)");
+    options->guard = options->fence = CHOICE_OFF;
     return true;
 }
 
@@ -78,7 +100,7 @@ static bool get_ready(struct launch *launch) {
 }
 
 static int act(struct launch *launch) {
-    if (!launch->options.check && nested())
+    if (!launch->options.check && !settle_nesting(&launch->options))
         return EXIT_OURS;
     sigset_t all;
     sigfillset(&all);

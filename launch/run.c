@@ -8,6 +8,7 @@
  * down, reports come up.
  */
 #include "config/text.h"
+#include "engine/sys.h"
 #include "launch/fence.h"
 #include "launch/guard/guard.h"
 #include "launch/keeper.h"
@@ -110,7 +111,8 @@ static void start(struct launch *launch) {
     char **arguments = launch->options.command - 1;
     arguments[0] = trampoline;
     sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
-    execv(trampoline, arguments);
+    /* Past the hook of a union around this one: it would put its own session back. */
+    errno = (int)-UR_SYS(SYS_execve, trampoline, arguments, environ, 0, 0, 0);
     say("%s: %s; build or install unionrun completely", trampoline, strerror(errno));
     _exit(EXIT_OURS);
 }

@@ -111,7 +111,7 @@ static long read_environment(struct call *q, uint64_t at, struct environment *e)
     for (size_t i = 0; i < e->count; i++) {
         if (e->session == e->count && value_at(q, e->list[i], "UNIONRUN_SESSION=", value, sizeof value) >= 0) {
             e->session = i;
-            e->keep_session = strcmp(value, ur_table_text(t, t->session)) == 0;
+            e->keep_session = value[0] == '/'; /* this run's, or that of a union within it */
         } else if (e->preload == e->count && value_at(q, e->list[i], "LD_PRELOAD=", value, sizeof value) >= 0) {
             e->preload = i;
             e->keep_shim = lists(value, ur_table_text(t, t->preload));
