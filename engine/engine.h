@@ -84,6 +84,7 @@ long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, 
    tells. */
 struct ur_elsewhere {
     bool native;            /* its own path is right as it is */
+    long error;             /* and leads nowhere, for this reason; then there is no `path` */
     bool link;              /* else: `path` is a link of /proc that is to be followed, O_NOFOLLOW or not */
     char path[UR_PATH_MAX]; /* the host path to open, with the same flags */
 };

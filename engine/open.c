@@ -35,6 +35,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     long ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
+    flags &= ~O_TRUNC; /* of nothing; and the guard would want to see it */
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
         return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
@@ -53,8 +54,15 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
 /* The last step for the guard's caller: by itself. */
 static long elsewhere(struct ur_elsewhere *e, const char *host, bool native, bool link) {
     e->native = native;
+    e->error = 0;
     e->link = link;
     memcpy(e->path, host, strlen(host) + 1);
+    return UR_ELSEWHERE;
+}
+
+static long elsewhere_nothing(struct ur_elsewhere *e, long error) {
+    elsewhere(e, "", true, false);
+    e->error = error;
     return UR_ELSEWHERE;
 }
 
@@ -69,7 +77,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
     long ret = ur_walk(c, dirfd, path, creating ? how | UR_WALK_CREATE : how, s, 0);
     if (ret < 0)
-        return e && !n->foreign ? elsewhere(e, "", true, false) : ret;
+        return e && !n->foreign ? elsewhere_nothing(e, ret) : ret;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, host);
         if (ret < 0)

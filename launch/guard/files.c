@@ -32,12 +32,14 @@ static bool is_shim(const struct call *q, const char *path, int flags) {
 }
 
 /* A raw path that would be truncated without being opened for write (calls.def: OPEN): by the rule for metadata. */
-static long open_raw(struct call *q, const char *path, int flags) {
+static long open_raw(struct call *q, const char *path, int flags, mode_t mode) {
     char host[UR_PATH_MAX], link[48];
     if (path[0] != '/')
         return -EACCES;
-    long ret = peer_become(q, false);
+    long ret = peer_become(q, flags & O_CREAT);
     long fd = ret < 0 ? ret : sys_open(path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0);
+    if (fd == -ENOENT && flags & O_CREAT)
+        return hand_over(q, sys_open(path, (flags & ~O_TRUNC) | O_EXCL | O_CLOEXEC, mode), flags);
     if (fd < 0)
         return fd;
     q->held[q->held_count++] = (int)fd;
@@ -53,8 +55,6 @@ static bool truncates_unseen(int flags) {
 }
 
 static long open_path(struct call *q, int dirfd, const char *path, int flags, mode_t mode) {
-    if (is_shim(q, path, flags))
-        return hand_over(q, sys_open(path, O_RDONLY | O_CLOEXEC, 0), flags);
     struct ur_elsewhere e;
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
     if (ret < 0)
@@ -65,7 +65,7 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     if (ret != UR_ELSEWHERE)
         return ret;
     if (e.native && truncates_unseen(flags))
-        return open_raw(q, e.path, flags);
+        return e.error ? e.error : open_raw(q, e.path, flags, mode);
     if (e.native)
         return PASS;
     if (e.link)
@@ -73,7 +73,7 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     if (truncates_unseen(flags)) {
         struct stat st;
         if (sys_fstatat(AT_FDCWD, e.path, &st, 0) == 0 && S_ISREG(st.st_mode))
-            return open_raw(q, e.path, flags);
+            return open_raw(q, e.path, flags, mode);
         flags &= ~O_TRUNC; /* of what is no regular file */
     }
     const uint64_t arg[6] = {(uint64_t)AT_FDCWD, 0, (uint64_t)flags, mode};
@@ -85,7 +85,9 @@ static long open_at(struct call *q, int dirfd, int at, int flags, mode_t mode) {
     long ret = path_of(q, at, path);
     if (ret)
         return ret;
-    return q->gate ? open_raw(q, path, flags) : open_path(q, dirfd, path, flags, mode);
+    if (is_shim(q, path, flags))
+        return PASS;
+    return q->gate ? open_raw(q, path, flags, mode) : open_path(q, dirfd, path, flags, mode);
 }
 
 long answer_open(struct call *q) {

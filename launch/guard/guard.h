@@ -44,9 +44,9 @@ long guard_enter(struct launch *launch);
 
 /* --- filter.c --- */
 
-/* Installs the filter on the calling thread; `ids`: calls that change who one is are sent, too. Needs no_new_privs or
-   CAP_SYS_ADMIN. Returns the listener's descriptor or -errno. */
-long filter_install(bool ids);
+/* Installs the filter on the calling thread. `ids`: calls that change who one is are sent, too; `shim`: programs have
+   one. Needs no_new_privs or CAP_SYS_ADMIN. Returns the listener's descriptor or -errno. */
+long filter_install(bool ids, bool shim);
 
 /* --- one call that is answered --- */
 
@@ -55,10 +55,12 @@ struct guard {
     struct ur_union whole;
     char *trampoline; /* the program that finds the command, which is no file of the union's */
     int listener;
-    bool stands_by;        /* it may not look into other processes: every call goes on as it is */
-    dev_t proc;            /* st_dev of /proc */
-    bool root;             /* the run is root's: its processes may be others */
-    _Atomic bool ids_vary; /* and one may be another by now */
+    bool stands_by;          /* it may not look into other processes: every call goes on as it is */
+    dev_t proc;              /* st_dev of /proc */
+    bool root;               /* the run is root's: its processes may be others */
+    _Atomic bool ids_vary;   /* and one may be another by now */
+    _Atomic bool roots_vary; /* one has called chroot */
+    _Atomic bool mount_said;
     _Atomic int receiving; /* threads that wait for a call */
     _Atomic int threads;
 };
@@ -68,7 +70,8 @@ struct call {
     uint64_t id;
     pid_t pid; /* the thread */
     int number;
-    bool gate; /* from the gate: paths are raw */
+    bool gate;      /* from the gate: paths are raw */
+    bool elsewhere; /* its root is another directory: it sees the host from there, and no union (places.c) */
     bool answered;
     uint64_t arg[6];
     struct ur_caller caller; /* for paths: cwd and descriptors of the thread */
@@ -95,6 +98,10 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
 /* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
 long peer_fd(struct call *q, int fd);
+/* Opens (O_PATH) what a path is to a caller whose root is another: a descriptor, closed with the call, or -errno. */
+long peer_open(struct call *q, int dirfd, const char *path, bool nofollow);
+/* Is the caller's root another directory than ours? */
+bool peer_is_elsewhere(const struct call *q);
 /* This thread takes on the caller's ids, where they may differ, and its umask if `creates`. 0 or -errno. */
 long peer_become(const struct call *q, bool creates);
 

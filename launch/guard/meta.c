@@ -124,7 +124,7 @@ static long by_fd(struct call *q, int fd, const struct change *w) {
     if (ret < 0)
         return ret;
     struct ur_caller here = {.u = q->caller.u};
-    if (!q->gate && !ur_fd_is_native(&here, (int)own))
+    if (!q->gate && !q->elsewhere && !ur_fd_is_native(&here, (int)own))
         return change_fd_union(&here, (int)own, w);
     ret = meta_fd_allowed((int)own, q, host);
     if (ret < 0)
@@ -150,6 +150,11 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     if (ret < 0)
         return ret;
     bool nofollow = flags & AT_SYMLINK_NOFOLLOW;
+    if (q->elsewhere) {
+        long fd = peer_open(q, dirfd, path, nofollow);
+        ret = fd < 0 ? fd : meta_fd_allowed((int)fd, q, host);
+        return ret < 0 ? ret : change_raw((int)fd, w);
+    }
     if (q->gate) /* the shim's: a host path, absolute */
         return path[0] == '/' ? change_host(q, path, w, nofollow) : -EACCES;
     if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))

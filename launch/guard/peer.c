@@ -5,8 +5,10 @@
  */
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
+#include "launch/guard/numbers.h"
 
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +115,37 @@ long peer_fd(struct call *q, int fd) {
     if (got >= 0)
         q->held[q->held_count++] = (int)got;
     return got;
+}
+
+/* --- a root of its own --- */
+
+bool peer_is_elsewhere(const struct call *q) {
+    char path[48], root[4];
+    snprintf(path, sizeof path, "/proc/%d/root", (int)q->pid);
+    long n = sys_readlink(path, root, sizeof root);
+    return n != 1 || root[0] != '/';
+}
+
+/* A link that leads to the root leads to the caller's. Where the kernel cannot be told so (before Linux 5.6), it is
+   nobody's. */
+long peer_open(struct call *q, int dirfd, const char *path, bool nofollow) {
+    char base[64];
+    if (path[0] == '/')
+        snprintf(base, sizeof base, "/proc/%d/root", (int)q->pid);
+    else if (dirfd == AT_FDCWD)
+        snprintf(base, sizeof base, "/proc/%d/cwd", (int)q->pid);
+    else
+        snprintf(base, sizeof base, "/proc/%d/fd/%d", (int)q->pid, dirfd);
+    long from = sys_open(base, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (from < 0)
+        return from;
+    struct open_how how = {.flags = (uint64_t)(O_PATH | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0)),
+                           .resolve = path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH};
+    long fd = UR_SYS(CALL_openat2, from, path, &how, sizeof how, 0, 0);
+    sys_close((int)from);
+    if (fd >= 0)
+        q->held[q->held_count++] = (int)fd;
+    return fd;
 }
 
 /* --- being the caller: ids and umask are the thread's own (serve.c unshares the umask) --- */

@@ -66,3 +66,29 @@ long answer_getcwd(struct call *q) {
     ret = n < 0 ? n : peer_write(q, q->arg[0], path, (size_t)n);
     return ret < 0 ? ret : n;
 }
+
+/* --- a root of its own, and mounts --- */
+
+/* A directory of the host may become a process's root: then it sees the host from there, and all its calls but those
+   that change metadata go on as they are (sshd and chromium shut themselves in so). One of a union cannot: it is in no
+   one place. */
+long answer_chroot(struct call *q) {
+    char path[UR_PATH_MAX];
+    long ret = path_of(q, 0, path);
+    if (ret == 0)
+        ret = native(q, AT_FDCWD, path, 0);
+    if (ret == PASS)
+        atomic_store(&q->guard->roots_vary, true);
+    else if (ret == 0) {
+        guard_say(q->guard, "chroot to %s refused: a directory of a union cannot be a root", path);
+        ret = -EPERM;
+    }
+    return ret;
+}
+
+/* Mounts would change what paths mean. The fence forbids them too. */
+long answer_mount(struct call *q) {
+    if (!atomic_exchange(&q->guard->mount_said, true))
+        guard_say(q->guard, "process %d asked for a mount, which no process in a union gets (EPERM)", (int)q->pid);
+    return -EPERM;
+}

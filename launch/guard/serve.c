@@ -72,6 +72,26 @@ static void send_answer(const struct call *q, long result) {
     ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r); /* ENOENT: killed meanwhile */
 }
 
+/* What is answered for whoever has a root of his own: what changes metadata. */
+static bool answers_elsewhere(int number) {
+    static const int numbers[] = {
+#define GUARD(call, class, answer) GUARD_##class(CALL_##call)
+#define GUARD_META(number) number,
+#define GUARD_IOCTL(number) number,
+#define GUARD_IDS(number) number,
+#define GUARD_OPEN(number)
+#define GUARD_PATH(number)
+#define GUARD_FSTAT(number)
+#define GUARD_ADDRESS(number)
+#define REFUSE(call, error)
+#include "launch/guard/calls.def"
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i] == number)
+            return number != CALL_openat2;
+    return false;
+}
+
 static void serve_one(struct guard *g, const struct seccomp_notif *n) {
     uint64_t at = n->data.instruction_pointer;
     struct call q = {
@@ -84,8 +104,9 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n) {
     };
     for (int i = 0; i < 6; i++)
         q.arg[i] = n->data.args[i];
+    q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
     answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < NUMBERS ? answers[q.number] : NULL;
-    long result = answer ? answer(&q) : PASS;
+    long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
     for (int i = 0; i < q.held_count; i++)
         sys_close(q.held[i]);
     if (result != GIVEN && !q.answered)
@@ -291,10 +312,10 @@ long guard_enter(struct launch *launch) {
     long fd = sys_open(shared, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    long listener = filter_install(geteuid() == 0);
+    long listener = filter_install(geteuid() == 0, !launch->options.no_preload);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        listener = filter_install(geteuid() == 0);
+        listener = filter_install(geteuid() == 0, !launch->options.no_preload);
     }
     if (listener >= 0) {
         int wrong = EIO;
