@@ -15,26 +15,41 @@ setup() {
     chmod 755 run
     # The commands of these tests leave notes beside the union.
     MOUNT=(--target t --lower a --lower b --upper u --fence=off)
-    TMUX_SOCKET='' PID=''
+    TERMINAL='' PID=''
 }
 
 teardown() {
-    [ -z "$TMUX_SOCKET" ] || tmux -L "$TMUX_SOCKET" kill-server 2>/dev/null || true
+    [ -z "$TERMINAL" ] || tmux -S "$TERMINAL" kill-server 2>/dev/null || true
     [ -z "$PID" ] || kill -KILL -"$PID" 2>/dev/null || true
 }
+
+# No test guesses how long a thing takes. A command that is to run as long as the test needs it waits for the file `go`,
+# and a test that has to find it in a certain state waits for that; both give up after half a minute.
+UNTIL_GO='n=0; until [ -e go ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.05; done'
 
 # union COMMAND...: in a union of a and b at t
 union() { "$UNIONRUN" "${MOUNT[@]}" -- "$@"; }
 
-# soon COMMAND...: becomes true within ten seconds
+# soon COMMAND...: becomes true
 soon() {
-    for ((i = 0; i < 200; i++)); do
+    for ((i = 0; i < 600; i++)); do
         ! "$@" || return 0
         sleep 0.05
     done
-    echo "not within ten seconds: $*"
+    echo "not within half a minute: $*"
     return 1
 }
+
+# state_is STATE PID: S, T ... as ps tells it: S+ if it is in the foreground of its terminal
+state_is() {
+    local state group foreground
+    [ -n "$2" ] && read -r _ _ state _ group _ _ foreground _ <"/proc/$2/stat" || return
+    [ "$group" != "$foreground" ] || state+=+
+    [ "$state" = "$1" ]
+}
+
+# job_is STATE: the process whose number is in the file `pid`
+job_is() { [ -s pid ] && state_is "$1" "$(cat pid)"; }
 
 no_session() { [ -z "$(ls -A run)" ]; }
 
@@ -115,9 +130,16 @@ ends() {
 }
 
 @test "timeout ends a command in the union" {
-    run -124 timeout 0.3 "$UNIONRUN" "${MOUNT[@]}" -- sleep 60
-    run -137 timeout -s KILL 0.3 "$UNIONRUN" "${MOUNT[@]}" -- sleep 3
-    soon no_session
+    for signal in TERM:124 KILL:137; do
+        rm -f began
+        for limit in 0.3 3 30; do # one of them lets the command begin, on a slow machine too
+            rm -rf run/*
+            run -"${signal#*:}" timeout -s "${signal%:*}" "$limit" "$UNIONRUN" "${MOUNT[@]}" -- sh -c 'touch began; exec sleep 60'
+            [ ! -e began ] || break
+        done
+        [ -e began ]
+        soon no_session
+    done
 }
 
 @test "an alarm that was set before unionrun started comes" {
@@ -174,116 +196,138 @@ END
 # --- a terminal ---
 
 # type_keys KEYS...: into the terminal of the test
-type_keys() { tmux -L "$TMUX_SOCKET" send-keys -t 0 "$@"; }
-screen_has() { tmux -L "$TMUX_SOCKET" capture-pane -p -t 0 -S - | grep -qE "$1"; }
-screen() { tmux -L "$TMUX_SOCKET" capture-pane -p -t 0 -S - | sed '/^$/d'; }
+type_keys() { tmux -S "$TERMINAL" send-keys -t 0 "$@"; }
+screen() { tmux -S "$TERMINAL" capture-pane -p -t 0 -S - | sed '/^$/d'; }
+screen_has() { grep -qE "$1" <<<"$(screen)"; }
+shows() { soon screen_has "$1" || { screen; false; }; }
+
+# tells PATTERN: of a job's end, which a shell with `set -o notify` does not always tell before its next prompt
+tells() { soon told "$1" || { screen; false; }; }
+told() { screen_has "$1" || { type_keys Enter && false; }; }
+
+# prompted [PROMPT]: a shell waits there for the next line
+prompted() { [[ $(screen | tail -n 1) =~ ^"${1:-P}>"\ *$ ]]; }
 
 # terminal COMMAND...: runs in a terminal, wide enough to break no line
 terminal() {
-    TMUX_SOCKET=unionrun-test-$$-$BATS_TEST_NUMBER
-    env -u TMUX TERM=screen tmux -L "$TMUX_SOCKET" -f /dev/null new-session -d -x 400 -y 50 "$@" 3>&-
+    TERMINAL=terminal # no absolute path: a socket's name must be short
+    env -u TMUX TERM=screen tmux -S "$TERMINAL" -f /dev/null new-session -d -x 400 -y 50 "$@" 3>&-
 }
 
 # The prompt is `P>`, so that it is not mistaken for a command's own words.
 shell_terminal() {
     printf 'PS1="P> "\nPROMPT_COMMAND=\nset -o notify\n' >rc
     terminal "$@"
-    soon screen_has '^P> *$'
+    soon prompted
 }
 
 @test "^C ends the command, and unionrun with it, in a terminal" {
     shell_terminal bash --rcfile rc -i
-    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sleep 60; echo ended \$?" Enter
-    soon pgrep -f "^sleep 60" >/dev/null
-    sleep 0.3
+    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sh -c 'echo \$\$ >pid; exec sleep 60'; echo ended \$?" Enter
+    soon job_is S+
     type_keys C-c
-    soon screen_has 'ended 130|^P> *$' || { screen; false; }
-    run ! screen_has 'ended 0'
+    shows '^ended 130|^P> *$'
+    run ! screen_has '^ended 0'
     soon no_session
 }
 
 @test "^C reaches the command once, and a command that goes on goes on" {
     shell_terminal bash --rcfile rc -i
-    type_keys "'$UNIONRUN' ${MOUNT[*]} -- bash -c 'trap \"echo caught\" INT; echo ready; n=0; while [ \$n -lt 40 ]; do sleep 0.05; n=\$((n+1)); done; exit 5'; echo ended \$?" Enter
-    soon screen_has '^ready' || { screen; false; }
+    type_keys "'$UNIONRUN' ${MOUNT[*]} -- bash -c 'trap \"echo caught\" INT; echo ready; $UNTIL_GO; exit 5'; echo ended \$?" Enter
+    shows '^ready'
     type_keys C-c
-    soon screen_has '^ended 5' || { screen; false; }
+    shows '^(\^C)?caught'
+    sleep 0.3 # in which it would come once more
+    touch go
+    shows '^ended 5'
     [ "$(screen | grep -cE '^(\^C)?caught')" = 1 ] || { screen; false; }
 }
 
 @test "^Z, bg and fg of unionrun in a shell stop and continue the command" {
     shell_terminal bash --rcfile rc -i
-    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sh -c 'echo ready; sleep 1; touch went-on; exit 6'; echo first \$?" Enter
-    soon screen_has '^ready'
+    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sh -c 'echo \$\$ >pid; $UNTIL_GO; touch went-on; exit 6'; echo first \$?" Enter
+    soon job_is S+
     type_keys C-z
-    soon screen_has 'Stopped' || { screen; false; }
-    sleep 1.3
+    shows 'Stopped'
+    job_is T
+    touch go
+    sleep 0.3 # in which it would go on
     [ ! -e went-on ]
+    soon prompted
     type_keys "bg" Enter
     soon test -e went-on || { screen; false; }
-    soon screen_has 'Exit 6' || { screen; false; }
-    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sh -c 'echo again; read x; exit \$x'" Enter
-    soon screen_has '^again'
+    tells 'Exit 6'
+    rm pid
+    type_keys "'$UNIONRUN' ${MOUNT[*]} -- sh -c 'echo \$\$ >pid; read again; exit \$again'" Enter
+    soon job_is S+
     type_keys C-z
-    soon screen_has '\[1\]\+ +Stopped.*again' || { screen; false; }
+    shows '\[1\]\+ +Stopped.*again'
     type_keys 'fg; echo "status $?"' Enter
-    sleep 0.3
+    soon job_is S+
     type_keys 9 Enter
-    soon screen_has '^status 9' || { screen; false; }
+    shows '^status 9'
     soon no_session
 }
 
 @test "job control works in an interactive shell in the union" {
     shell_terminal "$UNIONRUN" "${MOUNT[@]}" -- bash --rcfile rc -i
-    type_keys 'sleep 61' Enter
-    soon pgrep -f '^sleep 61' >/dev/null
-    sleep 0.3
+    type_keys "sh -c 'echo \$\$ >pid; exec sleep 60'" Enter
+    soon job_is S+
     type_keys C-z
-    soon screen_has '\[1\]\+ +Stopped +sleep 61' || { screen; false; }
+    shows '\[1\]\+ +Stopped +sh -c'
+    job_is T
+    soon prompted
     type_keys 'bg' Enter
-    soon screen_has '\[1\]\+ sleep 61 &' || { screen; false; }
+    shows '\[1\]\+ sh -c .* &'
+    soon job_is S
+    soon prompted
     type_keys 'fg' Enter
-    sleep 0.3
+    soon job_is S+
     type_keys C-c
-    sleep 0.3
+    soon prompted
     type_keys 'echo "ended $?"' Enter
-    soon screen_has '^ended 130' || { screen; false; }
-    type_keys 'cat & sleep 0.3; jobs' Enter # a reader in the background is stopped by the terminal
-    soon screen_has '\[1\]\+ +Stopped +cat' || { screen; false; }
-    type_keys 'kill %1; exit' Enter
-    sleep 0.3
+    shows '^ended 130'
+    soon prompted
+    type_keys 'cat & echo $! >pid' Enter # a reader in the background is stopped by the terminal
+    soon job_is T
+    type_keys 'jobs' Enter
+    shows '\[1\]\+ +Stopped +cat'
+    type_keys 'kill %1' Enter
+    tells 'Terminated +cat'
     type_keys 'exit' Enter
     soon no_session || { screen; false; }
 }
 
 @test "suspend of an interactive shell in the union gives the terminal back" {
     shell_terminal bash --rcfile rc -i
-    type_keys "'$UNIONRUN' ${MOUNT[*]} -- bash --rcfile rc -i" Enter
-    sleep 0.5
+    sed 's/P>/Q>/' rc >inner
+    type_keys "'$UNIONRUN' ${MOUNT[*]} -- bash --rcfile inner -i" Enter
+    soon prompted Q
     type_keys 'inner=yes; suspend' Enter
-    soon screen_has 'Stopped' || { screen; false; }
+    shows 'Stopped'
+    soon prompted
     type_keys 'echo "outer $inner."' Enter
-    soon screen_has '^outer \.' || { screen; false; }
+    shows '^outer \.'
+    soon prompted
     type_keys 'fg' Enter
-    sleep 0.3
+    soon prompted Q
     type_keys 'echo "inner $inner."' Enter
-    soon screen_has '^inner yes\.' || { screen; false; }
+    shows '^inner yes\.'
 }
 
 @test "a command that is stopped by kill stops unionrun, and continues it" {
-    state_is() { [ "$(cut -d' ' -f3 "/proc/$1/stat")" = "$2" ]; }
-    in_background sh -c 'echo $$ >pid; sleep 0.2; exec sleep 60'
-    soon test -s pid
+    in_background sh -c 'echo $$ >pid; exec sleep 60'
+    soon job_is S
     kill -STOP "$(cat pid)"
-    soon state_is "$PID" T
+    soon state_is T "$PID"
     kill -CONT "$(cat pid)"
-    soon state_is "$PID" S
+    soon state_is S "$PID"
     kill -STOP "$(cat pid)"
-    soon state_is "$PID" T
+    soon state_is T "$PID"
     kill -CONT "$PID" # and the other way round
-    soon state_is "$(cat pid)" S
+    soon job_is S
     kill -STOP "$(cat pid)"
-    soon state_is "$PID" T
+    soon state_is T "$PID"
     kill -KILL "$(cat pid)" # the end of a stopped command is seen
     ends 137
 }
@@ -302,34 +346,37 @@ shell_terminal() {
 }
 
 @test "the session is removed when unionrun was killed, after the command has ended" {
-    in_background sh -c 'touch ready; sleep 1'
+    in_background sh -c "touch ready; $UNTIL_GO"
     soon test -e ready
     kill -KILL "$PID"
     ends 137
-    [ -n "$(ls run)" ]
+    run ! no_session
+    touch go
     soon no_session
 }
 
 @test "what the command leaves running keeps the session, and unionrun does not wait for it" {
-    SECONDS=0
-    run -0 "$UNIONRUN" "${MOUNT[@]}" --verbose -- sh -c '(sleep 2; touch t/late) >/dev/null 2>&1 </dev/null & echo out'
-    [ "$SECONDS" -lt 2 ]
+    run -0 "$UNIONRUN" "${MOUNT[@]}" --verbose -- sh -c "($UNTIL_GO; touch t/late) >/dev/null 2>&1 </dev/null & echo out"
     [[ $output == *'still there'* ]]
+    [ ! -e u/late ]
     run ! no_session
+    touch go
     soon no_session
     [ -e u/late ]
 }
 
 @test "a pipe ends when the command's output does, with processes left running" {
-    SECONDS=0
-    union sh -c 'sleep 3 >/dev/null 2>&1 </dev/null & echo out' 2>&1 | cat
-    [ "$SECONDS" -lt 2 ]
-    union sh -c 'exec >/dev/null; echo gone; sleep 3' | cat
-    [ "$SECONDS" -lt 5 ]
+    union sh -c "($UNTIL_GO; touch waited) >/dev/null 2>&1 </dev/null & echo out" 2>&1 | cat
+    [ ! -e waited ]
+    touch go
+    soon no_session
+    rm go
+    "$UNIONRUN" "${MOUNT[@]}" -- sh -c "exec >/dev/null; $UNTIL_GO; [ ! -e go ] || touch in-time" | { cat; touch go; }
+    [ -e in-time ]
 }
 
 @test "the session is not writable for others, and its table for nobody" {
-    in_background sh -c 'touch ready; while [ ! -e go ]; do sleep 0.05; done'
+    in_background sh -c "touch ready; $UNTIL_GO"
     soon test -e ready
     run -0 stat -c '%a' run/unionrun-* run/unionrun-*/table run/unionrun-*/shared
     touch go
@@ -342,7 +389,8 @@ shell_terminal() {
     run ! union sh -c 'ls "$UNIONRUN_SESSION" || ls run/unionrun-*'
 }
 
-@test "without XDG_RUNTIME_DIR the session is in /dev/shm, else in TMPDIR" {
+@test "without XDG_RUNTIME_DIR the session is in /dev/shm" {
+    [ -w /dev/shm ] || skip 'no /dev/shm'
     run -0 env -u XDG_RUNTIME_DIR "$UNIONRUN" "${MOUNT[@]}" -- sh -c 'echo "$UNIONRUN_SESSION"'
     [[ $output == /dev/shm/unionrun-?????? ]]
     [ ! -e "$output" ]
@@ -351,7 +399,7 @@ shell_terminal() {
 }
 
 @test "two runs on one upper: the second is refused at once, and says who has it" {
-    in_background sh -c 'touch ready; while [ ! -e go ]; do sleep 0.05; done'
+    in_background sh -c "touch ready; $UNTIL_GO"
     soon test -e ready
     run -125 union touch ran
     [[ $output == *"--work"*" $HERE/u.work is in use by another unionrun"* || $output == *"$HERE/u.work is in use by another unionrun"* ]]

@@ -690,11 +690,11 @@ root_target() {
     local name=/etc/foo-unionrun-$$-$BATS_TEST_NUMBER
     mounts --target / --lower / --upper "$W/up/upper" -- sh -euc "$NO"'
         ls / >/dev/null; [ -d /etc ]; cat /etc/passwd >/dev/null; [ -r /proc/self/status ]; echo x >/dev/null
-        if [ "$(id -u)" = 0 ]; then echo foo >"$1"; [ "$(cat "$1")" = foo ]; ls /etc | grep -qx "${1#/etc/}"; rm /etc/hostname; no ls /etc/hostname
+        if [ "$(id -u)" = 0 ]; then echo foo >"$1"; [ "$(cat "$1")" = foo ]; ls /etc | grep -qx "${1#/etc/}"; rm /etc/debian_version; no ls /etc/debian_version
         else no touch "$1"; fi
         cd "$2/t"; [ "$(pwd -P)" = "$2/t" ]; echo here >here; ls | grep -qx here' sh "$name" "$W"
     [ ! -e "$name" ]
-    [ -e /etc/hostname ]
+    [ -e /etc/debian_version ]
     [ ! -e "$TARGET/here" ]
     [ -e "$UPPER$TARGET/here" ]
     [ "$(id -u)$WHO" != 0root ] || [ -e "$UPPER$name" ]
