@@ -78,10 +78,23 @@ kernel_then_unionrun() {
     same 'the tree of both, to the kernel' "$plain_more" "$(kernel_tree "$2")"
 }
 
-as_root() { [ "$(id -u)" = 0 ] || skip 'not root'; }
+# In most containers nobody may mount, and what lies on an overlayfs is no upper for another.
+as_root() {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    can_mount root
+}
 
 in_user_namespace() {
     as_user unshare --user --map-current-user --keep-caps --mount true 2>/dev/null || skip 'no user namespaces here'
+    can_mount user
+}
+
+can_mount() {
+    local W UPPER TARGET LOWERS
+    workspace "$1"
+    LOWERS=("$W/lowers")
+    overlayfs userxattr true 2>/dev/null || skip 'cannot mount overlayfs here'
+    rm -rf "$W"
 }
 
 @test "kernel overlayfs shows root the tree that unionrun left, and goes on with it" {
