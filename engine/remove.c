@@ -145,7 +145,11 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
    meanwhile gets it back. */
 static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const struct ur_dir *child,
                                   const char *host, char *tmp) {
-    long ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
+    long ret = ur_upper_path(u, d, NULL, tmp);
+    if (ret == 0)
+        ret = ur_mark_whiteouts(d->mount, tmp);
+    if (ret == 0)
+        ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
     if (ret == 0)
         ret = ur_whiteout_make(d->mount, tmp);
     if (ret < 0)

@@ -211,8 +211,13 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
     /* A whiteout in the way: a file replaces it as it would any other; a directory changes places with it. So does
        what must not replace anything, since a whiteout is nothing. */
     if (to->n->entry.white == UR_WHITE_NODE && (is_dir(from) || flags & RENAME_NOREPLACE)) {
+        UR_SCRATCH(s);
         struct stat st;
-        long ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
+        long ret = from->below ? ur_upper_path(c->u, from->d, NULL, s->real[0]) : 0;
+        if (ret == 0 && from->below)
+            ret = ur_mark_whiteouts(m, s->real[0]);
+        if (ret == 0)
+            ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
         if (ret < 0)
             return ret == -ENOENT ? UR_AGAIN : ret;
         if (sys_lstat(from->host, &st) < 0 || !ur_is_whiteout(from->host, &st)) {

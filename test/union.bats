@@ -354,7 +354,7 @@ END
 
 three_forms() {
     lowers 'mkdir -p 1/d 1/o1 1/o2 1/x 2/d 2/o1 2/o2 2/x; for n in char xattr wh kept; do echo $n >2/d/$n; done
-        mknod 1/d/char c 0 0; : >1/d/.wh.wh
+        : >1/d/.wh.wh; mknod 1/d/char c 0 0 || { : >1/d/char; setfattr -n user.overlay.whiteout 1/d/char; } # not on an overlayfs
         : >1/d/xattr; setfattr -n user.overlay.whiteout 1/d/xattr; setfattr -n user.overlay.opaque -v x 1/d
         touch 2/o1/dead 2/o2/dead 1/o1/live 1/o2/live; setfattr -n user.overlay.opaque -v y 1/o1; : >1/o2/.wh..wh..opq
         mkdir 2/gone; touch 2/gone/child; : >1/.wh.gone'
@@ -376,6 +376,18 @@ END
     same 'in the next run' 'new' "$(in_target 'cat d/wh; [ -z "$(ls -A gone)" ]; [ "$(ls o3)" = live ]')"
 }
 @test "whiteouts and opaque directories of a lower are understood in all three forms" { each three_forms; }
+
+on_overlayfs() {
+    local script='mkdir over over/l over/u over/w; mount -t overlay -o lowerdir=over/l,upperdir=over/u,workdir=over/w overlay up || exit 99; shift; "$@"; exec "$@"'
+    lowers 'mkdir -p 1/d/x 1/p 1/s/k 1/e; echo f >1/p/f; echo h >1/s/k/h; echo in >1/e/in'
+    cd "$W" || return
+    local seen status=0
+    seen=$(unshare --mount sh -euc "$script" sh "$W" "$UNIONRUN" --target t --lower lowers/1 --upper up/upper -- sh -c '
+        cd t; if [ -e p ]; then rm -r d p; rm e/in; rmdir e; mv s/k d; mkdir e; fi; echo $(find . | sort)') || status=$?
+    [ "$status" != 99 ] || skip 'cannot mount overlayfs here'
+    same 'both runs' $'. ./d ./d/h ./e ./s\n. ./d ./d/h ./e ./s' "$seen"
+}
+@test "an upper on an overlayfs, where no whiteout device can be made: what was removed is not listed" { as_root; may_mount; one root on_overlayfs; }
 
 dead_children() {
     lowers 'mkdir -p 1/d/merged 2/d/merged/deep 2/e/sub; touch 1/d/high 2/d/low 1/d/merged/a 2/d/merged/b 2/d/merged/deep/c 2/e/sub/f 2/e/g'
