@@ -253,15 +253,23 @@ class Writer:
                 self.leaf(where, child)
             elif node.style == "wh" and len(name) <= 251:
                 markers.append(b".wh." + name)
-            elif node.style == "xattr" and not node.opaque:
-                os.close(os.open(where, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-                os.setxattr(where, "user.overlay.whiteout", b"y")
-                xattrs["user.overlay.opaque"] = b"x"
+            elif node.opaque or node.style != "xattr":
+                try:
+                    os.mknod(where, stat.S_IFCHR | 0o600, 0)
+                except PermissionError:  # no device may be made on an overlayfs
+                    if not node.opaque:
+                        self.xattr_whiteout(where, xattrs)
             else:
-                os.mknod(where, stat.S_IFCHR | 0o600, 0)
+                self.xattr_whiteout(where, xattrs)
         for name in markers:
             os.close(os.open(os.path.join(path, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         self.unfinished.append((path, node, xattrs))
+
+    @staticmethod
+    def xattr_whiteout(path, xattrs):  # and the xattrs of the directory it is in
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        os.setxattr(path, "user.overlay.whiteout", b"y")
+        xattrs["user.overlay.opaque"] = b"x"
 
     def leaf(self, path, node):
         if node in self.written:
