@@ -29,7 +29,8 @@ if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo 
 
 # The shim goes into other people's programs: nothing but libc, nothing exported but the hooks.
 SHIM_CFLAGS ?= -fPIC -fvisibility=hidden
-SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
+# One segment less to map at each start.
+SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
 AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns)
 AUDIT_LDFLAGS ?= -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro

@@ -44,6 +44,38 @@ static bool differs(const struct ur_caller *c, const char *path, const char *hos
     return own == 0 && (raw < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino);
 }
 
+/*
+ * The loader that programs name is nearly always one, and nearly always the host's own: that is remembered, as long as
+ * no directory of the union changes. Written under a sequence count, as base.c does.
+ */
+static struct {
+    _Atomic uint32_t sequence; /* odd while it is written */
+    uint64_t generation;
+    char path[64];
+} own_loader;
+
+static bool is_own_loader(const struct ur_union *u, const char *path) {
+    uint32_t sequence = atomic_load_explicit(&own_loader.sequence, memory_order_acquire);
+    if (sequence % 2 || !u->shared || own_loader.generation != ur_dcache_begin(u) || !own_loader.generation ||
+        strncmp(own_loader.path, path, sizeof own_loader.path) != 0)
+        return false;
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&own_loader.sequence, memory_order_relaxed) == sequence;
+}
+
+/* `generation`: taken before the disk was asked. */
+static void keep_own_loader(const struct ur_union *u, const char *path, uint64_t generation) {
+    uint32_t sequence = atomic_load_explicit(&own_loader.sequence, memory_order_relaxed);
+    size_t len = strlen(path);
+    if (!generation || len >= sizeof own_loader.path || ur_dcache_begin(u) != generation || sequence % 2 ||
+        !atomic_compare_exchange_strong(&own_loader.sequence, &sequence, sequence + 1))
+        return;
+    atomic_thread_fence(memory_order_release);
+    own_loader.generation = generation;
+    memcpy(own_loader.path, path, len + 1);
+    atomic_store_explicit(&own_loader.sequence, sequence + 2, memory_order_release);
+}
+
 /* The PT_INTERP of a 64-bit ELF file. Its length, 0 if there is none. */
 static long elf_interp(int fd, const char *head, long n, char *out, size_t size) {
     Elf64_Ehdr h;
@@ -87,9 +119,15 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
     if (len <= 0)
         return 0;
     x->audit = !guarded && (in_union || covers_libraries(c->u));
-    /* A missing one is the kernel's to tell. */
-    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
+    if (is_own_loader(c->u, s->rest[0]))
         return 0;
+    uint64_t generation = ur_dcache_begin(c->u);
+    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0) /* a missing one is the kernel's to tell */
+        return 0;
+    if (!differs(c, s->rest[0], s->rest[1])) {
+        keep_own_loader(c->u, s->rest[0], generation);
+        return 0;
+    }
     x->loader = true;
     /* The loader's own opens are answered by the guard. What has no name goes by the kernel's. */
     if (!guarded || ur_canonical(c, dirfd, name, 0, x->program) < 0)

@@ -30,6 +30,13 @@ _Atomic(const struct ur_caller *) ur_me;
 static _Atomic bool filtered;
 const char *ur_exe;
 
+/* What the environment said when we were loaded. Only `taken` is looked at by others while it is written. */
+static struct {
+    _Atomic bool taken;
+    bool gives_way;
+    char session[512];
+} at_start;
+
 static const char *find_env(const char *name) {
     size_t n = strlen(name);
     for (char **e = environ; e && *e; e++)
@@ -52,9 +59,10 @@ const struct ur_caller *ur_self_start(void) {
     if (!environ) /* libc itself has not started: too early to know */
         return &outside;
     const struct ur_caller *mine = &outside, *none = NULL;
-    const char *session = find_env("UNIONRUN_SESSION");
+    bool taken = atomic_load(&at_start.taken);
+    const char *session = taken ? at_start.session : find_env("UNIONRUN_SESSION");
     if (session) {
-        bool gives_way = find_env("UNIONRUN_FILTERED") != NULL;
+        bool gives_way = taken ? at_start.gives_way : find_env("UNIONRUN_FILTERED") != NULL;
         unsigned i = atomic_fetch_add(&racers, 1);
         enum ur_gate gate = gives_way ? UR_GATE_NONE : ur_gate_map();
         if (i < RACERS && open_session(&unions[i], session, gate)) {
@@ -98,8 +106,21 @@ static void take_exe(void) {
         ur_exe = exe;
 }
 
+/* A name that does not fit is used at once. */
+static void take_session(void) {
+    const char *session = find_env("UNIONRUN_SESSION");
+    size_t len = session ? strlen(session) : 0;
+    if (!session || len >= sizeof at_start.session) {
+        ur_self();
+        return;
+    }
+    memcpy(at_start.session, session, len + 1);
+    at_start.gives_way = find_env("UNIONRUN_FILTERED") != NULL;
+    atomic_store(&at_start.taken, true);
+}
+
 __attribute__((constructor)) static void start(void) {
-    ur_self();
+    take_session();
     take_exe();
 }
 

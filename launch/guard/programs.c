@@ -44,7 +44,7 @@ static long read_vector(struct call *q, uint64_t at, uint64_t **out, size_t *cou
 
 /* The new arguments: what the plan puts before them, then the caller's own from the second on. */
 static uint64_t put_arguments(struct inject *i, const struct ur_exec *x, const uint64_t *own, size_t count) {
-    uint64_t *list = calloc(count + 8, sizeof *list);
+    uint64_t *list = calloc(count + 8 + 2 * UR_EXEC_SCRIPTS, sizeof *list);
     size_t n = 0;
     if (!list)
         return 0;
@@ -62,6 +62,8 @@ static uint64_t put_arguments(struct inject *i, const struct ur_exec *x, const u
     if (x->interp[0]) {
         if (x->interp_arg[0])
             PUT(x->interp_arg);
+        for (const char *inner = x->inner; *inner; inner += strlen(inner) + 1)
+            PUT(inner);
         PUT(x->script);
     }
 #undef PUT
@@ -158,7 +160,7 @@ static long execute(struct call *q, const struct ur_exec *x, bool same, uint64_t
     if (ret == 0 && same && !changed && !completes)
         ret = PASS;
     if (ret == 0)
-        ret = inject_begin(&i, q, 10 * UR_PATH_MAX + (count + e.count + 16) * sizeof *own);
+        ret = inject_begin(&i, q, sizeof *x + 4 * UR_PATH_MAX + (count + e.count + 64) * sizeof *own);
     if (ret == 0) {
         uint64_t arg[6] = {inject_put(&i, x->path, strlen(x->path) + 1), arguments, environment};
         if (changed)
