@@ -6,6 +6,8 @@
  * one system call that fails if the name is there: a kill leaves the old view or the new; of two processes that
  * copy up one file, the slower takes the other's. Parents come first; a directory is copied without its children.
  * What can be seen of the directory that the copy appears in (its mode, its times) stays as it was.
+ *
+ * Each change of metadata may be a question to the guard, so none is made of what is right already.
  */
 #include "union.h"
 
@@ -41,10 +43,11 @@ static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_rang
     return 0;
 }
 
-long ur_copy_data(int from, int to, off_t size) {
+/* Copies data, holes kept: 0 or -errno. Offsets of both are left anywhere. */
+static long copy_data(const struct ur_table_mount *m, int from, int to, off_t size) {
     if (size == 0)
         return 0;
-    if (sys_ioctl(to, FICLONE, from) == 0)
+    if (m->caps & UR_CAP_REFLINK && sys_ioctl(to, FICLONE, from) == 0)
         return 0;
     bool no_copy_range = false;
     off_t at = 0;
@@ -110,16 +113,23 @@ long ur_copy_xattrs(const char *from, int to_fd, const char *to) {
     return ret;
 }
 
+static bool refused(long ret) {
+    return ret == -EPERM || ret == -EINVAL;
+}
+
 /* Owner as far as it is allowed: a plain user's copies are his own. */
 static long give_owner(int fd, const char *host, const struct stat *st) {
-    for (int both = 1; both >= 0; both--) {
-        uid_t uid = both ? st->st_uid : (uid_t)-1;
-        long ret = fd >= 0 ? sys_fchown(fd, uid, st->st_gid)
-                           : sys_fchownat(AT_FDCWD, host, uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
-        if (ret != -EPERM && ret != -EINVAL)
-            return ret;
-    }
-    return 0;
+    struct stat made;
+    long ret = fd >= 0 ? sys_fstat(fd, &made) : sys_lstat(host, &made);
+    if (ret < 0)
+        return ret;
+    if (made.st_uid != st->st_uid)
+        ret = fd >= 0 ? sys_fchown(fd, st->st_uid, st->st_gid)
+                      : sys_fchownat(AT_FDCWD, host, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
+    if ((made.st_uid == st->st_uid || refused(ret)) && made.st_gid != st->st_gid)
+        ret = fd >= 0 ? sys_fchown(fd, (uid_t)-1, st->st_gid)
+                      : sys_fchownat(AT_FDCWD, host, (uid_t)-1, st->st_gid, AT_SYMLINK_NOFOLLOW);
+    return refused(ret) ? 0 : ret;
 }
 
 /* A copy that could not keep its owner must not lend the owner's powers to another: no set-id bits then. */
@@ -132,6 +142,10 @@ static mode_t kept_mode(const struct stat *lower, const struct stat *copy) {
     return mode;
 }
 
+static bool has_mode(const struct stat *copy, mode_t mode) {
+    return (copy->st_mode & 07777) == mode;
+}
+
 /* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none. */
 static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const char *host,
                          const struct stat *st, int flags, char *tmp) {
@@ -141,7 +155,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     long to = -EOPNOTSUPP;
     if (m->caps & UR_CAP_TMPFILE) {
         ur_work_path(u, m, "/tmp", "", tmp);
-        to = sys_open(tmp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        /* Nobody else can open it, so the mode may be the right one from the first. */
+        to = sys_open(tmp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600 | (st->st_mode & 0777));
         *tmp = 0;
     }
     if (to == -EOPNOTSUPP || to == -EISDIR || to == -EINVAL) {
@@ -155,7 +170,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         return to;
     }
     struct stat copy;
-    long ret = flags & UR_COPYUP_NODATA ? 0 : ur_copy_data((int)from, (int)to, st->st_size);
+    long ret = flags & UR_COPYUP_NODATA ? 0 : copy_data(m, (int)from, (int)to, st->st_size);
     if (ret == 0)
         ret = give_owner((int)to, NULL, st);
     if (ret == 0)
@@ -166,7 +181,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         ret = 0;
     if (ret == 0)
         ret = sys_fstat((int)to, &copy);
-    if (ret == 0)
+    if (ret == 0 && !has_mode(&copy, kept_mode(st, &copy)))
         ret = sys_fchmod((int)to, kept_mode(st, &copy));
     if (ret == 0) {
         struct timespec ts[2] = {st->st_atim, st->st_mtim};
@@ -276,7 +291,7 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
-    if (ret == 0 && !S_ISLNK(st->st_mode))
+    if (ret == 0 && !S_ISLNK(st->st_mode) && !has_mode(&copy, kept_mode(st, &copy)))
         ret = sys_chmod(tmp, kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
@@ -296,7 +311,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     struct stat copy;
     long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
     if (ret == 0)
-        ret = sys_mkdir(tmp, 0700);
+        ret = sys_mkdir(tmp, 0700 | (st->st_mode & 0755)); /* so that nobody can make anything in it */
     if (ret < 0)
         return ret;
     ret = give_owner(-1, tmp, st);
@@ -308,7 +323,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = 0;
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
-    if (ret == 0)
+    if (ret == 0 && !has_mode(&copy, kept_mode(st, &copy)))
         ret = sys_chmod(tmp, kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)

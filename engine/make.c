@@ -154,7 +154,8 @@ static long make_once(const struct ur_caller *c, int dirfd, const char *path, co
 
 long ur_mkdir(const struct ur_caller *c, int dirfd, const char *path, mode_t mode) {
     if (!ur_active(c))
-        return UR_SYS(SYS_mkdirat, dirfd, path, mode, 0, 0, 0);
+        return dirfd == AT_FDCWD ? UR_AS_LIBC(UR_SYS(SYS_mkdir, path, mode, 0, 0, 0, 0), sys_mkdir(path, mode))
+                                 : UR_SYS(SYS_mkdirat, dirfd, path, mode, 0, 0, 0);
     struct making w = {.kind = DIRECTORY, .mode = mode};
     return UR_RETRY(make_once(c, dirfd, path, &w));
 }
@@ -169,7 +170,8 @@ long ur_mknod(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
 
 long ur_symlink(const struct ur_caller *c, const char *text, int dirfd, const char *path) {
     if (!ur_active(c))
-        return UR_SYS(SYS_symlinkat, text, dirfd, path, 0, 0, 0);
+        return dirfd == AT_FDCWD ? UR_AS_LIBC(UR_SYS(SYS_symlink, text, path, 0, 0, 0, 0), sys_symlink(text, path))
+                                 : UR_SYS(SYS_symlinkat, text, dirfd, path, 0, 0, 0);
     if (!*text)
         return -ENOENT;
     struct making w = {.kind = SYMLINK, .text = text};
@@ -269,7 +271,9 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
 
 long ur_link(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
     if (!ur_active(c))
-        return sys_linkat(fromfd, from, tofd, to, flags);
+        return fromfd == AT_FDCWD && tofd == AT_FDCWD && !flags
+                   ? UR_AS_LIBC(UR_SYS(SYS_link, from, to, 0, 0, 0, 0), sys_link(from, to))
+                   : sys_linkat(fromfd, from, tofd, to, flags);
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*from)

@@ -145,6 +145,9 @@ long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host) {
 
 /* Best effort: without it a listing asks once more for each name. */
 long ur_mark_impure(const char *host) {
+    char value[8];
+    if (get(host, IMPURE, value, sizeof value) > 0)
+        return 0;
     return put(host, IMPURE, "y", 1);
 }
 

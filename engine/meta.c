@@ -241,8 +241,9 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
 long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, int flags) {
     struct change w = {.what = CHMOD, .mode = mode};
     if (!ur_active(c))
-        return flags ? UR_SYS(SYS_fchmodat2, dirfd, path, mode, flags, 0, 0)
-                     : UR_SYS(SYS_fchmodat, dirfd, path, mode, 0, 0, 0);
+        return flags               ? UR_SYS(SYS_fchmodat2, dirfd, path, mode, flags, 0, 0)
+               : dirfd == AT_FDCWD ? UR_AS_LIBC(UR_SYS(SYS_chmod, path, mode, 0, 0, 0, 0), sys_chmod(path, mode))
+                                   : UR_SYS(SYS_fchmodat, dirfd, path, mode, 0, 0, 0);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*path)
@@ -253,7 +254,10 @@ long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
 long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid, gid_t gid, int flags) {
     struct change w = {.what = CHOWN, .uid = uid, .gid = gid};
     if (!ur_active(c))
-        return sys_fchownat(dirfd, path, uid, gid, flags);
+        return dirfd == AT_FDCWD && !(flags & ~AT_SYMLINK_NOFOLLOW)
+                   ? UR_AS_LIBC(UR_SYS(flags ? SYS_lchown : SYS_chown, path, uid, gid, 0, 0, 0),
+                                sys_fchownat(dirfd, path, uid, gid, flags))
+                   : sys_fchownat(dirfd, path, uid, gid, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && !*path)

@@ -264,7 +264,10 @@ static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, 
 
 long ur_unlink(const struct ur_caller *c, int dirfd, const char *path, int flags) {
     if (!ur_active(c))
-        return UR_SYS(SYS_unlinkat, dirfd, path, flags, 0, 0, 0);
+        return dirfd == AT_FDCWD && !flags ? UR_AS_LIBC(UR_SYS(SYS_unlink, path, 0, 0, 0, 0, 0), sys_unlink(path))
+               : dirfd == AT_FDCWD && flags == AT_REMOVEDIR
+                   ? UR_AS_LIBC(UR_SYS(SYS_rmdir, path, 0, 0, 0, 0, 0), sys_rmdir(path))
+                   : UR_SYS(SYS_unlinkat, dirfd, path, flags, 0, 0, 0);
     if (flags & ~AT_REMOVEDIR)
         return -EINVAL;
     return UR_RETRY(unlink_once(c, dirfd, path, flags & AT_REMOVEDIR));

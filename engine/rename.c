@@ -349,7 +349,9 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
 
 long ur_rename(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, unsigned flags) {
     if (!ur_active(c))
-        return UR_SYS(SYS_renameat2, fromfd, from, tofd, to, flags, 0);
+        return fromfd == AT_FDCWD && tofd == AT_FDCWD && !flags
+                   ? UR_AS_LIBC(UR_SYS(SYS_rename, from, to, 0, 0, 0, 0), sys_rename(from, to, 0))
+                   : UR_SYS(SYS_renameat2, fromfd, from, tofd, to, flags, 0);
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
     return UR_RETRY(rename_once(c, fromfd, from, tofd, to, flags));

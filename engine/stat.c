@@ -147,6 +147,9 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
 }
 
 long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode, int flags) {
+    if (!ur_active(c) && dirfd == AT_FDCWD && !flags)
+        return UR_AS_LIBC(UR_SYS(SYS_access, path, mode, 0, 0, 0, 0),
+                          UR_SYS(SYS_faccessat, dirfd, path, mode, 0, 0, 0));
     if (!ur_active(c) || (flags & AT_EMPTY_PATH && !*path))
         return sys_faccessat(dirfd, path, mode, flags);
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
@@ -196,6 +199,8 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
 }
 
 long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
+    if (!ur_active(c) && dirfd == AT_FDCWD)
+        return UR_AS_LIBC(UR_SYS(SYS_readlink, path, buf, size, 0, 0, 0), sys_readlink(path, buf, size));
     if (!ur_active(c) || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
         return sys_readlinkat(dirfd, path, buf, size);
     if (size == 0)

@@ -51,6 +51,14 @@ long ur_plain6(long nr, long a, long b, long c, long d, long e, long f) __attrib
 #define UR_SYS(nr, a, b, c, d, e, f) ur_syscall6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define UR_PLAIN(nr, a, b, c, d, e, f) ur_plain6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
+/* A call that is only passed on, of a path from the cwd: by the call of before *at where there is one, as libc makes
+   it. Programs that set a filter know their libc's calls. */
+#ifdef SYS_unlink
+#define UR_AS_LIBC(old, at) (old)
+#else
+#define UR_AS_LIBC(old, at) (at)
+#endif
+
 static inline long sys_openat(int dirfd, const char *path, int flags, mode_t mode) {
     return UR_SYS(SYS_openat, dirfd, path, flags, mode, 0, 0);
 }

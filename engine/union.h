@@ -249,8 +249,6 @@ enum ur_copyup_flags { UR_COPYUP_NODATA = 1 };
 long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d);
 /* Makes sure the upper has `name` of `d`, which `e` says is there; `e` is looked up again. */
 long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e, int flags);
-/* Copies data, holes kept: 0 or -errno. Offsets of both are left anywhere. */
-long ur_copy_data(int from, int to, off_t size);
 /* Of a host path, to a descriptor or (fd -1) a path. Marks are left behind. */
 long ur_copy_xattrs(const char *from, int to_fd, const char *to);
 

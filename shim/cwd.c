@@ -88,6 +88,10 @@ static char *realpath_any(const char *path, char *buf) {
         errno = EINVAL;
         return NULL;
     }
+    static _Atomic(void *) next;
+    char *(*libc_realpath)(const char *, char *);
+    if (ur_filtered() && (libc_realpath = (__typeof(libc_realpath))ur_next(&next, "realpath")))
+        return libc_realpath(ur_name(path), buf); /* of its own filter it can expect libc's calls */
     UR_PATH_BUFFER(text);
     long n = !*path ? -ENOENT : text ? ur_canonical(UR_SELF, AT_FDCWD, ur_name(path), 0, text) : -ENOMEM;
     if (n < 0) {

@@ -44,6 +44,9 @@ static bool left_behind(uint64_t holder, uint64_t place) {
 }
 
 void *ur_exec_memory_get(size_t size, int *held) {
+    *held = -1;
+    if (ur_filtered()) /* its own filter may not let it ask who is who */
+        return ur_pages_get((size + 4095) & ~(size_t)4095);
     uint64_t place = my_place(), me = place << TID_BITS | (uint64_t)sys_gettid();
     size = (size + 4095) & ~(size_t)4095;
     for (int i = 0; i < SLOTS; i++) {
@@ -65,7 +68,6 @@ void *ur_exec_memory_get(size_t size, int *held) {
         *held = i;
         return s->at;
     }
-    *held = -1;
     return ur_pages_get(size);
 }
 

@@ -79,6 +79,10 @@ static void take_over(FILE *f, int fd, int flags) {
 }
 
 FILE *ur_file_open(const char *path, const char *mode) {
+    static _Atomic(void *) next;
+    FILE *(*libc_fopen)(const char *, const char *);
+    if (ur_filtered() && (libc_fopen = (__typeof(libc_fopen))ur_next(&next, "fopen")))
+        return libc_fopen(ur_name(path), mode); /* fdopen makes a call more than that, which its filter may not know */
     int flags = mode_flags(mode);
     if (flags < 0) {
         errno = EINVAL;
@@ -87,8 +91,6 @@ FILE *ur_file_open(const char *path, const char *mode) {
     int fd = ur_edge_open(AT_FDCWD, path, flags, 0666);
     if (fd < 0)
         return NULL;
-    static _Atomic(void *) next;
-    FILE *(*libc_fopen)(const char *, const char *);
     FILE *f;
     if (strstr(mode, ",ccs=") && (libc_fopen = (__typeof(libc_fopen))ur_next(&next, "fopen"))) {
         char plain[128];
@@ -127,6 +129,8 @@ UR_EXPORT FILE *freopen(const char *path, const char *mode, FILE *f) {
         errno = ENOSYS;
         return NULL;
     }
+    if (ur_filtered())
+        return libc_freopen(ur_name(path), mode, f);
     int flags = mode_flags(mode), old = fileno(f), fd = -1;
     char self[40];
     if (!path) {

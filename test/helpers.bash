@@ -44,7 +44,7 @@ workspace() {
     WHO=${1:-root}
     [ "$(id -u)" = 0 ] || WHO=user
     W=$BATS_TEST_TMPDIR/$WHO TARGET=$BATS_TEST_TMPDIR/$WHO/t UPPER=$BATS_TEST_TMPDIR/$WHO/up/upper
-    LOWERS=()
+    LOWERS=() UNION_OPTIONS=()
     umask 022
     chmod go+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" # bats makes them for one user
     mkdir "$W"
@@ -53,7 +53,7 @@ workspace() {
     as test -x "$UNIONRUN" || { echo "$UNIONRUN cannot be run by $(as id -un)"; return 1; }
 }
 
-# LOWERS are, unless told, the directories of $W/lowers in their names' order. `act` and `tree` are those
+# UNION_OPTIONS go to unionrun. LOWERS are, unless told, the directories of $W/lowers in their names' order. `act` and `tree` are those
 # of programs/.
 union() {
     [ "${#LOWERS[@]}" -gt 0 ] || LOWERS=("$W"/lowers/*)
@@ -63,7 +63,7 @@ union() {
     act) set -- "$PROGRAMS/act" "${@:2}" ;;
     tree) set -- "$PROGRAMS/tree" "$TARGET" "$2" ;;
     esac
-    as "$UNIONRUN" "${args[@]}" --upper "$UPPER" --target "$TARGET" -- "$@"
+    as "$UNIONRUN" "${UNION_OPTIONS[@]}" "${args[@]}" --upper "$UPPER" --target "$TARGET" -- "$@"
 }
 
 tree() { as "$PROGRAMS/tree" "$TARGET" "$1"; }

@@ -243,6 +243,25 @@ again 3 $exe $exe again" "$(in_target union bin/exe x)"
     same 'a script' "$exe 4 $exe $exe $exe" "$(in_target union ./script x)"
 }
 
+@test "a script whose interpreter is a script in the union runs, five in a row, and six are too many" {
+    workspace root
+    mkdir -p "$W"/lowers/{1,2}
+    local i before=/bin/echo plain
+    for i in 1 2 3 4 5 6; do
+        printf '#!%s a%s\n' "$before" "$i" >"$W/lowers/$((i % 2 + 1))/s$i"
+        before=$TARGET/s$i
+    done
+    printf '#!%s/s2\n' "$TARGET" >"$W/outside"
+    chmod +x "$W"/lowers/*/s? "$W/outside"
+    as cp -a "$W/lowers/1/." "$W/lowers/2/." "$TARGET"
+    # shellcheck disable=SC2016
+    local each='for i in 1 2 3 4 5 6; do "./s$i" x y 2>/dev/null || echo "s$i: $?"; done; ../outside z; exec -a other ./s3'
+    plain=$(in_target as bash -c "$each")
+    rm "$TARGET"/*
+    same 'scripts' "$plain" "$(in_target union bash -c "$each")"
+    [[ $plain = *'s6: 126'* ]]
+}
+
 @test "a socket whose real path is longer than an address is bound and reached" {
     two_layers
     UPPER=$W/up/$(printf '%0120d' 0)/upper
@@ -258,6 +277,85 @@ conn, _ = server.accept()
 client.send(b"hello")
 print(conn.recv(5).decode())')"
     [ -S "$UPPER/d/socket" ]
+}
+
+# --- the gate -------------------------------------------------------------------------------------------------------
+
+# What is left to libc and ld.so is told union paths: a freopen's place-holder, what a codeset or a library needs.
+@test "every hook's system calls come from the gate, and no raw path by another way" {
+    [ "$(uname -m)" = x86_64 ] || skip 'the program knows x86_64 only'
+    local program out=$BATS_TEST_TMPDIR/out status LOWERS
+    for program in "${CALLS[@]}"; do
+        LOWERS=()
+        rm -rf "$BATS_TEST_TMPDIR/root"
+        workspace root
+        layers_for "$program"
+        status=0
+        UNION_OPTIONS=(--guard=off --fence=off)
+        in_target union "$REPO/build/test/gate" "$out.$program" "$REPO/build/test/$program" >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+        [ "$status" -ne 77 ] || skip 'no seccomp listener to be had'
+        [ "$status" = 0 ] || tail "$BATS_TEST_TMPDIR/said"
+        same "$program" 0 "$status"
+        grep -q "^start $program openat /.*/libc.so.6" "$out.$program" # it does look on
+        same 'raw paths' '' "$(grep -E " ($W/lowers|$W/up|/dev/shm/unionrun-|/tmp/unionrun-)" "$out.$program" || true)"
+    done
+    same 'left to libc' '_IO_fopen openat /dev/null
+dl_iterate_phdr openat TARGET/n/told.so
+dladdr openat TARGET/n/told.so
+dladdr1 openat TARGET/n/told.so
+dlmopen openat ./bin/lib.so
+dlmopen openat ./bin/none.so
+dlmopen openat TARGET/bin/lib.so
+dlopen openat ./bin/hello
+dlopen openat ./bin/lib.so
+dlopen openat ./bin/none.so
+dlopen openat TARGET/bin/../bin/lib.so
+dlopen openat TARGET/bin/lib.so
+fopen openat /dev/null
+fopen openat GCONV
+fopen64 openat /dev/null
+fopen_ccs openat /dev/null
+freopen openat /dev/null
+freopen64 openat /dev/null
+freopen_stdout openat /dev/null' "$(awk '$1 !~ /^(child|start)$/ && $4 != "" { print $1, $3, $4 }' "$out".* |
+        sed "s,$TARGET,TARGET,; s,/[^ ]*/gconv/.*,GCONV," | LC_ALL=C sort -u)"
+}
+
+# Layers for a program that sets a filter, and what it does in a plain directory.
+filter_layers() {
+    workspace "$1"
+    mkdir -p "$W"/lowers/{1,2}/d
+    echo high | tee "$W/lowers/1/high" >"$W/lowers/1/d/high"
+    echo low | tee "$W/lowers/2/low" >"$W/lowers/2/d/low"
+    ln -s low "$W/lowers/1/link"
+    [ "$WHO" = root ] || [ "$(id -u)" != 0 ] || chown -hR "$PLAIN_USER:" "$W/lowers"
+}
+
+own_filter() {
+    local how plain
+    for how in prctl seccomp by-number fork exec; do
+        rm -rf "${BATS_TEST_TMPDIR:?}/$1"
+        LOWERS=()
+        filter_layers "$1"
+        as cp -a "$W/lowers/1/." "$W/lowers/2/." "$TARGET"
+        plain=$(in_target as "$REPO/build/test/gate-filter" "$how" 2>&1)
+        [[ $plain = *'filter: set'* ]]
+        rm -rf "$TARGET"
+        as mkdir "$TARGET"
+        UNION_OPTIONS=(--guard=require)
+        same "$how" "$plain" "$(in_target union "$REPO/build/test/gate-filter" "$how" 2>&1)"
+    done
+}
+@test "a program with a seccomp filter of its own makes its own calls only, and sees the union" {
+    own_filter root
+}
+@test "a program with a seccomp filter of its own makes its own calls only, and sees the union, as a plain user" {
+    own_filter user
+}
+
+@test "Landlock is off for a program in a union" {
+    filter_layers root
+    same 'by number' EOPNOTSUPP "$(in_target union "$REPO/build/test/gate-filter" landlock | sed -n 's/^landlock: //p')"
 }
 
 # --- the object -----------------------------------------------------------------------------------------------------

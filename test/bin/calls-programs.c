@@ -12,8 +12,10 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 extern char **environ;
@@ -354,6 +356,20 @@ TEST(pclose) { /* the second child holds no end of the first's pipe: or the firs
     say("%d", second > 0 ? kill(second, SIGTERM) : -1);
     say("%x", (unsigned)pclose(b));
     say_file("n/pclose");
+}
+
+/* --- prctl ------------------------------------------------------------------------------------------------------- */
+
+TEST(prctl) {
+    char own[16] = "", name[16] = "";
+    CALL(prctl(PR_GET_NAME, own));
+    CALL(prctl(PR_SET_NAME, "of-mine"));
+    CALL(prctl(PR_GET_NAME, name));
+    CALL(prctl(PR_SET_NAME, own));
+    say("%s, not %s", name, own);
+    CALL(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL));
+    CALL(prctl(PR_SET_MM, 0, 0, 1, 1));
+    CALL(prctl(-1, 0, 0, 0, 0));
 }
 
 /* --- dlopen
