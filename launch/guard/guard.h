@@ -61,6 +61,7 @@ struct guard {
     _Atomic bool ids_vary;   /* and one may be another by now */
     _Atomic bool roots_vary; /* one has called chroot */
     _Atomic bool mount_said;
+    _Atomic int untold;    /* times in a row that poll(2) failed us */
     _Atomic int receiving; /* threads that wait for a call */
     _Atomic int threads;
 };

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
@@ -113,9 +114,17 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n) {
         send_answer(&q, result);
 }
 
-static bool over(const struct guard *g) {
+/* Has the last process under the filter ended? `timeout` as poll(2). If the kernel will not tell (who may send us a
+   signal may also take away our limit on descriptors, and poll fails by it), it is asked slowly, and after a while
+   without a call the answer is yes: then whoever is left gets ENOSYS. */
+static bool over(struct guard *g, int timeout) {
+    enum { SLOW = 50, PATIENCE = 100 };
     struct pollfd wait = {.fd = g->listener};
-    return poll(&wait, 1, 0) > 0 && wait.revents & POLLHUP;
+    int ret = poll(&wait, 1, timeout);
+    if (ret >= 0 || errno == EINTR)
+        return ret > 0 && wait.revents & POLLHUP;
+    nanosleep(&(struct timespec){.tv_nsec = SLOW * 1000000L}, NULL);
+    return atomic_fetch_add(&g->untold, 1) > PATIENCE;
 }
 
 static void *serve(void *arg);
@@ -140,10 +149,11 @@ static void *serve(void *arg) {
         struct seccomp_notif n = {0};
         if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
             /* ENOENT: the caller was killed before it was heard, or nobody is left. */
-            if (errno == EINTR || (errno == ENOENT && !over(g)))
+            if (errno == EINTR || (errno == ENOENT && !over(g, 0)))
                 continue;
             break;
         }
+        atomic_store_explicit(&g->untold, 0, memory_order_relaxed);
         if (atomic_fetch_sub(&g->receiving, 1) == 1 && atomic_load(&g->threads) < THREADS_MAX)
             add_thread(g);
         serve_one(g, &n);
@@ -273,10 +283,8 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
         continue;
     close(socket); /* the launcher sees the keeper's end by it */
-    while (g.listener >= 0 && !over(&g)) {
-        struct pollfd wait = {.fd = g.listener};
-        poll(&wait, 1, -1);
-    }
+    while (g.listener >= 0 && !over(&g, -1))
+        continue;
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OURS);
 }
 
