@@ -85,6 +85,10 @@ static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_
         n = dirfd < 0 ? -EBADF : ur_fd_host_path(c, dirfd, host);
     if (n < 0)
         return n;
+    struct stat of;
+    if (dirfd != AT_FDCWD && c->pid && ur_proc_path(c, "/fd/", dirfd, link, sizeof link) &&
+        sys_fstatat(AT_FDCWD, link, &of, 0) == 0 && !S_ISDIR(of.st_mode))
+        return -ENOTDIR;
     if (n >= UR_PATH_MAX)
         return -ENAMETOOLONG;
     host[n] = 0;

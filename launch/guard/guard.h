@@ -76,7 +76,7 @@ struct call {
     bool answered;
     uint64_t arg[6];
     struct ur_caller caller; /* for paths: cwd and descriptors of the thread */
-    int held[4];             /* descriptors to be closed when it is done */
+    int held[8];             /* descriptors to be closed when it is done */
     int held_count;
 };
 
@@ -99,6 +99,8 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
 /* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
 long peer_fd(struct call *q, int fd);
+/* What the kernel says of a descriptor of ours: its length, or -errno. */
+long peer_fd_path(int own, char host[UR_PATH_MAX]);
 /* Opens (O_PATH) what a path is to a caller whose root is another: a descriptor, closed with the call, or -errno. */
 long peer_open(struct call *q, int dirfd, const char *path, bool nofollow);
 /* Is the caller's root another directory than ours? */

@@ -33,12 +33,9 @@ struct change {
 
 /* A pipe, a socket, a memfd is nobody's but the program's. */
 long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]) {
-    char link[48];
-    snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
-    long n = sys_readlink(link, host, UR_PATH_MAX - 1);
+    long n = peer_fd_path(own, host);
     if (n < 0)
         return n;
-    host[n] = 0;
     if (host[0] != '/' || strncmp(host, "/memfd:", 7) == 0)
         return 0;
     return fence_covers(q->guard->launch, host, (size_t)n) ? 0 : -EACCES;
@@ -117,6 +114,25 @@ static long change_host(struct call *q, const char *host, const struct change *w
     return ret < 0 ? ret : change_raw((int)fd, w);
 }
 
+/* A descriptor that an fchmod does not take, but AT_EMPTY_PATH does (O_PATH): by the path that it has. */
+static long by_path_fd(struct call *q, int own, const struct change *w) {
+    char host[UR_PATH_MAX], path[UR_PATH_MAX];
+    struct ur_caller here = {.u = q->caller.u};
+    bool raw = q->gate || q->elsewhere || ur_fd_is_native(&here, own) == 1;
+    long ret = raw ? meta_fd_allowed(own, q, host) : peer_fd_path(own, host);
+    if (ret < 0)
+        return ret;
+    if (raw)
+        return change_raw(own, w);
+    ret = ur_union_path(&here, host, path);
+    return ret < 0 ? ret : change_union(&here, AT_FDCWD, path, w, AT_SYMLINK_NOFOLLOW);
+}
+
+static bool is_path_fd(int own) {
+    long flags = UR_SYS(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
+    return flags >= 0 && flags & O_PATH;
+}
+
 static long by_fd(struct call *q, int fd, const struct change *w) {
     char host[UR_PATH_MAX];
     long own = peer_fd(q, fd);
@@ -143,8 +159,11 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     if (!*path && flags & AT_EMPTY_PATH) {
         if (dirfd == AT_FDCWD)
             memcpy(path, ".", 2);
-        else
-            return by_fd(q, dirfd, w);
+        else {
+            long own = peer_fd(q, dirfd);
+            ret = own < 0 ? own : peer_become(q, false);
+            return ret < 0 ? ret : is_path_fd((int)own) ? by_path_fd(q, (int)own, w) : by_fd(q, dirfd, w);
+        }
     }
     ret = peer_become(q, false);
     if (ret < 0)
@@ -247,6 +266,8 @@ long answer_utimensat(struct call *q) {
     long ret = q->arg[2] ? peer_read(q, q->arg[2], times, sizeof times) : 0;
     if (ret < 0)
         return ret;
+    if (q->arg[2] && times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT)
+        return 0; /* "not even the path is checked", says the kernel */
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     const struct timespec *given = q->arg[2] ? times : NULL;
@@ -330,6 +351,20 @@ static bool is_harmless(unsigned request) {
     return false;
 }
 
+/* A lower's file is copied up first, and the copy is what is changed: a descriptor of that, closed with the call. */
+static long own_copy(struct call *q, int own) {
+    char link[48], real[UR_PATH_MAX];
+    struct ur_caller here = {.u = q->caller.u};
+    if (ur_fd_is_native(&here, own))
+        return own;
+    snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
+    long ret = ur_real(&here, AT_FDCWD, link, UR_REAL_WRITE, real);
+    long fd = ret < 0 ? ret : sys_open(real, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd >= 0)
+        q->held[q->held_count++] = (int)fd;
+    return fd;
+}
+
 long answer_ioctl(struct call *q) {
     unsigned request = (unsigned)q->arg[1];
     if (is_harmless(request))
@@ -342,13 +377,16 @@ long answer_ioctl(struct call *q) {
     size_t size = request == FS_IOC_FSSETXATTR ? sizeof value.attributes : sizeof value.flags;
     long own = peer_fd(q, dirfd_of(q, 0));
     long ret = own < 0 ? own : peer_become(q, false);
-    if (ret == 0)
+    bool sets = request == FS_IOC_SETFLAGS || request == FS_IOC_FSSETXATTR;
+    if (ret == 0 && sets && !q->gate)
+        ret = own = own_copy(q, (int)own);
+    if (ret >= 0)
         ret = meta_fd_allowed((int)own, q, host);
     if (ret == -EACCES)
         return -EPERM;
     if (ret < 0)
         return ret;
-    if (request != FS_IOC_SETFLAGS && request != FS_IOC_FSSETXATTR)
+    if (!sets)
         return host[0] == '/' ? -ENOTTY : PASS; /* of which we know nothing: not on files */
     ret = peer_read(q, q->arg[2], &value, size);
     return ret < 0 ? ret : sys_ioctl((int)own, request, (long)(uintptr_t)&value);

@@ -159,6 +159,8 @@
 #define CALL_bind SYS_bind
 #define CALL_connect SYS_connect
 #define CALL_sendto SYS_sendto
+#define CALL_getsockname SYS_getsockname
+#define CALL_getpeername SYS_getpeername
 #define CALL_setuid SYS_setuid
 #define CALL_setgid SYS_setgid
 #define CALL_setreuid SYS_setreuid

@@ -117,6 +117,15 @@ long peer_fd(struct call *q, int fd) {
     return got;
 }
 
+long peer_fd_path(int own, char host[UR_PATH_MAX]) {
+    char link[48];
+    snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
+    long n = sys_readlink(link, host, UR_PATH_MAX - 1);
+    if (n >= 0)
+        host[n] = 0;
+    return n;
+}
+
 /* --- a root of its own --- */
 
 bool peer_is_elsewhere(const struct call *q) {

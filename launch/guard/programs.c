@@ -195,6 +195,8 @@ static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t argum
         return ret;
     if (strcmp(path, q->guard->trampoline) == 0)
         return PASS;
+    if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return PASS; /* the kernel's to refuse, or to know */
     ret = peer_become(q, false);
     if (ret == 0)
         ret = ur_exec_plan(&q->caller, dirfd, path, flags, &x);

@@ -86,11 +86,43 @@ long answer_sendto(struct call *q) {
     return with_address(q, 4, 0, true);
 }
 
+/* A socket's name as the kernel tells it is the host's: it is told as the union's. One that is too long for an address
+   is cut, as the kernel cuts what does not fit. */
+static long name_of(struct call *q) {
+    struct sockaddr_un un;
+    char path[ROOM + 1], told[UR_PATH_MAX];
+    long own = peer_fd(q, dirfd_of(q, 0));
+    uint32_t room, len = sizeof un;
+    if (own < 0 || peer_read(q, q->arg[2], &room, sizeof room) < 0)
+        return PASS;
+    long ret = UR_SYS(q->number, own, &un, &len, 0, 0, 0);
+    if (ret < 0 || un.sun_family != AF_UNIX || len <= HEAD || len > sizeof un || !un.sun_path[0])
+        return PASS;
+    memcpy(path, un.sun_path, len - HEAD);
+    path[len - HEAD] = 0;
+    long n = ur_union_path(&q->caller, path, told);
+    if (n < 0 || strcmp(path, told) == 0)
+        return PASS;
+    memset(un.sun_path, 0, ROOM);
+    memcpy(un.sun_path, told, (size_t)n < ROOM ? (size_t)n : ROOM);
+    len = HEAD + (uint32_t)((size_t)n + 1 < ROOM ? (size_t)n + 1 : ROOM);
+    ret = peer_write(q, q->arg[1], &un, room < len ? room : len);
+    return ret < 0 ? ret : peer_write(q, q->arg[2], &len, sizeof len);
+}
+long answer_getsockname(struct call *q) {
+    return name_of(q);
+}
+long answer_getpeername(struct call *q) {
+    return name_of(q);
+}
+
 /* --- watches: on the caller's own inotify or fanotify group, of which a duplicate is ours --- */
 
 long answer_inotify_add_watch(struct call *q) {
     char path[UR_PATH_MAX], host[UR_PATH_MAX];
     uint32_t mask = (uint32_t)q->arg[2];
+    if (!(mask & IN_ALL_EVENTS))
+        return PASS; /* EINVAL, before anything is looked at */
     int flags = mask & IN_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
     long ret = path_of(q, 1, path);
     if (ret == 0)
