@@ -115,6 +115,8 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
                      bool in_union, struct ur_exec *x) {
     UR_SCRATCH(s);
     bool guarded = ur_guard_serves(c->u->shared);
+    if (guarded && n > EI_CLASS && memcmp(head, ELFMAG, SELFMAG) == 0 && head[EI_CLASS] == ELFCLASS32)
+        return -ENOEXEC; /* the guard's filter knows the numbers of its system calls for another's */
     long len = elf_interp(fd, head, n, s->rest[0], UR_PATH_MAX);
     if (len <= 0)
         return 0;
