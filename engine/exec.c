@@ -46,7 +46,8 @@ static bool differs(const struct ur_caller *c, const char *path, const char *hos
 
 /*
  * The loader that programs name is nearly always one, and nearly always the host's own: that is remembered, as long as
- * no directory of the union changes. Written under a sequence count, as base.c does.
+ * no directory of the union changes. Only of a path that leads through no union: in one the file may be replaced
+ * (an upgrade of libc), and no generation tells. Written under a sequence count, as base.c does.
  */
 static struct {
     _Atomic uint32_t sequence; /* odd while it is written */
@@ -124,12 +125,13 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
     if (is_own_loader(c->u, s->rest[0]))
         return 0;
     uint64_t generation = ur_dcache_begin(c->u);
-    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0) /* a missing one is the kernel's to tell */
-        return 0;
-    if (!differs(c, s->rest[0], s->rest[1])) {
+    if (ur_is_native(c, AT_FDCWD, s->rest[0], 0) == 1) {
         keep_own_loader(c->u, s->rest[0], generation);
         return 0;
     }
+    /* A missing one is the kernel's to tell. */
+    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
+        return 0;
     x->loader = true;
     /* The loader's own opens are answered by the guard. What has no name goes by the kernel's. */
     if (!guarded || ur_canonical(c, dirfd, name, 0, x->program) < 0)

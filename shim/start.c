@@ -45,14 +45,16 @@ static const char *find_env(const char *name) {
     return NULL;
 }
 
-/* Maps the session, by way of the gate, and leaves that open if it is needed. */
+/* Maps the session, by way of the gate, and leaves that open if it is needed. A session that cannot be found so may be
+   one in another union, whose guard knows where it is. */
 static bool open_session(struct ur_union *u, const char *session, enum ur_gate gate) {
-    if (gate == UR_GATE_READY)
-        ur_gate_open(true);
+    if (gate != UR_GATE_READY)
+        return ur_union_open(u, session) == 0;
+    ur_gate_open(true);
     bool opened = ur_union_open(u, session) == 0;
-    if (gate == UR_GATE_READY && (!opened || (u->shared && !ur_guard_serves(u->shared))))
+    if (!opened || (u->shared && !ur_guard_serves(u->shared)))
         ur_gate_open(false);
-    return opened;
+    return opened || ur_union_open(u, session) == 0;
 }
 
 const struct ur_caller *ur_self_start(void) {

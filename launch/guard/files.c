@@ -59,6 +59,8 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
     if (ret < 0)
         return ret;
+    if ((flags & O_ACCMODE) != O_RDONLY) /* a copy-up, perhaps */
+        guard_step_down(q);
     ret = ur_open_for(&q->caller, dirfd, path, flags | O_CLOEXEC, mode, &e);
     if (ret >= 0)
         return hand_over(q, ret, flags);

@@ -29,6 +29,7 @@
 #include "launch/launch.h"
 
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -61,9 +62,15 @@ struct guard {
     _Atomic bool ids_vary;   /* and one may be another by now */
     _Atomic bool roots_vary; /* one has called chroot */
     _Atomic bool mount_said;
-    _Atomic int untold;    /* times in a row that poll(2) failed us */
-    _Atomic int receiving; /* threads that wait for a call */
-    _Atomic int threads;
+    _Atomic int untold; /* times in a row that poll(2) failed us */
+
+    /* Who waits for the next call (serve.c). */
+    uint64_t turns;        /* the leader's: how many calls have come */
+    _Atomic uint64_t turn; /* the one that the leader is about; 0: it waits, or somebody else is to */
+    pthread_mutex_t lock;  /* of what follows */
+    pthread_cond_t called; /* `vacant` */
+    bool vacant;           /* nobody waits for the next call */
+    int idle, threads;
 };
 
 struct call {
@@ -71,6 +78,7 @@ struct call {
     uint64_t id;
     pid_t pid; /* the thread */
     int number;
+    uint64_t turn;  /* the leader's, in which it came */
     bool gate;      /* from the gate: paths are raw */
     bool elsewhere; /* its root is another directory: it sees the host from there, and no union (places.c) */
     bool answered;
@@ -149,6 +157,9 @@ static inline int dirfd_of(const struct call *q, int at) {
 
 /* meta.c: may the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: its path. */
 long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]);
+
+/* serve.c: what comes now may take long, so somebody else is to wait for the next call. */
+void guard_step_down(struct call *q);
 
 /* Said once a run, over the keeper's socket to the launcher. */
 void guard_say(struct guard *g, const char *format, ...) __attribute__((format(printf, 2, 3)));

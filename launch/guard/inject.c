@@ -166,6 +166,7 @@ static void answer(const struct call *q, long result) {
 }
 
 long inject_begin(struct inject *i, struct call *q, size_t room) {
+    guard_step_down(q);
     *i = (struct inject){.call = q, .tid = q->pid};
     if (ptrace(PTRACE_SEIZE, q->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC) < 0)
         return errno == ESRCH ? GIVEN : -EPERM;

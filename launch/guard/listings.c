@@ -85,6 +85,7 @@ static long list(struct call *q) {
     }
     struct ur_caller here = {.u = q->caller.u};
     size_t size = (unsigned)q->arg[2];
+    guard_step_down(q);
     ret = peer_become(q, false);
     if (ret == 0)
         ret = ur_list_getdents(&here, &l, room(), size < ROOM ? size : ROOM);

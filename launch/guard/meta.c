@@ -139,6 +139,7 @@ static long by_fd(struct call *q, int fd, const struct change *w) {
     long ret = own < 0 ? own : peer_become(q, false);
     if (ret < 0)
         return ret;
+    guard_step_down(q);
     struct ur_caller here = {.u = q->caller.u};
     if (!q->gate && !q->elsewhere && !ur_fd_is_native(&here, (int)own))
         return change_fd_union(&here, (int)own, w);
@@ -176,6 +177,7 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     }
     if (q->gate) /* the shim's: a host path, absolute */
         return path[0] == '/' ? change_host(q, path, w, nofollow) : -EACCES;
+    guard_step_down(q); /* a copy-up, perhaps */
     if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
     ret = ur_real(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);

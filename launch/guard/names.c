@@ -261,6 +261,7 @@ static long pair_of(struct call *q, struct pair *p, int from_at, int to_at, int 
 static long rename_at(struct call *q, int from_dir, int from_at, int to_dir, int to_at, unsigned flags) {
     struct pair p = {.from_dir = from_dir, .to_dir = to_dir};
     long ret = pair_of(q, &p, from_at, to_at, UR_REAL_CREATE);
+    guard_step_down(q);
     return ret ? ret : ur_rename(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_rename(struct call *q) {
@@ -298,6 +299,7 @@ static long link_at(struct call *q, int from_dir, int from_at, int to_dir, int t
     ret = native(q, from_dir, p.from, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW);
     if (ret == PASS)
         ret = native(q, to_dir, p.to, UR_REAL_CREATE);
+    guard_step_down(q);
     return ret ? ret : ur_link(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_link(struct call *q) {

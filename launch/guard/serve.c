@@ -1,7 +1,10 @@
 /*
- * The process that answers: it waits for calls in several threads, so that a slow one (a large copy-up, a FIFO whose
- * other end nobody has opened) holds up nobody else. There is always a thread that waits for the next call; whoever
- * takes one sees to that.
+ * The process that answers.
+ *
+ * One thread waits for the next call, the leader: the kernel wakes all that wait, and all but one for nothing. It
+ * answers what it has got and waits again, unless another should wait meanwhile: when more calls are there already,
+ * when what is to be done may take long (guard_step_down), or when it has taken long (watch). Then a thread that
+ * is idle, or a new one, becomes the leader. So a copy-up of many GiB, or a FIFO that nobody opens, holds up nobody.
  *
  * It ends when the last process under the filter has ended and the keeper too. Should it be killed, every call that is
  * waiting, or comes, gets ENOSYS from the kernel; the keeper sees its end and ends the run (keeper.c).
@@ -37,7 +40,7 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
-enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10 };
+enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10 /* ms */ };
 
 enum { NUMBERS = 512 };
 static answer_fn *answers[NUMBERS];
@@ -93,13 +96,14 @@ static bool answers_elsewhere(int number) {
     return false;
 }
 
-static void serve_one(struct guard *g, const struct seccomp_notif *n) {
+static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t turn) {
     uint64_t at = n->data.instruction_pointer;
     struct call q = {
         .guard = g,
         .id = n->id,
         .pid = (pid_t)n->pid,
         .number = n->data.nr,
+        .turn = turn,
         .gate = at >= UR_GATE && at < UR_GATE + UR_GATE_SIZE,
         .caller = {.u = &g->whole, .pid = (pid_t)n->pid},
     };
@@ -135,34 +139,90 @@ static void add_thread(struct guard *g) {
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
-    atomic_fetch_add(&g->receiving, 1);
-    if (pthread_create(&thread, &attributes, serve, g) != 0)
-        atomic_fetch_sub(&g->receiving, 1);
+    if (g->threads < THREADS_MAX && pthread_create(&thread, &attributes, serve, g) == 0)
+        g->threads++;
     pthread_attr_destroy(&attributes);
 }
 
-static void *serve(void *arg) {
+/* Somebody is to wait for the next call. If no thread can be had, whoever is idle next. */
+static void let_lead(struct guard *g) {
+    pthread_mutex_lock(&g->lock);
+    g->vacant = true;
+    if (g->idle)
+        pthread_cond_signal(&g->called);
+    else
+        add_thread(g);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* The turn of `turn` is over: true if that thread was the leader still. */
+static bool end_turn(struct guard *g, uint64_t turn) {
+    return atomic_compare_exchange_strong(&g->turn, &turn, 0);
+}
+
+void guard_step_down(struct call *q) {
+    if (end_turn(q->guard, q->turn))
+        let_lead(q->guard);
+}
+
+/* Who has been about one call for a whole tick is replaced. */
+static void *watch(void *arg) {
     struct guard *g = arg;
-    atomic_fetch_add(&g->threads, 1);
-    unshare(CLONE_FS); /* a umask of its own */
+    uint64_t seen = 0;
+    for (;;) {
+        nanosleep(&(struct timespec){.tv_nsec = TICK * 1000000L}, NULL);
+        uint64_t turn = atomic_load(&g->turn);
+        if (turn && turn == seen && end_turn(g, turn))
+            let_lead(g);
+        seen = turn;
+    }
+    return NULL;
+}
+
+static bool more_wait(const struct guard *g) {
+    struct pollfd wait = {.fd = g->listener, .events = POLLIN};
+    return poll(&wait, 1, 0) > 0 && wait.revents & POLLIN;
+}
+
+/* Leads as long as it may. False: there is nothing more to come. */
+static bool lead(struct guard *g) {
     for (;;) {
         struct seccomp_notif n = {0};
         if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
             /* ENOENT: the caller was killed before it was heard, or nobody is left. */
             if (errno == EINTR || (errno == ENOENT && !over(g, 0)))
                 continue;
-            break;
+            return false;
         }
         atomic_store_explicit(&g->untold, 0, memory_order_relaxed);
-        if (atomic_fetch_sub(&g->receiving, 1) == 1 && atomic_load(&g->threads) < THREADS_MAX)
-            add_thread(g);
-        serve_one(g, &n);
-        if (atomic_fetch_add(&g->receiving, 1) >= SPARE) {
-            atomic_fetch_sub(&g->receiving, 1);
-            break;
-        }
+        uint64_t turn = ++g->turns;
+        atomic_store(&g->turn, turn);
+        if (more_wait(g) && end_turn(g, turn))
+            let_lead(g);
+        serve_one(g, &n, turn);
+        if (!end_turn(g, turn))
+            return true;
     }
-    atomic_fetch_sub(&g->threads, 1);
+}
+
+static void *serve(void *arg) {
+    struct guard *g = arg;
+    unshare(CLONE_FS); /* a umask of its own */
+    pthread_mutex_lock(&g->lock);
+    while (g->idle < SPARE) {
+        g->idle++;
+        while (!g->vacant)
+            pthread_cond_wait(&g->called, &g->lock);
+        g->idle--;
+        g->vacant = false;
+        pthread_mutex_unlock(&g->lock);
+        bool more = lead(g);
+        pthread_mutex_lock(&g->lock);
+        if (!more)
+            break;
+    }
+    g->threads--;
+    pthread_mutex_unlock(&g->lock);
     return NULL;
 }
 
@@ -248,7 +308,10 @@ static int can_look_into(struct guard *g, pid_t command) {
 
 static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int from_command) {
     static struct guard g;
-    g = (struct guard){.launch = launch, .root = geteuid() == 0};
+    g = (struct guard){.launch = launch,
+                       .root = geteuid() == 0,
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .called = PTHREAD_COND_INITIALIZER};
     g.trampoline = ur_path_join(launch->parts, "unionrun-exec");
     struct stat st;
     if (stat("/proc", &st) == 0)
@@ -276,8 +339,10 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     close(from_command);
     if (g.listener >= 0) {
         ioctl(g.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-        add_thread(&g);
-        add_thread(&g);
+        pthread_t watcher;
+        if (pthread_create(&watcher, NULL, watch, &g) == 0)
+            pthread_detach(watcher);
+        let_lead(&g);
     }
     int status;
     while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
