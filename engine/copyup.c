@@ -93,7 +93,7 @@ static long copy_xattrs(const char *from, int to_fd, const char *to, char *list,
         long ret = len;
         if (len >= 0)
             ret = to_fd >= 0 ? sys_fsetxattr(to_fd, name, value, (size_t)len, 0)
-                             : sys_lsetxattr(to, name, value, (size_t)len, 0);
+                             : ur_set_xattr(to, name, value, (size_t)len, 0);
         if (ret < 0 && !may_be_refused(name, ret))
             return ret;
     }
@@ -124,11 +124,9 @@ static long give_owner(int fd, const char *host, const struct stat *st) {
     if (ret < 0)
         return ret;
     if (made.st_uid != st->st_uid)
-        ret = fd >= 0 ? sys_fchown(fd, st->st_uid, st->st_gid)
-                      : sys_fchownat(AT_FDCWD, host, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
+        ret = fd >= 0 ? sys_fchown(fd, st->st_uid, st->st_gid) : ur_set_owner(host, st->st_uid, st->st_gid);
     if ((made.st_uid == st->st_uid || refused(ret)) && made.st_gid != st->st_gid)
-        ret = fd >= 0 ? sys_fchown(fd, (uid_t)-1, st->st_gid)
-                      : sys_fchownat(AT_FDCWD, host, (uid_t)-1, st->st_gid, AT_SYMLINK_NOFOLLOW);
+        ret = fd >= 0 ? sys_fchown(fd, (uid_t)-1, st->st_gid) : ur_set_owner(host, (uid_t)-1, st->st_gid);
     return refused(ret) ? 0 : ret;
 }
 
@@ -292,10 +290,10 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
     if (ret == 0 && !S_ISLNK(st->st_mode) && !has_mode(&copy, kept_mode(st, &copy)))
-        ret = sys_chmod(tmp, kept_mode(st, &copy));
+        ret = ur_set_mode(tmp, kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
-        ret = sys_utimensat(AT_FDCWD, tmp, ts, AT_SYMLINK_NOFOLLOW);
+        ret = ur_set_times(tmp, ts);
     if (ret == 0)
         ret = ur_origin_write(u, m, -1, tmp, &copy, ino, st->st_nlink > 1);
     if (ret == 0)
@@ -324,10 +322,10 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
     if (ret == 0 && !has_mode(&copy, kept_mode(st, &copy)))
-        ret = sys_chmod(tmp, kept_mode(st, &copy));
+        ret = ur_set_mode(tmp, kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
-        ret = sys_utimensat(AT_FDCWD, tmp, ts, 0);
+        ret = ur_set_times(tmp, ts);
     /* To move a directory is to write to it. */
     struct ur_unlocked k = {.lock = -1};
     if (ret == 0 && !(copy.st_mode & S_IWUSR && st->st_mode & S_IWUSR)) {

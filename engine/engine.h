@@ -210,6 +210,12 @@ struct ur_exec {
    kernel's to say; -ELOOP for more than UR_EXEC_SCRIPTS scripts in a row). */
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x);
 
+/* --- for one who may do more than its callers (the guard) ------------------------------------------------- */
+
+/* If set: asked of each file whose metadata is about to be changed by path, open as O_PATH. 0, or the -errno that
+   refuses it. Set before there are threads. */
+extern long (*ur_judge)(int fd);
+
 /* --- the work directory (launcher only) ------------------------------------------------------- */
 
 /* Finishes or undoes what a killed run left in the mount's work directory, and empties its litter; sets

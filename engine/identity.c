@@ -67,7 +67,7 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     if (!holds_xattr(upper))
         return write_record(u, m, fd, host, upper, value, p, end);
     size_t n = (size_t)(p - value);
-    return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : sys_lsetxattr(host, ORIGIN, value, n, 0);
+    return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : ur_set_xattr(host, ORIGIN, value, n, 0);
 }
 
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st) {

@@ -115,13 +115,13 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         struct stat st;
         bool shut = (mode & 0300) != 0300 && sys_lstat(s->stage.path, &st) == 0;
         if (shut)
-            sys_chmod(s->stage.path, (st.st_mode & 07777) | 0700);
+            ur_set_mode(s->stage.path, (st.st_mode & 07777) | 0700);
         ret = ur_mark_opaque(s->stage.path);
         if (ret == 0)
             ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(&s->stage, host)
                                                   : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
         if (shut && ret == 0)
-            sys_chmod(host, st.st_mode & 07777);
+            ur_set_mode(host, st.st_mode & 07777);
     } else if (ret == 0)
         ret = ur_stage_over_whiteout(&s->stage, host);
     ur_stage_drop(&s->stage);

@@ -38,7 +38,7 @@ static long put(const char *host, const char *name, const char *value, size_t n)
     for (int i = 1; i >= 0; i--) {
         char *p = ur_put(full, full + sizeof full, spaces[i], strlen(spaces[i]));
         ur_put(p, full + sizeof full, name, strlen(name));
-        ret = sys_lsetxattr(host, full, value, n, 0);
+        ret = ur_set_xattr(host, full, value, n, 0);
     }
     return ret;
 }

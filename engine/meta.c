@@ -25,17 +25,17 @@ struct change {
 static long apply_path(const struct change *w, const char *host) {
     switch (w->what) {
     case CHMOD:
-        return sys_chmod(host, w->mode);
+        return ur_set_mode(host, w->mode);
     case CHOWN:
-        return sys_fchownat(AT_FDCWD, host, w->uid, w->gid, AT_SYMLINK_NOFOLLOW);
+        return ur_set_owner(host, w->uid, w->gid);
     case UTIMENS:
-        return sys_utimensat(AT_FDCWD, host, w->ts, AT_SYMLINK_NOFOLLOW);
+        return ur_set_times(host, w->ts);
     case TRUNCATE:
-        return sys_truncate(host, w->len);
+        return ur_set_length(host, w->len);
     case SETXATTR:
-        return sys_lsetxattr(host, w->name, w->value, w->size, w->flags);
+        return ur_set_xattr(host, w->name, w->value, w->size, w->flags);
     case REMOVEXATTR:
-        return sys_lremovexattr(host, w->name);
+        return ur_drop_xattr(host, w->name);
     }
     return -EINVAL;
 }
@@ -141,6 +141,11 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
             return fd;
         char proc[40], *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
         ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+        ret = ur_judge ? ur_judge((int)fd) : 0;
+        if (ret < 0) {
+            sys_close((int)fd);
+            return ret;
+        }
         switch (w->what) { /* followed by the kernel: the file behind is no layer's, or it has no name any more */
         case CHOWN:
             ret = sys_fchownat((int)fd, "", w->uid, w->gid, AT_EMPTY_PATH);
@@ -154,8 +159,12 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         case REMOVEXATTR:
             ret = UR_SYS(SYS_removexattr, proc, w->name, 0, 0, 0, 0);
             break;
-        default:
-            ret = apply_path(w, proc);
+        case CHMOD:
+            ret = sys_chmod(proc, w->mode);
+            break;
+        case TRUNCATE:
+            ret = sys_truncate(proc, w->len);
+            break;
         }
         sys_close((int)fd);
         return ret;
@@ -197,7 +206,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         ret = apply_path(w, s->real[0]);
     if (ret == 0 && emptied) { /* the copy was empty from the first, and the kernel saw no change of size */
         struct timespec now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-        sys_utimensat(AT_FDCWD, s->real[0], now, AT_SYMLINK_NOFOLLOW);
+        ur_set_times(s->real[0], now);
     }
     return ret == -ENOENT ? UR_AGAIN : ret;
 }

@@ -10,7 +10,8 @@
  * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it.
  * It is appended to under a spin lock held for a copy of a few hundred bytes; a reader takes no lock. A
  * process killed inside leaves the lock taken: whoever waits too long goes on without (-EBUSY is not an answer a
- * rename has), and the log is marked full, so descriptors are told by where they lie.
+ * rename has), and the log is marked full, so descriptors are told by where they lie. Every process of the run can
+ * write to it, by a wild pointer too; who reads it, the guard above all, trusts no length in it.
  */
 #include "union.h"
 
@@ -68,28 +69,33 @@ long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, un
     uint32_t used = u->shared ? atomic_load(&u->shared->moves_used) : 0;
     if (!used)
         return (long)len;
+    if (used > UR_MOVES_BYTES)
+        used = UR_MOVES_BYTES;
     UR_SCRATCH(s);
     char *original = s->text;
     size_t original_len = len;
     memcpy(original, rel, len);
     uint32_t mount = (uint32_t)(m - ur_table_mounts(u->table));
-    for (uint32_t at = 0; at < used;) {
-        const struct move *e = (const void *)(u->shared->moves + at);
-        const char *from = e->text, *to = e->text + e->from_len;
-        at += e->size;
-        if (e->mount != mount)
+    struct move e;
+    for (uint32_t at = 0; at < used && used - at >= sizeof e; at += e.size) {
+        const struct move *record = (const void *)(u->shared->moves + at);
+        e = *record;
+        const char *from = record->text, *to = from + e.from_len;
+        if (e.size % 8 || e.size > used - at || e.size < sizeof e + e.from_len + e.to_len)
+            break;
+        if (e.mount != mount)
             continue;
         bool fits = true;
-        if (e->kind == FOUND) {
-            if (layer >= e->first_layer && ur_path_below(original, original_len, from, e->from_len)) {
+        if (e.kind == FOUND) {
+            if (layer >= e.first_layer && ur_path_below(original, original_len, from, e.from_len)) {
                 memcpy(rel, original, original_len);
                 len = original_len;
-                fits = replace(rel, &len, e->from_len, to, e->to_len);
+                fits = replace(rel, &len, e.from_len, to, e.to_len);
             }
-        } else if (ur_path_below(rel, len, from, e->from_len))
-            fits = replace(rel, &len, e->from_len, to, e->to_len);
-        else if (e->kind == EXCHANGE && ur_path_below(rel, len, to, e->to_len))
-            fits = replace(rel, &len, e->to_len, from, e->from_len);
+        } else if (ur_path_below(rel, len, from, e.from_len))
+            fits = replace(rel, &len, e.from_len, to, e.to_len);
+        else if (e.kind == EXCHANGE && ur_path_below(rel, len, to, e.to_len))
+            fits = replace(rel, &len, e.to_len, from, e.from_len);
         if (!fits)
             return -ENAMETOOLONG;
     }

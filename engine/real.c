@@ -32,9 +32,14 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
         if (ret < 0)
             return ret;
     }
+    bool absent = n->where == UR_AT_HOST && !n->self && n->entry.kind == UR_ABSENT;
+    if (absent && !(flags & UR_REAL_CREATE)) /* hidden, perhaps */
+        return -ENOENT;
     if (n->lost && flags & UR_REAL_WRITE)
         return -EROFS;
     ret = ur_node_path(c->u, d, n, out);
+    if (ret == 0 && absent && ur_is_hidden(c->u, out, strlen(out)))
+        return -EACCES;
     if (ret == 0 && n->where == UR_AT_HOST && flags & (UR_REAL_WRITE | UR_REAL_CREATE))
         ret = ur_may_change_raw(c->u, out, strlen(out));
     return ret < 0 ? ret : (long)strlen(out);

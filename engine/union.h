@@ -293,6 +293,14 @@ struct ur_times {
 void ur_times_take(const char *host, struct ur_times *t);
 void ur_times_give(const char *host, const struct ur_times *t);
 
+/* attributes.c: metadata by host path, a symlink at its end not followed. 0 or -errno. */
+long ur_set_mode(const char *host, mode_t mode);
+long ur_set_owner(const char *host, uid_t uid, gid_t gid);
+long ur_set_times(const char *host, const struct timespec ts[2]);
+long ur_set_length(const char *host, off_t len);
+long ur_set_xattr(const char *host, const char *name, const void *value, size_t n, int flags);
+long ur_drop_xattr(const char *host, const char *name);
+
 /* make.c */
 /* May a name be made or removed in this directory, were it a plain one? `host` is room for a path. Only a directory
    that the upper does not have yet is asked: for one that it has, the kernel will say. */

@@ -48,9 +48,9 @@ long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const ch
     char acl[1024];
     long n = sys_lgetxattr(parent, "system.posix_acl_default", acl, sizeof acl);
     if (n > 0)
-        sys_lsetxattr(stage->path, "system.posix_acl_default", acl, (size_t)n, 0);
-    sys_fchownat(AT_FDCWD, stage->path, (uid_t)-1, st.st_gid, 0);
-    sys_chmod(stage->path, 0700 | (st.st_mode & S_ISGID));
+        ur_set_xattr(stage->path, "system.posix_acl_default", acl, (size_t)n, 0);
+    ur_set_owner(stage->path, (uid_t)-1, st.st_gid);
+    ur_set_mode(stage->path, 0700 | (st.st_mode & S_ISGID));
     return ur_put(stage->path + stage->own, stage->path + UR_PATH_MAX, "/x", 2) ? 0 : -ENAMETOOLONG;
 }
 
@@ -95,7 +95,7 @@ void ur_times_take(const char *host, struct ur_times *t) {
 /* A copy-up changes nothing that can be seen, so neither the time at which the directory changed. */
 void ur_times_give(const char *host, const struct ur_times *t) {
     if (t->taken)
-        sys_utimensat(AT_FDCWD, host, t->ts, 0);
+        ur_set_times(host, t->ts);
 }
 
 /*
@@ -134,7 +134,7 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
         ret = p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
     }
     if (ret == 0) {
-        ret = sys_chmod(host, k->mode | 0700);
+        ret = ur_set_mode(host, k->mode | 0700);
         if (ret < 0)
             sys_unlink(s->real[0]);
     }
@@ -148,7 +148,7 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
 void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k) {
     if (k->lock < 0)
         return;
-    sys_chmod(host, k->mode);
+    ur_set_mode(host, k->mode);
     struct ur_scratch *s = ur_scratch_get();
     if (s && ur_work_path(u, m, "/journal/", k->note, s->real[0]) == 0)
         sys_unlink(s->real[0]);

@@ -34,8 +34,10 @@ static bool is_shim(const struct call *q, const char *path, int flags) {
 /* A raw path that would be truncated without being opened for write (calls.def: OPEN): by the rule for metadata. */
 static long open_raw(struct call *q, const char *path, int flags, mode_t mode) {
     char host[UR_PATH_MAX], link[48];
+    char own[UR_PATH_MAX];
     if (path[0] != '/')
         return -EACCES;
+    path = peer_own_proc(q, path, own);
     long ret = peer_become(q, flags & O_CREAT);
     long fd = ret < 0 ? ret : sys_open(path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0);
     if (fd == -ENOENT && flags & O_CREAT)

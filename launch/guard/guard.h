@@ -107,6 +107,8 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
 /* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
 long peer_fd(struct call *q, int fd);
+/* A raw path of the caller's: with its /proc/self in place of ours. `path` or `room`. */
+const char *peer_own_proc(const struct call *q, const char *path, char room[UR_PATH_MAX]);
 /* What the kernel says of a descriptor of ours: its length, or -errno. */
 long peer_fd_path(int own, char host[UR_PATH_MAX]);
 /* Opens (O_PATH) what a path is to a caller whose root is another: a descriptor, closed with the call, or -errno. */
@@ -155,7 +157,9 @@ static inline int dirfd_of(const struct call *q, int at) {
     return (int)q->arg[at];
 }
 
-/* meta.c: may the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: its path. */
+/* meta.c: before the first call. */
+void meta_start(const struct launch *launch);
+/* May the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: its path. */
 long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]);
 
 /* serve.c: what comes now may take long, so somebody else is to wait for the next call. */

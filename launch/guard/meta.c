@@ -10,9 +10,12 @@
 
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <utime.h>
 
 enum { VALUE_MAX = 65536 /* XATTR_SIZE_MAX */ };
@@ -39,6 +42,22 @@ long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]) {
     if (host[0] != '/' || strncmp(host, "/memfd:", 7) == 0)
         return 0;
     return fence_covers(q->guard->launch, host, (size_t)n) ? 0 : -EACCES;
+}
+
+/* ur_judge: what the engine changes for a caller must lie there too, whatever has happened since it looked. */
+static const struct launch *judging;
+
+static long judge(int fd) {
+    char host[UR_PATH_MAX];
+    long n = peer_fd_path(fd, host);
+    if (n < 0)
+        return n;
+    return host[0] != '/' || fence_covers(judging, host, (size_t)n) ? 0 : -EACCES;
+}
+
+void meta_start(const struct launch *launch) {
+    judging = launch;
+    ur_judge = judge;
 }
 
 static long change_union(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, int flags) {
@@ -176,7 +195,7 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
         return ret < 0 ? ret : change_raw((int)fd, w);
     }
     if (q->gate) /* the shim's: a host path, absolute */
-        return path[0] == '/' ? change_host(q, path, w, nofollow) : -EACCES;
+        return path[0] == '/' ? change_host(q, peer_own_proc(q, path, host), w, nofollow) : -EACCES;
     guard_step_down(q); /* a copy-up, perhaps */
     if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
@@ -282,8 +301,21 @@ long answer_utimensat(struct call *q) {
 
 /* --- length --- */
 
+/* Done here, it would not be the caller's limit on file sizes that counts (setrlimit(2)). */
+static long within_limit(const struct call *q, off_t length) {
+    struct rlimit limit;
+    if (prlimit(q->pid, RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+        length <= (off_t)limit.rlim_cur)
+        return 0;
+    UR_SYS(SYS_tkill, q->pid, SIGXFSZ, 0, 0, 0, 0);
+    return -EFBIG;
+}
+
 long answer_truncate(struct call *q) {
     struct change w = {.what = TRUNCATE, .length = (off_t)q->arg[1]};
+    long ret = within_limit(q, w.length);
+    if (ret < 0)
+        return ret;
     return by_path(q, AT_FDCWD, 0, &w, 0);
 }
 
@@ -291,6 +323,8 @@ long answer_truncate(struct call *q) {
 
 static long read_xattr(struct call *q, struct change *w) {
     static _Thread_local char room[VALUE_MAX];
+    if (w->what == SETXATTR && (int)q->arg[4] & ~(XATTR_CREATE | XATTR_REPLACE))
+        return -EINVAL; /* before all else */
     long n = peer_string(q, q->arg[1], w->name, sizeof w->name);
     if (n == -ENAMETOOLONG || n == 0)
         return -ERANGE;

@@ -117,6 +117,15 @@ long peer_fd(struct call *q, int fd) {
     return got;
 }
 
+const char *peer_own_proc(const struct call *q, const char *path, char room[UR_PATH_MAX]) {
+    static const char *const own[] = {"/proc/self/", "/proc/thread-self/"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strncmp(path, own[i], strlen(own[i])) == 0 &&
+            snprintf(room, UR_PATH_MAX, "/proc/%d/%s", (int)q->pid, path + strlen(own[i])) < UR_PATH_MAX)
+            return room;
+    return path;
+}
+
 long peer_fd_path(int own, char host[UR_PATH_MAX]) {
     char link[48];
     snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);

@@ -255,6 +255,26 @@ static long open_union(struct guard *g, const char *session) {
     return ur_table_valid(own, size) ? 0 : -EINVAL;
 }
 
+/* The shared memory is a file that every program of the run may cut short. Then there is nothing in it any more, for
+   us: empty pages are its right first state. */
+static const struct guard *the_guard;
+
+static void put_empty(int number, siginfo_t *info, void *context) {
+    (void)number;
+    (void)context;
+    const char *at = info->si_addr, *shared = (const char *)the_guard->whole.shared;
+    if (!shared || at < shared || at >= shared + UR_SHARED_SIZE ||
+        mmap((void *)shared, UR_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+            MAP_FAILED)
+        _exit(EXIT_OURS);
+}
+
+static void outlive_shared(const struct guard *g) {
+    struct sigaction action = {.sa_sigaction = put_empty, .sa_flags = SA_SIGINFO};
+    the_guard = g;
+    sigaction(SIGBUS, &action, NULL);
+}
+
 /* The listener, and the process that it comes from. */
 static int receive_listener(int socket, pid_t *command) {
     struct iovec v = {command, sizeof *command};
@@ -319,7 +339,9 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     setsid();
     sigset_t all;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     sigprocmask(SIG_SETMASK, &all, NULL);
+    outlive_shared(&g);
     int keep[] = {socket, from_command, launch->guard.life[1]};
     let_go(keep, sizeof keep / sizeof *keep, true);
     prctl(PR_SET_NAME, "unionrun-guard");
@@ -329,6 +351,7 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
         setrlimit(RLIMIT_NOFILE, &files);
     }
     make_answers();
+    meta_start(launch);
     /* Nothing comes if the command could not be started, or goes without a guard. */
     pid_t command;
     long opened = open_union(&g, launch->session);

@@ -27,7 +27,7 @@ static long with_address(struct call *q, int address_at, int flags, bool waits) 
     char path[ROOM + 1], host[UR_PATH_MAX];
     uint64_t arg[6];
     memcpy(arg, q->arg, sizeof arg);
-    if (!address_path(q, arg[address_at], (unsigned)arg[address_at + 1], path))
+    if (!address_path(q, arg[address_at], (unsigned)arg[address_at + 1], path) || peer_fd(q, dirfd_of(q, 0)) < 0)
         return PASS;
     long ret = native(q, AT_FDCWD, path, flags);
     if (ret)
