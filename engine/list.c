@@ -280,19 +280,26 @@ static void ask_numbers(struct building *b, char *host) {
     }
 }
 
-static uint64_t number_of(const struct ur_caller *c, const struct ur_dir *d, const char *tail, char *path) {
+/* st_ino of the directory at the first `len` bytes of d->path: by its name, for it need not be searchable itself. */
+static uint64_t number_of(const struct ur_caller *c, const struct ur_dir *d, size_t len, char *path) {
     struct stat st;
-    char *p = ur_put(path, path + UR_PATH_MAX, d->path, d->len);
-    p = ur_put(p, path + UR_PATH_MAX, tail, strlen(tail));
+    char *p = ur_put(path, path + UR_PATH_MAX, d->path, len);
     return p && ur_stat(c, AT_FDCWD, path, &st, 0) == 0 ? st.st_ino : 0;
+}
+
+static size_t parent_len(const struct ur_dir *d) {
+    size_t len = d->len;
+    while (len > 1 && d->path[len - 1] != '/')
+        len--;
+    return len > 1 ? len - 1 : 1;
 }
 
 static long build(const struct ur_caller *c, const struct ur_dir *d, struct ur_snapshot *p) {
     UR_SCRATCH(s);
     struct building b = {.c = c, .d = d, .p = p};
-    long ret = add(&b, ".", 1, number_of(c, d, "/.", s->text), DT_DIR, NULL);
+    long ret = add(&b, ".", 1, number_of(c, d, d->len, s->text), DT_DIR, NULL);
     if (ret == 0)
-        ret = add(&b, "..", 2, number_of(c, d, "/..", s->text), DT_DIR, NULL);
+        ret = add(&b, "..", 2, number_of(c, d, parent_len(d), s->text), DT_DIR, NULL);
     unsigned spots = d->mount ? d->spots : 1;
     for (unsigned i = 0; ret == 0 && i < spots; i++)
         ret = add_layer(&b, s, i);
@@ -345,7 +352,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     l->filter.layer = info.layer;
     l->filter.whiteouts = marks & UR_MARK_WHITEOUTS;
     l->filter.impure = info.layer == 0 && ur_has_upper(d->mount) && marks & UR_MARK_IMPURE;
-    l->filter.parent = number_of(c, d, "/..", s->text);
+    l->filter.parent = number_of(c, d, parent_len(d), s->text);
     return 0;
 }
 

@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 /*
- * One union in another. Where the outer has a guard, that answers the inner's raw system calls in the outer union, so the
- * inner lies over it with nothing special; but there can be no second guard, and the fence is the outer's. Without an
- * outer guard raw calls go to the host, past the outer union. False: it cannot be; has been said.
+ * One union in another. Where the outer has a guard, that answers the inner's raw system calls in the outer union, so
+ * the inner lies over it with nothing special; but there can be no second guard, and the fence is the outer's. Without
+ * an outer guard raw calls go to the host, past the outer union. False: it cannot be; has been said.
  *
  * Asked of the kernel itself: inside a union the shim hides the session from libc's access().
  */

@@ -286,6 +286,7 @@ print(conn.recv(5).decode())')"
     [ "$(uname -m)" = x86_64 ] || skip 'the program knows x86_64 only'
     local program out=$BATS_TEST_TMPDIR/out status LOWERS
     for program in "${CALLS[@]}"; do
+        # shellcheck disable=SC2034 # union() has it
         LOWERS=()
         rm -rf "$BATS_TEST_TMPDIR/root"
         workspace root
@@ -335,13 +336,13 @@ own_filter() {
     local how plain
     for how in prctl seccomp by-number fork exec; do
         rm -rf "${BATS_TEST_TMPDIR:?}/$1"
-        LOWERS=()
         filter_layers "$1"
         as cp -a "$W/lowers/1/." "$W/lowers/2/." "$TARGET"
         plain=$(in_target as "$REPO/build/test/gate-filter" "$how" 2>&1)
         [[ $plain = *'filter: set'* ]]
         rm -rf "$TARGET"
         as mkdir "$TARGET"
+        # shellcheck disable=SC2034 # union() takes it
         UNION_OPTIONS=(--guard=require)
         same "$how" "$plain" "$(in_target union "$REPO/build/test/gate-filter" "$how" 2>&1)"
     done

@@ -188,10 +188,9 @@ func main() {
 	command.Dir = "made"
 	run("a script from another directory", command)
 	p, err := os.StartProcess(exe, []string{"name", "child", "y"}, &os.ProcAttr{Dir: here + "/dir", Files: []*os.File{nil, os.Stdout, os.Stderr}})
-	try("startprocess", err)
 	if err == nil {
-		st, err := p.Wait()
-		try("wait", err)
+		st, err := p.Wait() // before anything is printed: it prints, too
+		try("startprocess and wait", err)
 		fmt.Println(st)
 	}
 	run("none", exec.Command("./dir/none"))
