@@ -174,10 +174,13 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     setsid();
     take_signals();
     sign_locks(launch);
-    launch->locks = ur_grow(launch->locks, launch->lock_count + 1, sizeof *launch->locks);
-    launch->locks[launch->lock_count] = socket;
-    launch->locks[launch->lock_count + 1] = keeper.guard;
-    let_go(launch->locks, launch->lock_count + 2, true);
+    const int kept[] = {socket, keeper.guard};
+    size_t count = launch->lock_count;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        launch->locks = ur_grow(launch->locks, count, sizeof *launch->locks);
+        launch->locks[count++] = kept[i];
+    }
+    let_go(launch->locks, count, true);
 
     stay(&keeper, true);
     struct keeper_report end = {.what = KEEPER_ENDED, .left = reap(&keeper)};

@@ -132,12 +132,18 @@ static long run_own(struct inject *i, long number, uint64_t a, uint64_t b, uint6
     return result;
 }
 
+/* What lies at the gate's place need not be one. */
+static bool is_gate(const struct inject *i) {
+    unsigned char there[sizeof ur_gate_code];
+    return peer_read(i->call, UR_GATE, there, sizeof there) == 0 && memcmp(there, ur_gate_code, sizeof there) == 0;
+}
+
 /* The gate is there in a process that has the shim; another gets one now. */
 static long need_gate(struct inject *i) {
     long at = run_own(i, SYS_mmap, UR_GATE, UR_GATE_SIZE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
     if (at == -EEXIST)
-        return 0;
+        return is_gate(i) ? 0 : -EFAULT;
     if (at == GIVEN || (at < 0 && at > -4096))
         return at;
     if (at != (long)UR_GATE) { /* a kernel that does not know NOREPLACE put it elsewhere */

@@ -58,10 +58,19 @@ static void keep_listing(const struct ur_list *list) {
         drop(&old.list);
 }
 
+/* The thread's own, for as long as it lives. */
+static pthread_key_t room_key;
+static pthread_once_t room_once = PTHREAD_ONCE_INIT;
+
+static void make_room_key(void) {
+    pthread_key_create(&room_key, free);
+}
+
 static char *room(void) {
-    static _Thread_local char *at;
-    if (!at)
-        at = malloc(ROOM);
+    pthread_once(&room_once, make_room_key);
+    char *at = pthread_getspecific(room_key);
+    if (!at && (at = malloc(ROOM)))
+        pthread_setspecific(room_key, at);
     return at;
 }
 
