@@ -182,7 +182,7 @@ long inject_begin(struct inject *i, struct call *q, size_t room) {
     }
     answer(q, -ENOSYS); /* lets it go towards user mode, where it stops */
     q->answered = true;
-    registers r;
+    registers r = {0};
     if (next_stop(i) != STOP_EVENT || get_registers(i->tid, &r) < 0)
         return GIVEN;
     memcpy(i->saved, &r, sizeof r);

@@ -83,7 +83,8 @@ static long list(struct call *q) {
     if (own < 0)
         return own == -EPERM ? PASS : own;
     struct stat st;
-    if (sys_fstat((int)own, &st) < 0 || !S_ISDIR(st.st_mode) || !room())
+    char *to = room();
+    if (sys_fstat((int)own, &st) < 0 || !S_ISDIR(st.st_mode) || !to)
         return PASS;
     struct ur_list l;
     if (!take((int)own, &l)) {
@@ -97,7 +98,7 @@ static long list(struct call *q) {
     guard_step_down(q);
     ret = peer_become(q, false);
     if (ret == 0)
-        ret = ur_list_getdents(&here, &l, room(), size < ROOM ? size : ROOM);
+        ret = ur_list_getdents(&here, &l, to, size < ROOM ? size : ROOM);
     if (ret > 0 || ret == -EINVAL) /* room for not even one */
         keep_listing(&l);
     else
