@@ -80,10 +80,11 @@ static long may_change(const struct change *w, const char *host, const struct st
     case TRUNCATE:
         return ur_may_access(host, W_OK);
     case SETXATTR:
-    case REMOVEXATTR:
-        if (strncmp(w->name, "user.", 5) == 0)
-            return ur_may_access(host, W_OK);
-        return ur_may_own(st);
+    case REMOVEXATTR: /* xattr_permission() in the kernel */
+        if (strncmp(w->name, "system.", 7) == 0 || strncmp(w->name, "security.", 9) == 0 ||
+            strncmp(w->name, "trusted.", 8) == 0)
+            return ur_may_own(st);
+        return ur_may_access(host, W_OK);
     }
     return 0;
 }

@@ -53,6 +53,8 @@ static long magic_path(const struct ur_caller *c, char *text, bool *lost, struct
     long n = ur_union_path(c, text, s->real[0]);
     if (n < 0)
         return n;
+    if (ur_work_of(c->u, s->real[0], (size_t)n)) /* a hard link of a lower, copied up under another name */
+        return 0;
     if (inside && ur_fd_is_lower(&info) && !ur_fd_named(c, &info, s->real[0], &raw, &now)) {
         *lost = true;
         return 0;
