@@ -181,6 +181,7 @@ long ur_utime(const char *path, const struct utimbuf *times);
 long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flags);
 long ur_watch(int fd, const char *path, uint32_t mask);
 long ur_seccomp(unsigned op, unsigned flags, const void *program);
+long ur_chroot(const char *path);
 long ur_prctl(int option, const long a[4]);
 long ur_bind(int fd, const struct sockaddr *addr, unsigned len);
 long ur_connect(int fd, const struct sockaddr *addr, unsigned len);

@@ -86,6 +86,8 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
 
 static long open_at(struct call *q, int dirfd, int at, int flags, mode_t mode) {
     char path[UR_PATH_MAX];
+    if (q->elsewhere)
+        return truncates_unseen(flags) ? -EACCES : PASS;
     long ret = path_of(q, at, path);
     if (ret)
         return ret;
@@ -110,7 +112,7 @@ long answer_openat2(struct call *q) {
     struct open_how how = {0};
     char path[UR_PATH_MAX];
     uint64_t size = q->arg[3];
-    if (q->gate)
+    if (q->gate || q->elsewhere)
         return -ENOSYS;
     if (size < sizeof how)
         return -EINVAL;

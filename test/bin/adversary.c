@@ -992,6 +992,29 @@ TEST(another_filter) { // of our own: on top of the guard's, never in its place
     must_fail("outside", RAW(open, in(outside, "victim"), O_WRONLY));
 }
 
+/* A root of one's own, from which the layers have other names */
+TEST(root_of_ones_own) {
+    char base[PATH_MAX], inner[PATH_MAX];
+    snprintf(base, sizeof base, "%s", lower);
+    *strrchr(base, '/') = 0;
+    snprintf(inner, sizeof inner, "%s/victim", strrchr(lower, '/'));
+    may("unshare", RAW(unshare, CLONE_NEWUSER));
+    may("chroot", RAW(chroot, base));
+    may("chdir", RAW(chdir, "/"));
+    must_fail("open", RAW(open, inner, O_WRONLY));
+    must_fail("open that truncates", RAW(open, inner, O_RDONLY | O_TRUNC));
+    must_fail("openat that truncates", RAW(openat, AT_FDCWD, inner + 1, O_RDONLY | O_TRUNC));
+    must_fail("truncate", RAW(truncate, inner, 3));
+    must_fail("chmod", RAW(chmod, inner, 0777));
+    must_fail("chown", RAW(chown, inner, 1, 1));
+    must_fail("utimensat", RAW(utimensat, AT_FDCWD, inner, times, 0));
+    must_fail("setxattr", RAW(setxattr, inner, "user.changed", "x", 1, 0));
+    must_fail("unlink", RAW(unlink, inner));
+    must_fail("rename", RAW(rename, inner, "/taken"));
+    long fd = RAW(open, inner, O_RDONLY);
+    must_fail("fchmod", RAW(fchmod, fd, 0777));
+}
+
 /* --- places that may not be written
  * ------------------------------------------------------------------------------------------------- */
 
