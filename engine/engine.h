@@ -26,6 +26,7 @@
 struct ur_shared;
 struct statx;
 struct statfs;
+struct open_how;
 
 /* A run's union as one process sees it: both maps, owned by whoever made them. `shared` may be NULL
    (nothing is remembered then). */
@@ -91,6 +92,8 @@ struct ur_elsewhere {
 #define UR_ELSEWHERE (-4200L) /* no errno */
 long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                  struct ur_elsewhere *e);
+/* Can the engine do what this asks of openat2(2)? 0; -ENOSYS: it limits the resolving; or what the kernel says. */
+long ur_open_how(const struct open_how *how, size_t size);
 /* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT. */
 long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat *st, int flags);
 long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags, unsigned mask, struct statx *st);
@@ -188,6 +191,9 @@ long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, s
 /* The same on any descriptor, with nothing kept: where names go while they are listed, others may be missed. */
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n);
 
+/* Makes `n` bytes of these records the older getdents(2)'s, in place. */
+void ur_old_dirents(void *buf, long n);
+
 /* --- starting programs ------------------------------------------------------------------------------------ */
 
 /* What execve(2) of a union path comes to on the host. The arguments are then: with `loader`, `path`, "--argv0", what
@@ -209,6 +215,10 @@ struct ur_exec {
 /* Fills `x` for an execve of `path`. Returns 0 or -errno as execve(2) gives it (-ENOENT, -EACCES; -ENOEXEC may be the
    kernel's to say; -ELOOP for more than UR_EXEC_SCRIPTS scripts in a row). */
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x);
+/* What stands in the plan's arguments before the caller's own second one: strings of `x`, and NULL for the caller's own
+   first one. Returns how many; 0: the arguments are the caller's as they are. */
+enum { UR_EXEC_FIRST = 6 + 2 * UR_EXEC_SCRIPTS };
+unsigned ur_exec_first(const struct ur_exec *x, const char *first[UR_EXEC_FIRST]);
 
 /* --- for one who may do more than its callers (the guard) ------------------------------------------------- */
 

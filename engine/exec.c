@@ -241,3 +241,22 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     }
     return ret;
 }
+
+unsigned ur_exec_first(const struct ur_exec *x, const char *first[UR_EXEC_FIRST]) {
+    unsigned n = 0;
+    if (x->loader) {
+        first[n++] = x->path;
+        first[n++] = "--argv0";
+        first[n++] = x->interp[0] ? x->interp : NULL;
+        first[n++] = x->program;
+    } else if (x->interp[0])
+        first[n++] = x->interp;
+    if (!x->interp[0])
+        return n;
+    if (x->interp_arg[0])
+        first[n++] = x->interp_arg;
+    for (const char *inner = x->inner; *inner; inner += strlen(inner) + 1)
+        first[n++] = inner;
+    first[n++] = x->script;
+    return n;
+}

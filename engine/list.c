@@ -523,3 +523,16 @@ long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
     ur_list_close(&l);
     return ret;
 }
+
+/* The older record has the same size: the name stands where the type was, the type in the last byte. */
+void ur_old_dirents(void *buf, long n) {
+    enum { LENGTH = 16, TYPE = 18, NAME = 19 };
+    for (char *record = buf, *end = record + n; record < end;) {
+        unsigned short len;
+        memcpy(&len, record + LENGTH, sizeof len);
+        char type = record[TYPE];
+        memmove(record + TYPE, record + NAME, len - (size_t)NAME);
+        record[len - 1] = type;
+        record += len;
+    }
+}

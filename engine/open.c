@@ -3,6 +3,7 @@
  */
 #include "union.h"
 
+#include <linux/openat2.h>
 #include <unistd.h>
 
 static bool wants_write(int flags) {
@@ -195,4 +196,14 @@ long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, 
 long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                  struct ur_elsewhere *e) {
     return open_for(c, dirfd, path, flags, mode, e);
+}
+
+long ur_open_how(const struct open_how *how, size_t size) {
+    if (size < sizeof *how || how->flags >> 32 || how->mode & ~UINT64_C(07777))
+        return -EINVAL;
+    if (size > sizeof *how)
+        return -E2BIG;
+    if (how->mode && !(how->flags & (O_CREAT | O_TMPFILE)))
+        return -EINVAL;
+    return how->resolve ? -ENOSYS : 0;
 }

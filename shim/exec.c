@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Room for what comes beside the caller's own: loader and interpreters; /bin/sh; variables. */
-enum { ARGS_MORE = 8 + 2 * UR_EXEC_SCRIPTS, SHELL_MORE = 4, VARS_MORE = 8 };
+enum { ARGS_MORE = UR_EXEC_FIRST + 2, SHELL_MORE = 4, VARS_MORE = 8 };
 
 static const char audit_name[] = "unionrun-audit.so"; /* beside the shim */
 
@@ -148,25 +148,14 @@ static char **environment(struct ur_launch *l, char *const envp[]) {
 
 /* The arguments: as they are, or with interpreter and loader before them. */
 static char *const *arguments(struct ur_launch *l, char *const argv[]) {
-    struct ur_exec *x = &l->plan;
-    if (!x->interp[0] && !x->loader)
+    const char *first[UR_EXEC_FIRST];
+    unsigned before = ur_exec_first(&l->plan, first);
+    if (!before)
         return argv;
     char **out = l->argv, *own = argv && argv[0] ? argv[0] : (char *)"";
     size_t n = 0;
-    if (x->loader) {
-        out[n++] = x->path;
-        out[n++] = (char *)"--argv0";
-        out[n++] = x->interp[0] ? x->interp : own;
-        out[n++] = x->program;
-    } else
-        out[n++] = x->interp;
-    if (x->interp[0]) {
-        if (x->interp_arg[0])
-            out[n++] = x->interp_arg;
-        for (char *inner = x->inner; *inner; inner += strlen(inner) + 1)
-            out[n++] = inner;
-        out[n++] = x->script;
-    }
+    for (; n < before; n++)
+        out[n] = first[n] ? (char *)first[n] : own;
     for (size_t i = 1; argv && argv[0] && argv[i]; i++)
         out[n++] = argv[i];
     out[n] = NULL;

@@ -18,30 +18,16 @@
 #define SYS_landlock_create_ruleset 444
 #endif
 
-/* What the engine's open can do of openat2: all but the limits on resolving. Those who use them fall back. */
+/* Who limits the resolving falls back on ENOSYS. */
 static long open_how(int dirfd, const char *path, const struct open_how *how, size_t size) {
-    if (size < sizeof *how || (how->flags >> 32) || (how->mode & ~07777U))
-        return -EINVAL;
-    if (size > sizeof *how)
-        return -E2BIG;
-    if (how->mode && !(how->flags & (O_CREAT | O_TMPFILE)))
-        return -EINVAL;
-    return how->resolve ? -ENOSYS : ur_open(UR_SELF, dirfd, path, (int)how->flags, (mode_t)how->mode);
+    long ret = ur_open_how(how, size);
+    return ret < 0 ? ret : ur_open(UR_SELF, dirfd, path, (int)how->flags, (mode_t)how->mode);
 }
 
 #ifdef SYS_getdents
-/* The older record has the same size: the name stands where the type was, the type in the last byte. */
 static long old_getdents(int fd, char *buf, unsigned n) {
-    enum { LENGTH = 16, TYPE = 18, NAME = 19 };
     long got = ur_getdents64(UR_SELF, fd, buf, n);
-    for (long at = 0; at < got;) {
-        unsigned short len;
-        memcpy(&len, buf + at + LENGTH, sizeof len);
-        char *record = buf + at, type = record[TYPE];
-        memmove(record + TYPE, record + NAME, len - NAME);
-        record[len - 1] = type;
-        at += len;
-    }
+    ur_old_dirents(buf, got);
     return got;
 }
 #endif

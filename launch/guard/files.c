@@ -33,8 +33,7 @@ static bool is_shim(const struct call *q, const char *path, int flags) {
 
 /* A raw path that would be truncated without being opened for write (calls.def: OPEN): by the rule for metadata. */
 static long open_raw(struct call *q, const char *path, int flags, mode_t mode) {
-    char host[UR_PATH_MAX], link[48];
-    char own[UR_PATH_MAX];
+    char host[UR_PATH_MAX], own[UR_PATH_MAX], link[48];
     if (path[0] != '/')
         return -EACCES;
     path = peer_own_proc(q, path, own);
@@ -45,7 +44,7 @@ static long open_raw(struct call *q, const char *path, int flags, mode_t mode) {
     if (fd < 0)
         return fd;
     q->held[q->held_count++] = (int)fd;
-    ret = meta_fd_allowed((int)fd, q, host);
+    ret = meta_allowed((int)fd, host);
     if (ret < 0)
         return ret;
     snprintf(link, sizeof link, "/proc/thread-self/fd/%ld", fd);
@@ -61,8 +60,6 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
     if (ret < 0)
         return ret;
-    if ((flags & O_ACCMODE) != O_RDONLY) /* a copy-up, perhaps */
-        guard_step_down(q);
     ret = ur_open_for(&q->caller, dirfd, path, flags | O_CLOEXEC, mode, &e);
     if (ret >= 0)
         return hand_over(q, ret, flags);
@@ -114,23 +111,19 @@ long answer_openat2(struct call *q) {
     uint64_t size = q->arg[3];
     if (q->gate || q->elsewhere)
         return -ENOSYS;
-    if (size < sizeof how)
-        return -EINVAL;
-    long ret = peer_read(q, q->arg[2], &how, sizeof how);
-    if (ret == 0)
-        ret = path_of(q, 1, path);
-    if (ret)
+    long ret = peer_read(q, q->arg[2], &how, size < sizeof how ? size : sizeof how);
+    if (ret < 0)
         return ret == -EPERM ? -ENOSYS : ret;
+    long can = ur_open_how(&how, size);
+    if (can < 0 && can != -ENOSYS)
+        return can;
+    ret = path_of(q, 1, path);
+    if (ret)
+        return ret;
     int dirfd = dirfd_of(q, 0);
-    if (size > sizeof how)
-        return -E2BIG;
-    if (how.resolve && truncates_unseen((int)how.flags))
-        return -ENOSYS;
-    if (how.flags >> 32 || how.mode & ~(uint64_t)07777)
-        return -EINVAL;
-    if (how.mode && !(how.flags & (O_CREAT | O_TMPFILE)))
-        return -EINVAL;
-    if (!how.resolve)
+    if (can == 0)
         return open_path(q, dirfd, path, (int)how.flags, (mode_t)how.mode);
+    if (truncates_unseen((int)how.flags))
+        return -ENOSYS;
     return native(q, dirfd, path, how.flags & O_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == PASS ? PASS : -ENOSYS;
 }

@@ -95,7 +95,6 @@ static long list(struct call *q) {
     }
     struct ur_caller here = {.u = q->caller.u};
     size_t size = (unsigned)q->arg[2];
-    guard_step_down(q);
     ret = peer_become(q, false);
     if (ret == 0)
         ret = ur_list_getdents(&here, &l, to, size < ROOM ? size : ROOM);
@@ -106,24 +105,18 @@ static long list(struct call *q) {
     return ret;
 }
 
-long answer_getdents64(struct call *q) {
-    long n = list(q);
+static long give_listing(struct call *q, long n) {
     long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
     return ret < 0 ? ret : n;
 }
 
-/* The older record has the same size: the name stands where the type was, the type in the last byte. */
+long answer_getdents64(struct call *q) {
+    return give_listing(q, list(q));
+}
+
 long answer_getdents(struct call *q) {
-    enum { LENGTH = 16, TYPE = 18, NAME = 19 };
     long n = list(q);
-    for (long at = 0; at < n;) {
-        unsigned short len;
-        char *record = room() + at, type = record[TYPE];
-        memcpy(&len, record + LENGTH, sizeof len);
-        memmove(record + TYPE, record + NAME, len - (size_t)NAME);
-        record[len - 1] = type;
-        at += len;
-    }
-    long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
-    return ret < 0 ? ret : n;
+    if (n > 0)
+        ur_old_dirents(room(), n);
+    return give_listing(q, n);
 }

@@ -44,29 +44,14 @@ static long read_vector(struct call *q, uint64_t at, uint64_t **out, size_t *cou
 
 /* The new arguments: what the plan puts before them, then the caller's own from the second on. */
 static uint64_t put_arguments(struct inject *i, const struct ur_exec *x, const uint64_t *own, size_t count) {
-    uint64_t *list = calloc(count + 8 + 2 * UR_EXEC_SCRIPTS, sizeof *list);
-    size_t n = 0;
+    const char *first[UR_EXEC_FIRST];
+    size_t before = ur_exec_first(x, first), n = 0;
+    uint64_t *list = calloc(before + count + 1, sizeof *list);
     if (!list)
         return 0;
-#define PUT(text) (list[n++] = inject_put(i, (text), strlen(text) + 1))
-    if (x->loader) {
-        PUT(x->path);
-        PUT("--argv0");
-        if (x->interp[0])
-            PUT(x->interp);
-        else
-            list[n++] = count ? own[0] : inject_put(i, "", 1);
-        PUT(x->program);
-    } else
-        PUT(x->interp);
-    if (x->interp[0]) {
-        if (x->interp_arg[0])
-            PUT(x->interp_arg);
-        for (const char *inner = x->inner; *inner; inner += strlen(inner) + 1)
-            PUT(inner);
-        PUT(x->script);
-    }
-#undef PUT
+    for (; n < before; n++)
+        list[n] =
+            !first[n] && count ? own[0] : inject_put(i, first[n] ? first[n] : "", first[n] ? strlen(first[n]) + 1 : 1);
     for (size_t k = 1; k < count; k++)
         list[n++] = own[k];
     uint64_t at = inject_put(i, list, (n + 1) * sizeof *list);
