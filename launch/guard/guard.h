@@ -140,6 +140,7 @@ void inject_end(struct inject *i, long result);
 /* All of it: the caller makes the call `number` with these arguments, of which `which` is this path. Returns GIVEN, or
    -EPERM where it is traced, which has been said. */
 long caller_does(struct call *q, int which, const char *path, bool waits, long number, const uint64_t arg[6]);
+
 /* --- inplace.c --- */
 
 /* Puts `host` in the place of the path that an exec has as argument `which`, and lets the call go on. GIVEN, or -EPERM
@@ -159,13 +160,13 @@ static inline int dirfd_of(const struct call *q, int at) {
 
 /* meta.c: before the first call. */
 void meta_start(const struct launch *launch);
-/* May the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: its path. */
-long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]);
+/* May the metadata of what this descriptor of ours leads to be changed? 0 or -EACCES. `host`: gets its path. */
+long meta_allowed(int own, char host[UR_PATH_MAX]);
 
-/* serve.c: what comes now may take long, so somebody else is to wait for the next call. */
+/* serve.c: what comes now will take long, so somebody else is to wait for the next call. (What only may is seen to.) */
 void guard_step_down(struct call *q);
 
-/* Said once a run, over the keeper's socket to the launcher. */
+/* Has the launcher say it, while that is there. */
 void guard_say(struct guard *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

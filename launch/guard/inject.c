@@ -105,6 +105,7 @@ static void mask_signals(const struct inject *i, uint64_t mask) {
 /* Makes one call at `at`. Its own mask holds within the call only, and only if `waits`. */
 static enum stop make_call(struct inject *i, uint64_t at, bool waits, long number, const uint64_t a[6], long *result) {
     registers r;
+    *result = GIVEN;
     memcpy(&r, i->saved, sizeof r);
     set_call(&r, at, number, a);
     if (set_registers(i->tid, &r) < 0)
@@ -119,7 +120,8 @@ static enum stop make_call(struct inject *i, uint64_t at, bool waits, long numbe
     }
     if (stop == STOP_CALL && get_registers(i->tid, &r) < 0)
         stop = STOP_GONE;
-    *result = stop == STOP_CALL ? result_of(&r) : GIVEN;
+    if (stop == STOP_CALL)
+        *result = result_of(&r);
     return stop;
 }
 
@@ -140,12 +142,12 @@ static bool is_gate(const struct inject *i) {
 
 /* The gate is there in a process that has the shim; another gets one now. */
 static long need_gate(struct inject *i) {
+    if (is_gate(i))
+        return 0;
     long at = run_own(i, SYS_mmap, UR_GATE, UR_GATE_SIZE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
-    if (at == -EEXIST)
-        return is_gate(i) ? 0 : -EFAULT;
     if (at == GIVEN || (at < 0 && at > -4096))
-        return at;
+        return at == -EEXIST ? -EFAULT : at;
     if (at != (long)UR_GATE) { /* a kernel that does not know NOREPLACE put it elsewhere */
         run_own(i, SYS_munmap, (uint64_t)at, UR_GATE_SIZE, 0, 0);
         return -ENOMEM;

@@ -34,25 +34,22 @@ struct change {
     int flags;
 };
 
+static const struct launch *judging;
+
 /* A pipe, a socket, a memfd is nobody's but the program's. */
-long meta_fd_allowed(int own, const struct call *q, char host[UR_PATH_MAX]) {
+long meta_allowed(int own, char host[UR_PATH_MAX]) {
     long n = peer_fd_path(own, host);
     if (n < 0)
         return n;
     if (host[0] != '/' || strncmp(host, "/memfd:", 7) == 0)
         return 0;
-    return fence_covers(q->guard->launch, host, (size_t)n) ? 0 : -EACCES;
+    return fence_covers(judging, host, (size_t)n) ? 0 : -EACCES;
 }
 
 /* ur_judge: what the engine changes for a caller must lie there too, whatever has happened since it looked. */
-static const struct launch *judging;
-
 static long judge(int fd) {
     char host[UR_PATH_MAX];
-    long n = peer_fd_path(fd, host);
-    if (n < 0)
-        return n;
-    return host[0] != '/' || fence_covers(judging, host, (size_t)n) ? 0 : -EACCES;
+    return meta_allowed(fd, host);
 }
 
 void meta_start(const struct launch *launch) {
@@ -129,7 +126,7 @@ static long change_host(struct call *q, const char *host, const struct change *w
     if (fd < 0)
         return fd;
     q->held[q->held_count++] = (int)fd;
-    long ret = meta_fd_allowed((int)fd, q, real);
+    long ret = meta_allowed((int)fd, real);
     return ret < 0 ? ret : change_raw((int)fd, w);
 }
 
@@ -138,7 +135,7 @@ static long by_path_fd(struct call *q, int own, const struct change *w) {
     char host[UR_PATH_MAX], path[UR_PATH_MAX];
     struct ur_caller here = {.u = q->caller.u};
     bool raw = q->gate || q->elsewhere || ur_fd_is_native(&here, own) == 1;
-    long ret = raw ? meta_fd_allowed(own, q, host) : peer_fd_path(own, host);
+    long ret = raw ? meta_allowed(own, host) : peer_fd_path(own, host);
     if (ret < 0)
         return ret;
     if (raw)
@@ -152,17 +149,19 @@ static bool is_path_fd(int own) {
     return flags >= 0 && flags & O_PATH;
 }
 
-static long by_fd(struct call *q, int fd, const struct change *w) {
+/* `empty`: asked for by AT_EMPTY_PATH. */
+static long by_fd(struct call *q, int fd, const struct change *w, bool empty) {
     char host[UR_PATH_MAX];
     long own = peer_fd(q, fd);
     long ret = own < 0 ? own : peer_become(q, false);
     if (ret < 0)
         return ret;
-    guard_step_down(q);
+    if (empty && is_path_fd((int)own))
+        return by_path_fd(q, (int)own, w);
     struct ur_caller here = {.u = q->caller.u};
     if (!q->gate && !q->elsewhere && !ur_fd_is_native(&here, (int)own))
         return change_fd_union(&here, (int)own, w);
-    ret = meta_fd_allowed((int)own, q, host);
+    ret = meta_allowed((int)own, host);
     if (ret < 0)
         return ret;
     static const struct ur_union none;
@@ -177,13 +176,9 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     if (ret < 0)
         return ret;
     if (!*path && flags & AT_EMPTY_PATH) {
-        if (dirfd == AT_FDCWD)
-            memcpy(path, ".", 2);
-        else {
-            long own = peer_fd(q, dirfd);
-            ret = own < 0 ? own : peer_become(q, false);
-            return ret < 0 ? ret : is_path_fd((int)own) ? by_path_fd(q, (int)own, w) : by_fd(q, dirfd, w);
-        }
+        if (dirfd != AT_FDCWD)
+            return by_fd(q, dirfd, w, true);
+        memcpy(path, ".", 2);
     }
     ret = peer_become(q, false);
     if (ret < 0)
@@ -191,12 +186,11 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     bool nofollow = flags & AT_SYMLINK_NOFOLLOW;
     if (q->elsewhere) {
         long fd = peer_open(q, dirfd, path, nofollow);
-        ret = fd < 0 ? fd : meta_fd_allowed((int)fd, q, host);
+        ret = fd < 0 ? fd : meta_allowed((int)fd, host);
         return ret < 0 ? ret : change_raw((int)fd, w);
     }
     if (q->gate) /* the shim's: a host path, absolute */
         return path[0] == '/' ? change_host(q, peer_own_proc(q, path, host), w, nofollow) : -EACCES;
-    guard_step_down(q); /* a copy-up, perhaps */
     if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
     ret = ur_real(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
@@ -221,7 +215,7 @@ long answer_fchmodat2(struct call *q) {
 }
 long answer_fchmod(struct call *q) {
     struct change w = {.what = CHMOD, .mode = (mode_t)q->arg[1]};
-    return by_fd(q, dirfd_of(q, 0), &w);
+    return by_fd(q, dirfd_of(q, 0), &w, false);
 }
 
 static long chown_at(struct call *q, int dirfd, int at, int flags) {
@@ -240,7 +234,7 @@ long answer_fchownat(struct call *q) {
 }
 long answer_fchown(struct call *q) {
     struct change w = {.what = CHOWN, .uid = (uid_t)q->arg[1], .gid = (gid_t)q->arg[2]};
-    return by_fd(q, dirfd_of(q, 0), &w);
+    return by_fd(q, dirfd_of(q, 0), &w, false);
 }
 
 /* --- times --- */
@@ -271,7 +265,7 @@ static long utimes_at(struct call *q, int dirfd, int at) {
     }
     if (dirfd != AT_FDCWD && q->arg[at] == 0) {
         struct change w = {.what = UTIMENS, .times = given ? times : NULL};
-        return by_fd(q, dirfd, &w);
+        return by_fd(q, dirfd, &w, false);
     }
     return utimens_at(q, dirfd, at, given ? times : NULL, 0);
 }
@@ -294,7 +288,7 @@ long answer_utimensat(struct call *q) {
     const struct timespec *given = q->arg[2] ? times : NULL;
     if (!q->arg[1]) {
         struct change w = {.what = UTIMENS, .times = given};
-        return flags ? -EINVAL : fd == AT_FDCWD ? -EFAULT : by_fd(q, fd, &w);
+        return flags ? -EINVAL : fd == AT_FDCWD ? -EFAULT : by_fd(q, fd, &w, false);
     }
     return utimens_at(q, fd, 1, given, flags);
 }
@@ -346,7 +340,7 @@ static long xattr_path(struct call *q, int what, int flags) {
 static long xattr_fd(struct call *q, int what) {
     struct change w = {.what = what};
     long ret = read_xattr(q, &w);
-    return ret < 0 ? ret : by_fd(q, dirfd_of(q, 0), &w);
+    return ret < 0 ? ret : by_fd(q, dirfd_of(q, 0), &w, false);
 }
 long answer_setxattr(struct call *q) {
     return xattr_path(q, SETXATTR, 0);
@@ -372,16 +366,8 @@ long answer_fremovexattr(struct call *q) {
 /* Those that only tell something, or that need one that can be written (and such a one is never a lower's). */
 static bool is_harmless(unsigned request) {
     static const unsigned known[] = {
-        FS_IOC_GETFLAGS,
-        FS_IOC_GETVERSION,
-        FS_IOC_FSGETXATTR,
-        FS_IOC_FIEMAP,
-        FS_IOC_GETFSLABEL,
-        FICLONE,
-        FICLONERANGE,
-        0xc0189436 /* FIDEDUPERANGE */,
-        0x80086601 /* FS_IOC_GETFLAGS */,
-        0x80046601 /* FS_IOC32_GETFLAGS */,
+        FS_IOC_GETFLAGS,   FS_IOC_GETVERSION, FS_IOC_FSGETXATTR, FS_IOC_FIEMAP,
+        FS_IOC_GETFSLABEL, FICLONE,           FICLONERANGE,      FIDEDUPERANGE,
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i] == request)
@@ -419,7 +405,7 @@ long answer_ioctl(struct call *q) {
     if (ret == 0 && sets && !q->gate)
         ret = own = own_copy(q, (int)own);
     if (ret >= 0)
-        ret = meta_fd_allowed((int)own, q, host);
+        ret = meta_allowed((int)own, host);
     if (ret == -EACCES)
         return -EPERM;
     if (ret < 0)

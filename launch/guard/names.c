@@ -248,20 +248,16 @@ static long read_pair(struct call *q, struct pair *p, int from_at, int to_at) {
 }
 
 /* PASS only if the kernel is right about both. `flags` are for the first. */
-static long pair_of(struct call *q, struct pair *p, int from_at, int to_at, int flags) {
-    long ret = read_pair(q, p, from_at, to_at);
-    if (ret)
-        return ret;
-    ret = native(q, p->from_dir, p->from, flags);
-    if (ret == PASS)
-        ret = native(q, p->to_dir, p->to, UR_REAL_CREATE);
-    return ret;
+static long native_pair(struct call *q, const struct pair *p, int flags) {
+    long ret = native(q, p->from_dir, p->from, flags);
+    return ret == PASS ? native(q, p->to_dir, p->to, UR_REAL_CREATE) : ret;
 }
 
 static long rename_at(struct call *q, int from_dir, int from_at, int to_dir, int to_at, unsigned flags) {
     struct pair p = {.from_dir = from_dir, .to_dir = to_dir};
-    long ret = pair_of(q, &p, from_at, to_at, UR_REAL_CREATE);
-    guard_step_down(q);
+    long ret = read_pair(q, &p, from_at, to_at);
+    if (ret == 0)
+        ret = native_pair(q, &p, UR_REAL_CREATE);
     return ret ? ret : ur_rename(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_rename(struct call *q) {
@@ -296,10 +292,7 @@ static long link_at(struct call *q, int from_dir, int from_at, int to_dir, int t
         ret = ur_canonical(&q->caller, to_dir, p.to, UR_REAL_CREATE | UR_REAL_NOFOLLOW, to);
         return ret < 0 ? ret : ur_link(&here, (int)own, "", AT_FDCWD, to, flags);
     }
-    ret = native(q, from_dir, p.from, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW);
-    if (ret == PASS)
-        ret = native(q, to_dir, p.to, UR_REAL_CREATE);
-    guard_step_down(q);
+    ret = native_pair(q, &p, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW);
     return ret ? ret : ur_link(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_link(struct call *q) {

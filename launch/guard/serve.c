@@ -3,7 +3,7 @@
  *
  * One thread waits for the next call, the leader: the kernel wakes all that wait, and all but one for nothing. It
  * answers what it has got and waits again, unless another should wait meanwhile: when more calls are there already,
- * when what is to be done may take long (guard_step_down), or when it has taken long (watch). Then a thread that
+ * when what is to be done will take long (guard_step_down), or when it has taken long (watch). Then a thread that
  * is idle, or a new one, becomes the leader. So a copy-up of many GiB, or a FIFO that nobody opens, holds up nobody.
  *
  * It ends when the last process under the filter has ended and the keeper too. Should it be killed, every call that is
@@ -40,7 +40,7 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
-enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10 /* ms */ };
+enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10, IDLE_TICK = 50 /* ms */ };
 
 enum { NUMBERS = 512 };
 static answer_fn *answers[NUMBERS];
@@ -170,7 +170,7 @@ static void *watch(void *arg) {
     struct guard *g = arg;
     uint64_t seen = 0;
     for (;;) {
-        nanosleep(&(struct timespec){.tv_nsec = TICK * 1000000L}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (seen ? TICK : IDLE_TICK) * 1000000L}, NULL);
         uint64_t turn = atomic_load(&g->turn);
         if (turn && turn == seen && end_turn(g, turn))
             let_lead(g);
@@ -229,14 +229,11 @@ static void *serve(void *arg) {
 /* --- the process --- */
 
 void guard_say(struct guard *g, const char *format, ...) {
-    (void)g;
-    char text[400];
+    struct keeper_report report = {.what = KEEPER_WORD};
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(report.word, sizeof report.word, format, args);
     va_end(args);
-    struct keeper_report report = {.what = KEEPER_WORD};
-    snprintf(report.word, sizeof report.word, "%s", text);
     send(g->launch->guard.socket, &report, sizeof report, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
