@@ -93,5 +93,14 @@ same() {
     }
 }
 
+# printed_by COMMAND...: its output into $printed, its status. By way of a file: what sendfile(2) puts into a pipe are the
+# file's own pages (busybox cat does so), and what is written to them before the pipe is read shows.
+printed_by() {
+    local status=0
+    "$@" >"$BATS_TEST_TMPDIR/printed" || status=$?
+    printed=$(tr '\0' '@' <"$BATS_TEST_TMPDIR/printed")
+    return "$status"
+}
+
 # What a plain user cannot remove for its mode would stay behind.
 teardown() { [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true; }

@@ -22,7 +22,8 @@ by() {
         as cp -aT --remove-destination "$layer" "$TARGET"
     done
     before=$(tree "$since")
-    expected=$(as "$PROGRAMS/act" "$program" run "$TARGET") || { echo "$expected"; echo "fails in a plain directory, by $1"; false; }
+    printed_by as "$PROGRAMS/act" "$program" run "$TARGET" || { echo "$printed"; echo "fails in a plain directory, by $1"; false; }
+    expected=$printed
     after=$(tree "$since")
     chmod -R u+rwx "$TARGET"
     rm -rf "$TARGET"
@@ -31,7 +32,7 @@ by() {
     digests=$(lower_digest "$W"/lowers/*)
     outside=$(surroundings)
     same "the tree before, by $1" "$before" "$(union tree "$since")"
-    printed=$(union act "$program" run "$TARGET") || status=$?
+    printed_by union act "$program" run "$TARGET" || status=$?
     same "what is printed, by $1" "$expected" "$printed"
     [ "$status" = 0 ] || { echo "exit status in the union, by $1: $status"; false; }
     same "the tree after, by $1" "$after" "$(union tree "$since")"
