@@ -98,6 +98,7 @@ same() {
 printed_by() {
     local status=0
     "$@" >"$BATS_TEST_TMPDIR/printed" || status=$?
+    # shellcheck disable=SC2034 # read by the tests
     printed=$(tr '\0' '@' <"$BATS_TEST_TMPDIR/printed")
     return "$status"
 }
