@@ -4,7 +4,7 @@
 #   make install PREFIX= DESTDIR=                     make check-asan   engine, config and tools under ASan and UBSan
 #   make uninstall                                    make lint         format, static analysis, shell scripts
 #   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
-#   make clean
+#   make clean                                        make bench         BENCH='--quick': what it costs, beside others
 #
 # V=1 shows the commands; TESTS='test/a.bats ...' with `make check` runs only those.
 #
@@ -58,7 +58,7 @@ endif
 test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
-.PHONY: all tests check differ check-asan lint install uninstall demo clean
+.PHONY: all tests check differ check-asan lint install uninstall demo bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -152,7 +152,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 	ASAN_OPTIONS=verify_asan_link_order=0 UNIONRUN=$(CURDIR)/$(BUILD)/asan/unionrun \
 		test/run $(JOBS) test/config.bats test/launch.bats
 
-c_files = $(shell find config engine shim audit launch test -name '*.[ch]' 2>/dev/null)
+c_files = $(shell find config engine shim audit launch scripts test -name '*.[ch]' 2>/dev/null)
 shell_files = unionrun.in .ci/run $(wildcard test/run test/differ/run test/*.bash test/*.bats test/programs/*) \
 	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
 
@@ -182,6 +182,11 @@ uninstall:
 
 demo: all
 	scripts/demo
+
+# What cannot be installed is left out, and said.
+bench: all
+	-scripts/install-deps bench
+	scripts/bench $(BENCH)
 
 clean:
 	rm -rf $(BUILD) unionrun
