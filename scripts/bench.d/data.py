@@ -114,10 +114,13 @@ def chain(depth, files):
     return make
 
 
-def one_directory(files, merged):
+def directories(files):
+    """Two directories of empty files: one merged of all layers, one that the bottom alone has."""
+
     def make(world, rng):
         for i in range(files):
-            world.put(i % world.count if merged else world.count - 1, f"it/file{i:06d}", b"")
+            world.put(i % world.count, f"merged/file{i:06d}", b"")
+            world.put(world.count - 1, f"single/file{i:06d}", b"")
 
     return make
 

@@ -79,7 +79,8 @@ def turn(bench, group, contender, wanted, results):
         if step.hyperfine:
             with open(f"{out}/result.{i}") as f:
                 result = json.load(f)["results"][0]
-            results.add(step.row, contender.name, result["times"], [result["user"] + result["system"]])
+            results.add(step.row, contender.name, [seconds / step.per for seconds in result["times"]],
+                        [(result["user"] + result["system"]) / step.per])
         else:
             with open(f"{out}/printed.{i}") as f:
                 lines = [[float(word) / step.per for word in line.split()] for line in f]
