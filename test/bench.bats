@@ -21,6 +21,19 @@ measured() { jq -e --arg row "$1" --arg name "$2" '.rows[] | select(.id == $row)
         "$BENCH/report/bench.svg"
 }
 
+@test "a library's pages are read once for nine unions, and what the first write costs is (F+k)/k" {
+    needs hyperfine
+    BENCH=$BATS_TEST_TMPDIR/bench
+    "$REPO/scripts/bench" --seed --quick --contenders unionrun --dir "$BENCH" >"$BATS_TEST_TMPDIR/said"
+    # As the filesystem has it: on tmpfs nothing is read, and frames are told to root alone.
+    jq -e '.pages | map({(.contender): .}) | add |
+        .unionrun["page-ins"] <= 130 and .plain["page-ins"] >= .unionrun["page-ins"] and
+        (.unionrun.frames == 0 or (.unionrun.frames == 130 and .plain.frames == 9 * 130))' "$BENCH/report/seed.json"
+    jq -e '.disk | .["uppers and works"] < .unions * 262144' "$BENCH/report/seed.json"
+    jq -e '[.amplification[] | select(.["upper on"] == "the tree\u0027s" and .formula > 0) | (.disk / 4096 - .formula) | fabs <= 2] |
+        length == 5 and all' "$BENCH/report/seed.json"
+}
+
 @test "a row or contender that there is not is refused by name" {
     needs hyperfine
     run "$REPO/scripts/bench" --rows stat,nosuch --dir "$BATS_TEST_TMPDIR/bench"

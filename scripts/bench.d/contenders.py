@@ -15,7 +15,7 @@ class Contender:
 
     def __init__(self, bench):
         self.bench = bench
-        self.state = os.path.join(bench.dir, "state", self.name)
+        self.state = None
         self.target = os.path.join(bench.dir, "mnt")
 
     def missing(self):
@@ -23,6 +23,8 @@ class Contender:
         return None
 
     def renew(self, world):
+        """Also finds its place: on the filesystem of the world."""
+        self.state = os.path.join(os.path.dirname(world.path), "state", self.name)
         shutil.rmtree(self.state, ignore_errors=True)
         for part in ("upper", "work"):
             os.makedirs(os.path.join(self.state, part))
