@@ -7,7 +7,7 @@
  * caller. The public symbol is a few instructions that ask where to go (ur_dl_target), put the name in
  * its register and jump: libc's dlopen sees the return address of the program.
  *
- * dladdr and dl_iterate_phdr tell host paths inside libc; here they are turned into the union's.
+ * dladdr, dlinfo, dl_iterate_phdr and dlerror tell host paths inside libc; here they are turned into the union's.
  *
  * The translated names must outlive the call, and nobody is left to free them: they are kept, each once.
  */
@@ -218,4 +218,43 @@ UR_EXPORT int dl_iterate_phdr(phdr_fn *call, void *arg) {
     UR_PATH_BUFFER(text);
     struct phdrs p = {.call = call, .arg = arg, .text = text};
     return libc_iterate(each_object, &p);
+}
+
+/* The names in a link_map stay the host's: debuggers read them there, and look for the files. */
+UR_EXPORT int dlinfo(void *handle, int request, void *info) {
+    static _Atomic(void *) next;
+    int (*libc_dlinfo)(void *, int, void *) = (__typeof(libc_dlinfo))ur_next(&next, "dlinfo");
+    int ret = libc_dlinfo ? libc_dlinfo(handle, request, info) : -1;
+    if (ret == 0 && request == RTLD_DI_ORIGIN && tells_host()) {
+        UR_PATH_BUFFER(text);
+        if (text && union_name(info, text) == text)
+            strcpy(info, text);
+    }
+    return ret;
+}
+
+/* To look a name up forgets the error that is to be told: libc's own is looked up before there can be one. */
+static _Atomic(void *) error_next;
+__attribute__((constructor)) static void find_dlerror(void) {
+    ur_next(&error_next, "dlerror");
+}
+
+/* "PATH: what is wrong" */
+UR_EXPORT char *dlerror(void) {
+    char *(*libc_dlerror)(void) = (__typeof(libc_dlerror))ur_next(&error_next, "dlerror");
+    char *said = libc_dlerror ? libc_dlerror() : NULL;
+    size_t len = said && *said == '/' ? strcspn(said, ":") : 0;
+    if (!len || said[len] != ':' || len >= UR_PATH_MAX || !tells_host())
+        return said;
+    UR_PATH_BUFFER(host);
+    UR_PATH_BUFFER(text);
+    if (!host || !text)
+        return said;
+    memcpy(host, said, len);
+    if (union_name(host, text) != text)
+        return said;
+    char *whole = malloc(strlen(text) + strlen(said + len) + 1);
+    const char *kept_text = whole ? keep(strcat(strcpy(whole, text), said + len)) : NULL;
+    free(whole);
+    return kept_text ? (char *)(size_t)kept_text : said;
 }

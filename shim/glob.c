@@ -4,8 +4,6 @@
  */
 #include "shim.h"
 
-#include <glob.h>
-
 static void *list_open(const char *path) {
     return ur_dir_open(AT_FDCWD, path);
 }
@@ -26,7 +24,7 @@ static int stat_link(const char *path, struct stat *st) {
     return (int)ur_edge(ur_stat(UR_SELF, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW));
 }
 
-UR_EXPORT int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *g) {
+int ur_glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *g) {
     static _Atomic(void *) next;
     int (*libc_glob)(const char *, int, int (*)(const char *, int), glob_t *) =
         (__typeof(libc_glob))ur_next(&next, "glob");
@@ -48,5 +46,8 @@ UR_EXPORT int glob(const char *pattern, int flags, int (*failed)(const char *, i
     g->gl_stat = theirs.gl_stat;
     g->gl_lstat = theirs.gl_lstat;
     return ret;
+}
+UR_EXPORT int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *g) {
+    return ur_glob(pattern, flags, failed, g);
 }
 UR_TWIN(glob64, glob)

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/acct.h>
+#include <sys/mount.h>
+#include <sys/quota.h>
 #include <sys/statfs.h>
 #include <sys/swap.h>
 #include <sys/xattr.h>
@@ -27,6 +29,8 @@ int __fxstatat(int v, int dirfd, const char *path, struct stat *st, int flags);
 int __fxstatat64(int v, int dirfd, const char *path, struct stat64 *st, int flags);
 int __xmknod(int v, const char *path, mode_t mode, dev_t *dev);
 int __xmknodat(int v, int dirfd, const char *path, mode_t mode, dev_t *dev);
+ssize_t getdents(int fd, void *buf, size_t n); /* musl has it */
+int pivot_root(const char *root, const char *old);
 int __statfs(const char *path, struct statfs *st);
 ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t room);
 ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_t room);
@@ -35,11 +39,8 @@ ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_
 #define UR_VERSION(v, call) ((v) == 0 || (v) == 1 ? (call) : -EINVAL)
 /* A fortified call whose buffer is smaller than it says. */
 #define UR_ROOM(n, room, call) ((n) > (room) ? (__chk_fail(), 0L) : (call))
-
-static long ur_refuse(const char *path) {
-    (void)path;
-    return -EPERM;
-}
+/* What no run gets. A guard says so itself. */
+#define UR_REFUSED(nr, a, b, c, d, e) (ur_in_session() && !ur_guarded() ? -EPERM : UR_PLAIN(nr, a, b, c, d, e, 0))
 
 static long ur_remove(const char *path) {
     long ret = ur_unlink(UR_SELF, AT_FDCWD, path, 0);

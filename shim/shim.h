@@ -166,6 +166,8 @@ struct dirent *ur_dir_read(DIR *d);
 int ur_dir_close(DIR *d);
 int ur_dir_fd(DIR *d);
 FILE *ur_file_open(const char *path, const char *mode);
+#include <glob.h>
+int ur_glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *g);
 
 /* As the system calls: -errno comes back. */
 struct file_handle;

@@ -260,3 +260,43 @@ UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
     }
     return ur_edge(ret);
 }
+
+/* The kernel takes no more than this at once. */
+enum { MESSAGES = 1024 };
+
+/* Room for the senders' names, as the kernel tells them. */
+struct senders {
+    struct mmsghdr list[MESSAGES];
+    struct sockaddr_storage from[MESSAGES];
+};
+
+UR_EXPORT int recvmmsg(int fd, struct mmsghdr *list, unsigned n, int flags, struct timespec *timeout) {
+    unsigned i = 0;
+    n = n > MESSAGES ? MESSAGES : n;
+    if (ur_in_session())
+        while (i < n && !(list[i].msg_hdr.msg_name && list[i].msg_hdr.msg_namelen))
+            i++;
+    if (!ur_in_session() || i == n)
+        return (int)ur_edge(waits(SYS_recvmmsg, fd, list, n, flags, timeout, 0));
+    struct senders *s = ur_pages_get(sizeof *s);
+    if (!s)
+        return (int)ur_edge(-ENOMEM);
+    for (i = 0; i < n; i++) {
+        s->list[i] = list[i];
+        if (list[i].msg_hdr.msg_name) {
+            s->list[i].msg_hdr.msg_name = &s->from[i];
+            s->list[i].msg_hdr.msg_namelen = sizeof s->from[i];
+        }
+    }
+    long ret = waits(SYS_recvmmsg, fd, s->list, n, flags, timeout, 0);
+    for (i = 0; (long)i < ret; i++) {
+        struct msghdr *to = &list[i].msg_hdr, *got = &s->list[i].msg_hdr;
+        if (to->msg_name)
+            from_kernel(&s->from[i], got->msg_namelen, to->msg_name, to->msg_namelen, &to->msg_namelen);
+        to->msg_controllen = got->msg_controllen;
+        to->msg_flags = got->msg_flags;
+        list[i].msg_len = s->list[i].msg_len;
+    }
+    ur_pages_put(s, sizeof *s);
+    return (int)ur_edge(ret);
+}

@@ -5,6 +5,7 @@
 #include <fts.h>
 #include <ftw.h>
 #include <glob.h>
+#include <wordexp.h>
 
 char *__getcwd_chk(char *buf, size_t size, size_t room);
 char *__getwd_chk(char *buf, size_t room);
@@ -155,6 +156,13 @@ static ssize_t dents(int fd, char *buf, size_t n) {
 TEST(getdents64) {
     by_records(p, dents);
 }
+TEST(getdents) { /* in musl only */
+    void *symbol = dlsym(RTLD_DEFAULT, "getdents");
+    ssize_t (*function)(int, char *, size_t) = dents;
+    if (symbol)
+        memcpy(&function, &symbol, sizeof symbol);
+    by_records(p, function);
+}
 TEST(getdirentries) {
     by_records(p, entries);
 }
@@ -205,6 +213,84 @@ SCANS(scandirat64, dirent64, no_high64, versionsort64, AT_FDCWD, )
     }
 GLOBS(glob, glob_t, globfree)
 GLOBS(glob64, glob64_t, globfree64)
+
+/* --- wordexp -------------------------------------------------------------------------------------------------------
+ */
+
+static void expand(const char *words, int flags) {
+    wordexp_t we = {.we_offs = 2};
+    int ret = wordexp(words, &we, flags);
+    say("%s, %d = %d", words, flags, ret);
+    if (ret)
+        return;
+    size_t before = flags & WRDE_DOOFFS ? 2 : 0;
+    for (size_t i = 0; i < before + we.we_wordc; i++)
+        say("  [%s]", we.we_wordv[i] ? we.we_wordv[i] : "(null)");
+    say("  %zu words, ended: %d", we.we_wordc, we.we_wordv[before + we.we_wordc] == NULL);
+    wordfree(&we);
+}
+TEST(wordexp) {
+    static const char *const words[] = {
+        "",
+        "d/wordexp/*",
+        "d/wordexp/[bh]* d/wordexp/l?w",
+        "d/wordexp/none*",
+        "'d/wordexp/*' \"d/wordexp/*\" d/wordexp/\\*",
+        "~/x*",
+        "$PATTERN \"$PATTERN\" '$PATTERN'",
+        "${PATTERN} ${NONE:-d/wordexp/h*} \"${NONE-a  b}\" ${#PATTERN}",
+        "$NONE",
+        "\"$NONE\"",
+        "$(ls d/wordexp) \"$(ls d/wordexp)\"",
+        "`cat d/wordexp/low` d/wordexp/l*",
+        "$(echo ')' \"(\") *",
+        "$((1 + 2 * 3)) d/*exp",
+        "$SPACED",
+        "a\\ b* c",
+        "a*|b",
+        "a* &",
+        "a* ;b",
+        "a*(){}",
+        "a*;b",
+        "a*<b",
+        "a*>b",
+        "(a*)",
+        "{a*}",
+        "a*\nb",
+        "'a*",
+        "\"a*",
+        "$(a*",
+        "`a*",
+        "a*\\",
+        "${a*",
+    };
+    setenv("PATTERN", "d/wordexp/*", 1);
+    setenv("SPACED", " d/wordexp/l*  and  more ", 1);
+    setenv("HOME", "/home/of", 1);
+    unsetenv("NONE");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        expand(words[i], 0);
+    expand("d/wordexp/* $NONE", WRDE_UNDEF);
+    expand("d/wordexp/* $(echo b)", WRDE_NOCMD);
+    expand("d/wordexp/* \"`echo b`\"", WRDE_NOCMD);
+    expand("d/wordexp/* '$(echo b)' $((1 + 1))", WRDE_NOCMD);
+    expand("d/wordexp/b* c", WRDE_DOOFFS);
+    wordexp_t we = {.we_offs = 1};
+    for (int i = 0; i < 3; i++) {
+        static const int flags[] = {WRDE_DOOFFS, WRDE_DOOFFS | WRDE_APPEND, WRDE_DOOFFS | WRDE_REUSE};
+        say("%d", wordexp(i == 2 ? "d/wordexp/l*" : "d/wordexp/b* x", &we, flags[i]));
+        for (size_t w = 0; w <= we.we_wordc; w++)
+            say("  [%s]", we.we_wordv[w] ? we.we_wordv[w] : "(null)");
+    }
+    wordfree(&we);
+    fflush(stdout);
+    int saved = dup(STDERR_FILENO);
+    dup2(STDOUT_FILENO, STDERR_FILENO);
+    expand("d/wordexp/l* $(echo said >&2)", WRDE_SHOWERR);
+    expand("d/wordexp/l* $(echo unsaid >&2)", 0);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+}
 
 /* --- walks ----------------------------------------------------------------------------------------------------- */
 

@@ -422,6 +422,32 @@ TEST(dladdr1) {
     say_origin(dladdr1(answer(), &info, &map, RTLD_DL_LINKMAP), &info);
     say("%d", map != NULL);
 }
+TEST(dlinfo) {
+    char origin[4096];
+    struct link_map *map = NULL;
+    answer();
+    void *lib = dlopen(absolute("n/told.so"), RTLD_NOW | RTLD_NOLOAD);
+    say("loaded: %d", lib != NULL);
+    if (!lib) /* bin/gate.c answers nothing */
+        return;
+    CALL(dlinfo(lib, RTLD_DI_ORIGIN, origin));
+    say("%s", origin);
+    CALL(dlinfo(lib, RTLD_DI_LINKMAP, &map));
+    say("%d", map == lib);
+    CALL(dlinfo(lib, -1, origin));
+}
+TEST(dlerror) {
+    answer();
+    void *lib = dlopen(absolute("n/told.so"), RTLD_NOW | RTLD_NOLOAD);
+    say("nothing: %d", dlerror() == NULL);
+    say("%d", dlsym(lib, "question") == NULL);
+    say("%s", dlerror());
+    say("told once: %d", dlerror() == NULL);
+    say("%d", dlopen(absolute("bin/hello"), RTLD_NOW) == NULL);
+    say("%s", dlerror());
+    say("%d", dlopen(absolute("bin/none"), RTLD_NOW) == NULL);
+    say("%s", dlerror());
+}
 static int object(struct dl_phdr_info *info, size_t size, void *found) {
     const char *slash = strrchr(info->dlpi_name, '/');
     if (slash && strcmp(slash, "/told.so") == 0)

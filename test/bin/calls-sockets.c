@@ -172,6 +172,25 @@ static ssize_t by_recvmsg(int fd, struct sockaddr_un *from, socklen_t *len) {
     *len = m.msg_namelen;
     return n;
 }
+/* The second message is there already; without a name asked for in the third there is none told. */
+static ssize_t by_recvmmsg(int fd, struct sockaddr_un *from, socklen_t *len) {
+    struct sockaddr_un other = {0};
+    struct iovec iov = {got, sizeof got};
+    struct mmsghdr m[3] = {
+        {.msg_hdr = {.msg_name = from, .msg_namelen = sizeof *from, .msg_iov = &iov, .msg_iovlen = 1}},
+        {.msg_hdr = {.msg_name = &other, .msg_namelen = 4, .msg_iov = &iov, .msg_iovlen = 1}},
+        {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}},
+    };
+    say("%zd %zd", by_sendto(fd, &server_addr), by_sendto(fd, &server_addr));
+    int n = recvmmsg(fd, m, 3, 0, NULL);
+    *len = m[0].msg_hdr.msg_namelen;
+    say("a second name cut to its room: %d, told in full: %d", other.sun_path[3] == 0, m[1].msg_hdr.msg_namelen > 4);
+    say("%u %u %u", m[0].msg_len, m[1].msg_len, m[2].msg_len);
+    m[2].msg_hdr.msg_iovlen = 0;
+    CALL(recvmmsg(fd, m + 2, 1, MSG_DONTWAIT, NULL));
+    CALL(recvmmsg(-1, m, 1, 0, NULL));
+    return n;
+}
 #define DATAGRAM_TESTS(symbol, send, receive)                                                                          \
     TEST(symbol) {                                                                                                     \
         datagrams(p, send, receive);                                                                                   \
@@ -182,6 +201,7 @@ DATAGRAM_TESTS(sendmmsg, by_sendmmsg, by_recvfrom)
 DATAGRAM_TESTS(recvfrom, by_sendto, by_recvfrom)
 DATAGRAM_TESTS(__recvfrom_chk, by_sendto, by_recvfrom_chk)
 DATAGRAM_TESTS(recvmsg, by_sendto, by_recvmsg)
+DATAGRAM_TESTS(recvmmsg, by_sendto, by_recvmmsg)
 
 TEST(recvfrom_connected) {
     int pair[2];
