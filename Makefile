@@ -5,6 +5,7 @@
 #   make uninstall                                    make lint         format, static analysis, shell scripts
 #   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
 #   make clean                                        make bench         BENCH='--quick': what it costs, beside others
+#   make ledger          what of libc is hooked
 #
 # V=1 shows the commands; TESTS='test/a.bats ...' with `make check` runs only those.
 #
@@ -58,7 +59,7 @@ endif
 test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
-.PHONY: all tests check differ check-asan lint install uninstall demo bench clean
+.PHONY: all tests ledger check differ check-asan lint install uninstall demo bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -112,7 +113,11 @@ $(BUILD)/test/%: test/bin/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LDFLAGS) -o $@ $< -pthread -ldl
 
-check: tests
+# What the ledger says: every symbol of libc and every system call is known.
+ledger:
+	test/ledger
+
+check: tests ledger
 	test/run $(JOBS) $(TESTS)
 
 # As many seeds of the differential test as one likes: make differ SEEDS=100 FIRST=1000 OPS=10000
@@ -153,7 +158,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 		test/run $(JOBS) test/config.bats test/launch.bats
 
 c_files = $(shell find config engine shim audit launch scripts test -name '*.[ch]' 2>/dev/null)
-shell_files = unionrun.in .ci/run $(wildcard test/run test/differ/run test/*.bash test/*.bats test/programs/*) \
+shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/*.bash test/*.bats test/programs/*) \
 	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
 
 lint:
