@@ -67,7 +67,8 @@ static struct hidden hidden_of(const struct ur_plan *plan, const char *session) 
             if (!holds_more(plan, mount->lower[k]))
                 hide(&hidden, mount->lower[k]);
     }
-    hide(&hidden, session);
+    if (*session)
+        hide(&hidden, session);
     return hidden;
 }
 

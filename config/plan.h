@@ -1,10 +1,10 @@
 /*
  * The plan: what the layer file or the command line says, as plain data between the steps
  *
- *     layerfile.c or launch/options.c   fill it         (what was said)
- *     check.c                           makes it true   (canonical paths, devices, skeletons; changes nothing on disk)
- *     launch/prepare.c                  acts on it      (makes uppers and works, takes the locks, probes)
- *     compile.c                         writes it down  (the layer table)
+ *     layerfile.c or options.c   fill it         (what was said)
+ *     check.c                    makes it true   (canonical paths, devices, skeletons; changes nothing on disk)
+ *     take.c                     acts on it      (makes uppers and works, takes the locks, probes)
+ *     compile.c                  writes it down  (the layer table)
  *
  * A plan owns all of its strings. The first thing found wrong is kept in `error`, and every step that
  * returns false has set it.

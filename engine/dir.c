@@ -399,11 +399,21 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     return 0;
 }
 
+long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char *name, unsigned layer,
+                    struct ur_entry *e) {
+    *e = (struct ur_entry){.kind = UR_ABSENT};
+    if (ur_is_marker_name(name, strlen(name)))
+        return 0;
+    UR_SCRATCH(s);
+    unsigned from = 0;
+    while (from < d->spots && d->spot[from].layer < layer)
+        from++;
+    return look(u, d, name, from, e, s->real[0]);
+}
+
 long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name) {
     struct ur_entry e;
-    UR_SCRATCH(s);
-    unsigned from = d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount);
-    long ret = look(u, d, name, from, &e, s->real[0]);
+    long ret = ur_lookup_from(u, d, name, ur_has_upper(d->mount), &e);
     return ret < 0 ? ret : e.kind != UR_ABSENT;
 }
 

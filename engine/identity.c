@@ -23,6 +23,11 @@ uint64_t ur_ino(const struct ur_table_mount *m, const struct ur_table_layer *l, 
     return ino | (uint64_t)l->fs << 56;
 }
 
+/* Is it known that origin/ is empty? */
+static bool none(const struct ur_union *u) {
+    return u->shared && !atomic_load(&u->shared->origins);
+}
+
 static bool holds_xattr(const struct stat *st) {
     return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
@@ -112,7 +117,7 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
         if (n != -EACCES)
             return 0;
     }
-    if (!m || !(u->shared && atomic_load(&u->shared->origins)))
+    if (!m || none(u))
         return 0;
     struct ur_scratch *s = ur_scratch_get();
     uint64_t ino = 0;
@@ -133,7 +138,7 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
 
 /* The last name of an upper file went. */
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st) {
-    if (st->st_nlink > 1 + (nlink_t)S_ISDIR(st->st_mode) || !u->shared || !atomic_load(&u->shared->origins))
+    if (st->st_nlink > 1 + (nlink_t)S_ISDIR(st->st_mode) || none(u))
         return;
     struct ur_scratch *s = ur_scratch_get();
     if (s && origin_file(u, m, st, s->real[0]) == 0)

@@ -168,6 +168,9 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
 long ur_dir_up(const struct ur_union *u, struct ur_dir *d);
 /* Looks one name up. -errno only if the disk cannot tell. */
 long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e);
+/* The same by the layers from `layer` down alone; `in_upper`, `linked` are left false. */
+long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char *name, unsigned layer,
+                    struct ur_entry *e);
 /* Whether, were the upper's own entry gone, a lower one would show. 1, 0 or -errno. */
 long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name);
 void ur_changing_begin(const struct ur_union *u);

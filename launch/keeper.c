@@ -129,9 +129,9 @@ static void end_all(struct keeper *keeper) {
 
 /* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) */
 static void sign_locks(const struct launch *launch) {
-    for (size_t i = 0; i < launch->lock_count; i++)
-        if (ftruncate(launch->locks[i], 0) == 0)
-            dprintf(launch->locks[i], "%d\n", (int)getpid());
+    for (size_t i = 0; i < launch->locks.count; i++)
+        if (ftruncate(launch->locks.fd[i], 0) == 0)
+            dprintf(launch->locks.fd[i], "%d\n", (int)getpid());
 }
 
 static void take_signals(void) {
@@ -175,12 +175,12 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     take_signals();
     sign_locks(launch);
     const int kept[] = {socket, keeper.guard};
-    size_t count = launch->lock_count;
+    struct ur_locks *locks = &launch->locks;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        launch->locks = ur_grow(launch->locks, count, sizeof *launch->locks);
-        launch->locks[count++] = kept[i];
+        locks->fd = ur_grow(locks->fd, locks->count, sizeof *locks->fd);
+        locks->fd[locks->count++] = kept[i];
     }
-    let_go(launch->locks, count, true);
+    let_go(locks->fd, locks->count, true);
 
     stay(&keeper, true);
     struct keeper_report end = {.what = KEEPER_ENDED, .left = reap(&keeper)};

@@ -3,7 +3,7 @@
  *
  *     main.c      the order of things
  *     options.c   argv -> options, plan
- *     prepare.c   uppers, works, locks, probe
+ *     prepare.c   uppers that are thrown away
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
  *     keeper.c    the process between the two, which outlives the command if need be
@@ -16,6 +16,7 @@
 #define UNIONRUN_LAUNCH_LAUNCH_H
 
 #include "config/plan.h"
+#include "config/take.h"
 #include "launch/fence.h"
 #include "launch/options.h"
 
@@ -25,11 +26,10 @@
 struct launch {
     struct options options;
     struct ur_plan plan;
-    char *parts;     /* the directory of unionrun-launch, unionrun-exec and unionrun.so */
-    char *session;   /* NULL until it is made */
-    char *ephemeral; /* the directory of the uppers that are thrown away; NULL: none */
-    int *locks;      /* descriptors that hold the run's locks until its last process has ended */
-    size_t lock_count;
+    char *parts;           /* the directory of unionrun-launch, unionrun-exec and unionrun.so */
+    char *session;         /* NULL until it is made */
+    char *ephemeral;       /* the directory of the uppers that are thrown away; NULL: none */
+    struct ur_locks locks; /* held until the last process of the run has ended */
     struct fence fence;
     pid_t pid; /* of the launcher itself */
     struct launch_guard {
@@ -49,9 +49,6 @@ char *find_parts(void);
 
 /* Gives every mount that is to have an ephemeral upper one in a fresh directory. False: has been said. */
 bool prepare_ephemeral(struct launch *launch);
-
-/* Makes what is missing of uppers and works, locks them, probes the uppers. False: plan.error. */
-bool prepare_uppers(struct launch *launch);
 
 /* Makes the session directory and what is in it, and sets the environment for the command. False: has been said. */
 bool session_make(struct launch *launch);

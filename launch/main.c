@@ -6,7 +6,6 @@
  * is left behind.
  */
 #include "config/check.h"
-#include "config/layerfile.h"
 #include "config/text.h"
 #include "engine/sys.h"
 #include "launch/host.h"
@@ -65,11 +64,8 @@ char *find_parts(void) {
 
 bool load_plan(struct launch *launch) {
     struct options *options = &launch->options;
-    if (options->layers) {
-        ur_plan_free(&launch->plan);
-        if (!ur_layerfile_load(&launch->plan, options->layers))
-            return false;
-    }
+    if (!ur_mount_options_load(&options->mounts, &launch->plan))
+        return false;
     if (options->raw_said)
         launch->plan.raw = options->raw;
     for (size_t i = 0; i < options->writables; i++)
@@ -96,7 +92,8 @@ static bool get_ready(struct launch *launch) {
     if (launch->options.check)
         return show(launch);
     launch->parts = find_parts();
-    return launch->parts && prepare_uppers(launch) && session_make(launch) && fence_prepare(launch);
+    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) && session_make(launch) &&
+           fence_prepare(launch);
 }
 
 static int act(struct launch *launch) {
@@ -129,6 +126,6 @@ int main(int argc, char **argv) {
     free(launch.parts);
     free(launch.session);
     free(launch.ephemeral);
-    free(launch.locks);
+    ur_locks_free(&launch.locks);
     return status;
 }

@@ -2,13 +2,13 @@
 #ifndef UNIONRUN_LAUNCH_OPTIONS_H
 #define UNIONRUN_LAUNCH_OPTIONS_H
 
-#include "config/plan.h"
+#include "config/options.h"
 
 /* Of the nets beneath the shim: where it can be had; or not at all without it; or not. */
 enum choice { CHOICE_AUTO, CHOICE_REQUIRE, CHOICE_OFF };
 
 struct options {
-    const char *layers; /* the layer file; NULL: the plan holds the mounts of the command line */
+    struct ur_mount_options mounts;
     bool check, json, ephemeral, verbose;
     bool doctor; /* the subcommand: tell what this host offers, with or without mounts */
     enum choice guard, fence;

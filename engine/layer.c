@@ -1,0 +1,200 @@
+/*
+ * Layers at rest. The facts (what a layer itself has) come from marks.c, the judgement (who wins, what merges) from
+ * dir.c; here nothing is decided.
+ */
+#include "layer.h"
+#include "union.h"
+
+#include <stdlib.h>
+
+struct ur_place {
+    const struct ur_union *u;
+    struct ur_dir d;
+};
+
+static long place_new(const struct ur_union *u, struct ur_place **place) {
+    *place = malloc(sizeof **place);
+    if (!*place)
+        return -ENOMEM;
+    (*place)->u = u;
+    return 0;
+}
+
+/* Frees it on failure. */
+static long place_done(struct ur_place **place, long ret) {
+    if (ret < 0) {
+        free(*place);
+        *place = NULL;
+    }
+    return ret;
+}
+
+long ur_place_open(const struct ur_union *u, const char *path, struct ur_place **place) {
+    long ret = place_new(u, place);
+    if (ret < 0)
+        return ret;
+    ret = ur_dir_load(u, &(*place)->d, path, strlen(path));
+    struct stat st;
+    if (ret == 0 && !(*place)->d.mount) {
+        ret = sys_lstat(path, &st);
+        if (ret == 0 && !S_ISDIR(st.st_mode))
+            ret = -ENOTDIR;
+    }
+    return place_done(place, ret);
+}
+
+long ur_place_enter(const struct ur_place *parent, const char *name, struct ur_place **place) {
+    long ret = place_new(parent->u, place);
+    if (ret < 0)
+        return ret;
+    struct stat st;
+    (*place)->d = parent->d;
+    return place_done(place, ur_dir_enter(parent->u, &(*place)->d, name, &st));
+}
+
+void ur_place_close(struct ur_place *place) {
+    free(place);
+}
+
+const char *ur_place_path(const struct ur_place *place) {
+    return place->d.path;
+}
+
+const struct ur_table_mount *ur_place_mount(const struct ur_place *place) {
+    return place->d.mount;
+}
+
+const char *ur_place_below(const struct ur_place *place) {
+    const struct ur_table_mount *m = place->d.mount;
+    if (place->d.len == 1)
+        return "";
+    return place->d.path + (m && m->target.len > 1 ? m->target.len : 0);
+}
+
+unsigned ur_place_spots(const struct ur_place *place) {
+    return place->d.spots;
+}
+
+long ur_place_spot(const struct ur_place *place, unsigned i, char *host, bool *plain) {
+    struct ur_spot spot = place->d.spot[i];
+    if (plain)
+        *plain = spot.rel == 0;
+    long ret = host ? ur_spot_path(place->u, &place->d, spot, NULL, host) : 0;
+    return ret < 0 ? ret : spot.layer;
+}
+
+long ur_find(const struct ur_place *place, const char *name, unsigned from, struct ur_found *found) {
+    struct ur_entry e;
+    *found = (struct ur_found){0};
+    long ret = from ? ur_lookup_from(place->u, &place->d, name, from, &e) : ur_lookup(place->u, &place->d, name, &e);
+    if (ret < 0 || e.kind == UR_ABSENT)
+        return ret;
+    found->there = true;
+    found->in_upper = e.in_upper;
+    found->linked = e.linked;
+    found->layer = e.spot.layer;
+    found->st = e.st;
+    ret = ur_entry_path(place->u, &place->d, name, &e, found->host);
+    return ret < 0 || !e.linked ? ret : sys_lstat(found->host, &found->st);
+}
+
+static enum ur_form whiteout_form(const struct stat *st) {
+    return S_ISCHR(st->st_mode) ? UR_FORM_DEVICE : UR_FORM_XATTR;
+}
+
+/* Puts "/", `prefix` and `name` behind the directory in `host`. False: too long. */
+static bool put_name(char *host, size_t directory, const char *prefix, const char *name) {
+    const char *end = host + UR_PATH_MAX;
+    char *p = host + directory;
+    if (directory > 1)
+        p = ur_put(p, end, "/", 1);
+    p = ur_put(p, end, prefix, strlen(prefix));
+    return ur_put(p, end, name, strlen(name));
+}
+
+static long look_directory(struct ur_view *view) {
+    long marks = ur_marks(view->host, view->redirect);
+    if (marks < 0)
+        return marks;
+    if (!(marks & UR_MARK_REDIRECT))
+        view->redirect[0] = 0;
+    if (marks & UR_MARK_OPAQUE)
+        view->opaque = UR_FORM_XATTR;
+    size_t len = strlen(view->host);
+    struct stat st;
+    if (!view->opaque && put_name(view->host, len, "", ".wh..wh..opq") && sys_lstat(view->host, &st) == 0)
+        view->opaque = UR_FORM_NAME;
+    view->host[len] = 0;
+    return 0;
+}
+
+long ur_look_at(const char *directory, const char *name, struct ur_view *view) {
+    size_t len = strlen(directory);
+    view->held = UR_HELD_NOTHING;
+    view->whiteout = view->opaque = UR_FORM_NONE;
+    view->redirect[0] = 0;
+    if (!ur_put(view->host, view->host + UR_PATH_MAX, directory, len) || !put_name(view->host, len, ".wh.", name))
+        return -ENAMETOOLONG;
+    if (sys_lstat(view->host, &view->st) == 0)
+        view->whiteout = UR_FORM_NAME;
+    view->host[len] = 0;
+    put_name(view->host, len, "", name);
+    long ret = sys_lstat(view->host, &view->st);
+    if (ret == -ENOENT || ret == -ENOTDIR) {
+        view->held = view->whiteout ? UR_HELD_WHITEOUT : UR_HELD_NOTHING;
+        return 0;
+    }
+    if (ret < 0)
+        return ret;
+    if (ur_is_whiteout(view->host, &view->st)) {
+        view->held = UR_HELD_WHITEOUT;
+        view->whiteout = whiteout_form(&view->st);
+        return 0;
+    }
+    view->held = S_ISDIR(view->st.st_mode) ? UR_HELD_DIRECTORY : UR_HELD_FILE;
+    return view->held == UR_HELD_DIRECTORY ? look_directory(view) : 0;
+}
+
+long ur_look(const struct ur_place *place, const char *name, unsigned i, struct ur_view *view) {
+    char host[UR_PATH_MAX];
+    long ret = ur_place_spot(place, i, host, NULL);
+    return ret < 0 ? ret : ur_look_at(host, name, view);
+}
+
+struct naming {
+    long (*each)(void *arg, const char *name);
+    void *arg;
+};
+
+static long one_name(void *arg, const char *name, unsigned char type) {
+    const struct naming *naming = arg;
+    (void)type;
+    if (ur_is_marker_name(name, strlen(name))) {
+        name += strlen(".wh.");
+        if (!*name || ur_is_marker_name(name, strlen(name))) /* about the directory, or somebody's own */
+            return 0;
+    }
+    return naming->each(naming->arg, name);
+}
+
+long ur_names(const char *directory, long (*each)(void *arg, const char *name), void *arg) {
+    struct naming naming = {each, arg};
+    return ur_for_names(directory, one_name, &naming);
+}
+
+bool ur_origin_of(const struct ur_place *place, const char *host, const struct stat *st, struct ur_origin *origin) {
+    origin->ino = ur_origin_read(place->u, place->d.mount, -1, host, st, &origin->linked);
+    return origin->ino;
+}
+
+uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const struct stat *st) {
+    return ur_ino(place->d.mount, ur_layer(place->u, place->d.mount, layer), st->st_ino);
+}
+
+bool ur_layer_marker_name(const char *name) {
+    return ur_is_marker_name(name, strlen(name));
+}
+
+bool ur_layer_marker_xattr(const char *name) {
+    return ur_is_marker_xattr(name);
+}
