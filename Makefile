@@ -38,7 +38,10 @@ AUDIT_LDFLAGS ?= -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro
 ASAN_CFLAGS ?= -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 engine := $(wildcard engine/*.c)
+# What wrapped programs carry of it: not the tools' part.
+wrapped := $(filter-out engine/layer.c,$(engine))
 config := $(wildcard config/*.c)
+layers := $(wildcard layers/*.c)
 launch := $(filter-out launch/exec.c,$(wildcard launch/*.c launch/*/*.c))
 shim := $(wildcard shim/*.c)
 audit := $(wildcard audit/*.c)
@@ -49,7 +52,7 @@ units := $(wildcard test/unit/*.c)
 # objects(folder in build/, sources)
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
-parts := $(BUILD)/unionrun-launch $(BUILD)/unionrun-exec
+parts := $(BUILD)/unionrun-launch $(BUILD)/unionrun-exec $(BUILD)/unionrun-layers
 ifneq ($(shim),)
 parts += $(BUILD)/unionrun.so
 endif
@@ -73,13 +76,16 @@ unionrun: unionrun.in Makefile
 $(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
 
+$(BUILD)/unionrun-layers: $(call objects,tool,$(layers) launch/say.c launch/remove.c $(config) $(engine))
+	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/say.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(engine) config/table.c)
+$(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(wrapped) config/table.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $^
 
-$(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(engine) config/table.c)
+$(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/table.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(AUDIT_LDFLAGS) -o $@ $^
 
 $(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson
@@ -157,7 +163,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 	ASAN_OPTIONS=verify_asan_link_order=0 UNIONRUN=$(CURDIR)/$(BUILD)/asan/unionrun \
 		test/run $(JOBS) test/config.bats test/launch.bats
 
-c_files = $(shell find config engine shim audit launch scripts test -name '*.[ch]' 2>/dev/null)
+c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
 shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/*.bash test/*.bats test/programs/*) \
 	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
 

@@ -1,38 +1,27 @@
 /*
- * The command line: options into the plan, by one table that --help and the reader share.
- *
- * Mounts come either from one layer file or from the command line, never from both. On the command line --target
- * opens a mount and what follows belongs to it; as long as there is only one mount, the order is free.
+ * The command line of a run: what is to be mounted (config/options.c reads that), and how the command is run.
  */
 #include "launch/options.h"
 #include "config/table.h"
 #include "config/text.h"
 #include "launch/say.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char help[] =
     "Usage: unionrun --layers FILE [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --target DIR --lower DIR... [--upper DIR] [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --check ...\n"
     "       unionrun doctor [--json] [--layers FILE]\n"
+    "       unionrun TOOL --layers FILE [OPTION...] [ARGUMENT...]\n"
     "Run COMMAND, and all that it starts, in a union of directories: read-only lowers and one\n"
     "writable upper, seen as one tree. The lowers stay as they are; every change goes to the upper.\n"
-    "\n"
-    "  --layers FILE   the mounts as JSON\n"
-    "\n"
-    "or, without a file, for each mount:\n"
-    "  --target DIR    where the union is seen; for several mounts, put it before the others\n"
-    "  --lower DIR     a read-only layer; give more, the topmost first\n"
-    "  --upper DIR     takes the changes; made if missing. Without it the union is read-only\n"
-    "  --work DIR      unionrun's own, on the upper's filesystem (UPPER.work if not given)\n"
-    "  --pass PATH     leave PATH in a target as the host has it; give more for more paths\n"
-    "                  (for the target / these are /proc, /sys and /dev if none is given)\n"
+    "\n";
+
+static const char more_help[] =
     "\n"
     "  --ephemeral     throw the changes away at the end: a fresh upper under ${TMPDIR:-/tmp} in place\n"
     "                  of each upper of the file, or for each mount of the command line\n"
@@ -61,8 +50,6 @@ struct reader {
     char **arguments; /* what is left of argv */
     struct options *options;
     struct ur_plan *plan;
-    bool target_first; /* the command line's first mount began with --target */
-    bool json_said;
 };
 
 static enum options_next wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -78,47 +65,11 @@ static enum options_next wrong(const char *format, ...) {
     return OPTIONS_WRONG;
 }
 
-static char *absolute(const struct reader *reader, const char *path) {
-    if (path[0] == '/')
-        return ur_format("%s", path);
-    return ur_path_join(reader->plan->base, path);
-}
-
-/* The mount that a mount's option belongs to; the first one comes with the first option. */
-static struct ur_plan_mount *current(struct reader *reader) {
-    if (reader->plan->count == 0)
-        return ur_plan_add(reader->plan, UR_PLAN_UNION, 0);
-    return &reader->plan->mounts[reader->plan->count - 1];
-}
-
-static enum options_next read_target(struct reader *reader, const char *value) {
-    if (reader->plan->count == 0)
-        reader->target_first = true;
-    else if (current(reader)->target && !reader->target_first)
-        return wrong("a second --target: with several mounts, each --target stands before its --lower and --upper");
-    struct ur_plan_mount *mount = current(reader);
-    if (mount->target) {
-        if (reader->plan->count == UR_MOUNTS_MAX)
-            return wrong("more than %d mounts", UR_MOUNTS_MAX);
-        mount = ur_plan_add(reader->plan, UR_PLAN_UNION, (int)reader->plan->count);
-    }
-    mount->target = absolute(reader, value);
-    return OPTIONS_RUN;
-}
-
-static enum options_next read_lower(struct reader *reader, const char *value) {
-    struct ur_plan_mount *mount = current(reader);
-    if (mount->lowers == UR_LAYERS_MAX - 1)
-        return wrong("more than %d --lower in a mount", UR_LAYERS_MAX - 1);
-    ur_plan_add_lower(mount, absolute(reader, value));
-    return OPTIONS_RUN;
-}
-
-static enum options_next read_once(struct reader *reader, const char *name, char **place, const char *value) {
-    if (*place)
-        return wrong("%s twice in a mount", name);
-    *place = absolute(reader, value);
-    return OPTIONS_RUN;
+/* Takes over `mistake`; NULL: there is none. */
+static enum options_next misread(char *mistake) {
+    enum options_next next = mistake ? wrong("%s", mistake) : OPTIONS_RUN;
+    free(mistake);
+    return next;
 }
 
 static const char *const choices[] = {"auto", "require", "off"};
@@ -150,38 +101,21 @@ static enum options_next read_value(struct reader *reader, const char *name, con
         return read_choice(name, value, &reader->options->guard);
     if (strcmp(name, "--raw") == 0)
         return read_raw(reader->options, value);
-    if (!*value)
-        return wrong("%s: an empty path", name);
-    if (strlen(value) >= PATH_MAX)
-        return wrong("%s: a path longer than %d bytes", name, PATH_MAX - 1);
-    if (strcmp(name, "--layers") == 0) {
-        if (reader->options->layers)
-            return wrong("--layers twice");
-        reader->options->layers = value;
-        return OPTIONS_RUN;
-    }
-    if (strcmp(name, "--target") == 0)
-        return read_target(reader, value);
-    if (strcmp(name, "--lower") == 0)
-        return read_lower(reader, value);
-    if (strcmp(name, "--upper") == 0)
-        return read_once(reader, name, &current(reader)->upper, value);
-    if (strcmp(name, "--work") == 0)
-        return read_once(reader, name, &current(reader)->work, value);
-    if (strcmp(name, "--writable") == 0) {
-        struct options *options = reader->options;
-        options->writable = ur_grow(options->writable, options->writables, sizeof *options->writable);
-        options->writable[options->writables++] = absolute(reader, value);
-        return OPTIONS_RUN;
-    }
-    reader->plan->pass_said = true; /* --pass */
-    ur_plan_add_pass(reader->plan, absolute(reader, value));
+    if (ur_is_mount_option(name))
+        return misread(ur_mount_option(&reader->options->mounts, reader->plan, name, value));
+    char *mistake = ur_path_option_check(name, value); /* --writable */
+    if (mistake)
+        return misread(mistake);
+    struct options *options = reader->options;
+    options->writable = ur_grow(options->writable, options->writables, sizeof *options->writable);
+    options->writable[options->writables++] = ur_plan_absolute(reader->plan, value);
     return OPTIONS_RUN;
 }
 
 static bool takes_value(const char *name) {
-    static const char *const names[] = {"--layers", "--target",   "--lower", "--upper", "--work",
-                                        "--pass",   "--writable", "--raw",   "--fence", "--guard"};
+    static const char *const names[] = {"--writable", "--raw", "--fence", "--guard"};
+    if (ur_is_mount_option(name))
+        return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -203,6 +137,16 @@ static bool *flag(struct options *options, const char *name) {
     return NULL;
 }
 
+static void print_help(void) {
+    fputs(help, stdout);
+    fputs(ur_mount_options_help, stdout);
+    fputs(more_help, stdout);
+    puts("\nTools for layers at rest, which take the mounts as a run does; each has a --help of its own:");
+#define COMMAND(name, arguments, what) printf("  %-15s %s\n", #name, what);
+#include "layers/commands.def"
+#undef COMMAND
+}
+
 static enum options_next read_option(struct reader *reader) {
     const char *argument = *reader->arguments++;
     size_t length = strcspn(argument, "=");
@@ -221,7 +165,7 @@ static enum options_next read_option(struct reader *reader) {
         return OPTIONS_RUN;
     }
     if (strcmp(argument, "--help") == 0) {
-        fputs(help, stdout);
+        print_help();
         return OPTIONS_DONE;
     }
     if (strcmp(argument, "--version") == 0) {
@@ -243,17 +187,9 @@ static enum options_next check_nets(struct options *options) {
 
 static enum options_next check_whole(const struct reader *reader) {
     const struct options *options = reader->options;
-    const struct ur_plan *plan = reader->plan;
-    if (options->layers && (plan->count || plan->pass_said))
-        return wrong("--layers and the options of a mount exclude each other");
-    if (!options->layers && plan->count == 0 && !options->doctor)
-        return wrong("no --layers FILE, and no --target and --lower");
-    for (size_t i = 0; i < plan->count; i++) {
-        if (!plan->mounts[i].target)
-            return wrong("no --target: where is the union to be seen?");
-        if (!plan->mounts[i].lowers)
-            return wrong("--target %s has no --lower", plan->mounts[i].target);
-    }
+    char *mistake = ur_mount_options_check(&options->mounts, reader->plan, !options->doctor);
+    if (mistake)
+        return misread(mistake);
     if (options->doctor && (options->check || options->ephemeral || options->command))
         return wrong("doctor runs no command, and takes no --check and no --ephemeral");
     if (options->json && !options->check && !options->doctor)
@@ -267,9 +203,7 @@ static enum options_next check_whole(const struct reader *reader) {
 
 enum options_next options_read(int argc, char **argv, struct options *options, struct ur_plan *plan) {
     struct reader reader = {.arguments = argv + (argc > 0), .options = options, .plan = plan};
-    plan->base = getcwd(NULL, 0);
-    if (!plan->base)
-        plan->base = ur_format("/"); /* a removed directory; only relative paths would have needed it */
+    ur_plan_begin_here(plan);
     if (*reader.arguments && strcmp(*reader.arguments, "doctor") == 0) {
         options->doctor = true;
         reader.arguments++;
