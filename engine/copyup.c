@@ -154,14 +154,21 @@ static bool has_mode(const struct stat *copy, mode_t mode) {
     return (copy->st_mode & 07777) == mode;
 }
 
-/* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none. */
+/* How the caller wants the copy opened; `fd` is -1 until it is. */
+struct opening {
+    int flags;
+    long fd;
+};
+
+/* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none.
+   One that is to be opened has a name, and no data. */
 static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const char *host,
-                         const struct stat *st, int flags, char *tmp) {
+                         const struct stat *st, const struct opening *o, char *tmp) {
     long from = sys_open(host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
         return from;
     long to = -EOPNOTSUPP;
-    if (m->caps & UR_CAP_TMPFILE) {
+    if (m->caps & UR_CAP_TMPFILE && !o) {
         ur_work_path(u, m, "/tmp", "", tmp);
         /* Nobody else can open it, so the mode may be the right one from the first. */
         to = sys_open(tmp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600 | (st->st_mode & 0777));
@@ -178,7 +185,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         return to;
     }
     struct stat copy;
-    long ret = flags & UR_COPYUP_NODATA ? 0 : copy_data(m, (int)from, (int)to, st->st_size);
+    long ret = o ? 0 : copy_data(m, (int)from, (int)to, st->st_size);
     if (ret == 0)
         ret = give_owner((int)to, NULL, st);
     if (ret == 0)
@@ -193,6 +200,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         ret = sys_fchmod((int)to, kept_mode(st, &copy));
     if (ret == 0) {
         struct timespec ts[2] = {st->st_atim, st->st_mtim};
+        if (o && st->st_size > 0) /* that is a change */
+            ts[1] = (struct timespec){0, UTIME_NOW};
         ret = sys_utimensat((int)to, NULL, ts, 0);
     }
     sys_close((int)from);
@@ -205,9 +214,15 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
 }
 
 /* What was prepared gets the name `to`. -EEXIST if there is one. */
-static long name_copy(int fd, const char *tmp, const char *to) {
-    if (*tmp)
-        return sys_link(tmp, to);
+static long name_copy(int fd, char *tmp, const char *to) {
+    if (*tmp) {
+        long ret = sys_rename(tmp, to, RENAME_NOREPLACE);
+        if (ret == -EINVAL) /* a filesystem that does not know it */
+            return sys_link(tmp, to);
+        if (ret == 0)
+            *tmp = 0;
+        return ret;
+    }
     char proc[40];
     char *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
     ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
@@ -219,52 +234,74 @@ static long name_copy(int fd, const char *tmp, const char *to) {
 static long link_to_copy(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
                          const char *upper) {
     struct stat other;
-    if (st->st_nlink < 2 || !ur_links_has(u, m, ino, &other))
-        return 0;
+    long ret = st->st_nlink < 2 ? 0 : ur_links_has(u, m, ino, &other);
+    if (ret <= 0)
+        return ret;
     UR_SCRATCH(s);
-    long ret = ur_links_path(u, m, ino, s->text);
+    struct ur_cover k;
+    ret = ur_links_path(u, m, ino, s->text);
     if (ret == 0)
-        ret = sys_link(s->text, upper);
-    if (ret == 0)
-        ur_links_cover(u, m, ino, st->st_nlink);
+        ret = ur_links_cover_begin(u, m, ino, st->st_nlink, upper, &k);
+    if (ret < 0)
+        return ret;
+    ret = sys_link(s->text, upper);
+    ur_links_cover_end(u, m, &k, ret == 0);
     return ret < 0 ? ret : 1;
 }
 
 /* The one visible step of a copy: by descriptor (tmp empty) or by its name in tmp/. If the lower file has more names
    the copy gets one in links/ first, by which the others will find it. */
 static long publish(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
-                    int fd, const char *tmp, const char *upper) {
+                    int fd, char *tmp, const char *upper) {
     if (st->st_nlink < 2)
         return name_copy(fd, tmp, upper);
     UR_SCRATCH(s);
+    struct ur_cover k;
     long ret = ur_links_path(u, m, ino, s->text);
     if (ret == 0)
-        ret = name_copy(fd, tmp, s->text);
-    if (ret < 0 && ret != -EEXIST)
+        ret = ur_links_cover_begin(u, m, ino, st->st_nlink, upper, &k);
+    if (ret < 0)
         return ret;
-    if (u->shared)
-        atomic_store(&u->shared->links, 1);
-    ret = sys_link(s->text, upper);
-    if (ret == 0)
-        ur_links_cover(u, m, ino, st->st_nlink);
+    ret = name_copy(fd, tmp, s->text);
+    if (ret == 0 || ret == -EEXIST)
+        ret = sys_link(s->text, upper);
+    ur_links_cover_end(u, m, &k, ret == 0);
     return ret;
 }
 
+/* The copy is opened before it appears: if it cannot be, nothing has changed. Its name moves with it, so that the
+   kernel tells the right one of the descriptor. */
+static long publish_open(int fd, char *tmp, const char *upper, struct opening *o) {
+    long own = sys_open(tmp, o->flags | O_NOFOLLOW, 0);
+    if (own < 0)
+        return own;
+    long ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+    if (ret == -EINVAL) { /* the filesystem knows no such rename: opened once more, by its name */
+        ret = name_copy(fd, tmp, upper);
+        sys_close((int)own);
+        return ret;
+    }
+    if (ret < 0) {
+        sys_close((int)own);
+        return ret;
+    }
+    *tmp = 0;
+    o->fd = own;
+    return 0;
+}
+
 static long copy_regular(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
-                         const char *host, const struct stat *st, const char *upper, int flags) {
+                         const char *host, const struct stat *st, const char *upper, struct opening *o) {
     UR_SCRATCH(s);
     char *tmp = s->real[0];
     uint64_t ino = ur_ino(m, l, st->st_ino);
     long ret = link_to_copy(u, m, ino, st, upper);
     if (ret)
         return ret < 0 ? ret : 0;
-    /* An empty copy may be seen through the other names before it is written to. */
-    if (st->st_nlink > 1)
-        flags &= ~UR_COPYUP_NODATA;
-    long fd = make_regular(u, m, ino, host, st, flags, tmp);
+    long fd = make_regular(u, m, ino, host, st, o, tmp);
     if (fd < 0)
         return fd;
-    ret = publish(u, m, ino, st, (int)fd, tmp, upper);
+    ret = o ? publish_open((int)fd, tmp, upper, o) : publish(u, m, ino, st, (int)fd, tmp, upper);
     if (*tmp)
         sys_unlink(tmp);
     sys_close((int)fd);
@@ -308,7 +345,8 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
         ret = ur_origin_write(u, m, -1, tmp, &copy, ino, st->st_nlink > 1);
     if (ret == 0)
         ret = publish(u, m, ino, st, -1, tmp, upper);
-    sys_unlink(tmp);
+    if (*tmp)
+        sys_unlink(tmp);
     return ret;
 }
 
@@ -355,7 +393,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
 
 /* `name` of `d`, whose directory the upper has. 0 also if another process was faster. */
 static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_spot spot,
-                       const struct stat *st, int flags) {
+                       const struct stat *st, struct opening *o) {
     UR_SCRATCH(s);
     char *host = s->rest[0], *upper = s->rest[1], *parent = s->text;
     const struct ur_table_mount *m = d->mount;
@@ -372,19 +410,18 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
     ret = ur_dir_unlock(u, m, parent, parent, NULL, &k);
     if (ret < 0)
         return ret;
-    ur_times_take(parent, &times);
+    ur_times_take(u, upper, strlen(parent), &times);
     if (S_ISDIR(st->st_mode)) {
         ur_changing_begin(u);
         ret = copy_directory(u, m, l, host, st, upper, &k);
         ur_changing_end(u);
     } else if (S_ISREG(st->st_mode))
-        ret = copy_regular(u, m, l, host, st, upper, flags);
+        ret = copy_regular(u, m, l, host, st, upper, o);
     else
         ret = copy_special(u, m, l, host, st, upper);
-    if (ret == 0) {
+    if (ret == 0)
         ur_covered_add(u, st->st_dev, st->st_ino);
-        ur_times_give(parent, &times);
-    }
+    ur_times_give(u, parent, &times, ret == 0);
     ur_dir_relock(u, m, parent, &k);
     return ret == -EEXIST ? 0 : ret;
 }
@@ -410,7 +447,7 @@ long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
         if (ret == 0 && n->entry.kind != UR_DIRECTORY)
             ret = -ENOENT;
         if (ret == 0 && !n->entry.in_upper)
-            ret = copy_entry(c->u, p, n->name, n->entry.spot, &n->entry.st, 0);
+            ret = copy_entry(c->u, p, n->name, n->entry.spot, &n->entry.st, NULL);
         if (ret == 0)
             ret = ur_dir_enter(c->u, p, n->name, &n->entry.st);
     }
@@ -421,16 +458,25 @@ long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
     return ret;
 }
 
-long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e, int flags) {
+long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e) {
     if (!d->mount || (e->in_upper && e->kind != UR_ABSENT))
         return 0;
     long ret = ur_copyup_dir(c, d);
     if (ret == 0)
-        ret = copy_entry(c->u, d, name, e->spot, &e->st, flags);
+        ret = copy_entry(c->u, d, name, e->spot, &e->st, NULL);
     if (ret < 0)
         return ret;
     ret = ur_lookup(c->u, d, name, e);
     if (ret == 0 && (e->kind == UR_ABSENT || !e->in_upper))
         return UR_AGAIN; /* removed meanwhile */
     return ret;
+}
+
+long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
+                       int open_flags) {
+    struct opening o = {.flags = open_flags, .fd = -1};
+    long ret = ur_copyup_dir(c, d);
+    if (ret == 0)
+        ret = copy_entry(c->u, d, name, e->spot, &e->st, &o);
+    return ret < 0 ? ret : o.fd >= 0 ? o.fd : UR_AGAIN;
 }

@@ -88,13 +88,16 @@ static bool append(struct ur_dir *d, const char *name) {
     return true;
 }
 
-/* Is there ".wh.NAME" in a spot? */
-static bool has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *host) {
+/* Is there ".wh.NAME" in a spot? 1, 0 or -errno. */
+static long has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *host) {
     char wh[UR_NAME_MAX + 1];
     char *p = ur_put(wh, wh + sizeof wh, ".wh.", 4);
     p = ur_put(p, wh + sizeof wh, name, strlen(name));
     struct stat st;
-    return p && ur_spot_path(u, d, s, wh, host) == 0 && sys_lstat(host, &st) == 0;
+    if (!p || ur_spot_path(u, d, s, wh, host) < 0) /* no such name can be there */
+        return 0;
+    long ret = sys_lstat(host, &st);
+    return ret == 0 ? 1 : ret == -ENOENT || ret == -ENAMETOOLONG ? 0 : ret;
 }
 
 static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
@@ -178,13 +181,18 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
         if (ret == 0)
             ret = sys_lstat(host, &here);
         if (ret == -ENOENT) {
-            if (i + 1 < n && has_wh(u, d, spot, name, host))
+            ret = i + 1 < n ? has_wh(u, d, spot, name, host) : 0;
+            if (ret < 0)
+                return ret;
+            if (ret)
                 break;
             continue;
         }
+        if (ret == 0)
+            ret = ur_is_whiteout(host, &here);
         if (ret < 0)
             return ret;
-        if (ur_is_whiteout(host, &here))
+        if (ret)
             break;
         if (!found)
             *st = here;
@@ -208,7 +216,10 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
             char *p = ret ? NULL : s->real[1] + strlen(s->real[1]);
             struct stat opq;
             p = ur_put(p, s->real[1] + sizeof s->real[1], "/.wh..wh..opq", 13);
-            opaque = p && sys_lstat(s->real[1], &opq) == 0;
+            ret = p ? sys_lstat(s->real[1], &opq) : -ENOENT;
+            if (ret < 0 && ret != -ENOENT && ret != -EACCES) /* not to be searched: nothing in it can be named */
+                return ret;
+            opaque = ret == 0;
         }
         if (opaque)
             follow = false;
@@ -346,17 +357,22 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
         if (ret == 0)
             ret = sys_lstat(host, &e->st);
         if (ret == -ENOENT) {
-            if (i + 1u < d->spots && has_wh(u, d, d->spot[i], name, host)) {
+            ret = i + 1u < d->spots ? has_wh(u, d, d->spot[i], name, host) : 0;
+            if (ret < 0)
+                return ret;
+            if (ret) {
                 e->spot = d->spot[i];
                 e->white = UR_WHITE_NAME;
                 return 0;
             }
             continue;
         }
+        if (ret == 0)
+            ret = ur_is_whiteout(host, &e->st);
         if (ret < 0)
             return ret;
         e->spot = d->spot[i];
-        if (ur_is_whiteout(host, &e->st))
+        if (ret)
             e->white = UR_WHITE_NODE;
         else
             e->kind = S_ISDIR(e->st.st_mode) ? UR_DIRECTORY : UR_FILE;
@@ -394,7 +410,10 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     if (e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1 && ur_has_upper(d->mount)) {
         const struct ur_table_layer *l = ur_layer(u, d->mount, e->spot.layer);
         struct stat st;
-        e->linked = ur_links_has(u, d->mount, ur_ino(d->mount, l, e->st.st_ino), &st);
+        ret = ur_links_has(u, d->mount, ur_ino(d->mount, l, e->st.st_ino), &st);
+        if (ret < 0)
+            return ret;
+        e->linked = ret;
     }
     return 0;
 }

@@ -228,8 +228,8 @@ extern long (*ur_judge)(int fd);
 
 /* --- the work directory (launcher only) ------------------------------------------------------- */
 
-/* Finishes or undoes what a killed run left in the mount's work directory, and empties its litter; sets
-   the shared flags. Returns how many things were mended, or -errno. */
-long ur_work_recover(const struct ur_union *u, uint32_t mount);
+/* Finishes or undoes what killed processes left in the mount's upper and work directory, and empties the litter. At the
+   start of a run (not `end`) it also sets the shared flags. Returns how many things were mended, or -errno. */
+long ur_work_recover(const struct ur_union *u, uint32_t mount, bool end);
 
 #endif

@@ -205,9 +205,11 @@ long ur_fd_info(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char 
     return 0;
 }
 
-bool ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
+long ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
                  struct stat *now) {
     uint64_t ino = ur_ino(info->mount, ur_layer(c->u, info->mount, info->layer), raw->st_ino);
-    return ur_stat(c, AT_FDCWD, path, now, AT_SYMLINK_NOFOLLOW) == 0 && now->st_ino == ino &&
-           (now->st_mode & S_IFMT) == (raw->st_mode & S_IFMT);
+    long ret = ur_stat(c, AT_FDCWD, path, now, AT_SYMLINK_NOFOLLOW);
+    if (ret < 0)
+        return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -ELOOP || ret == -ENAMETOOLONG ? 0 : ret;
+    return now->st_ino == ino && (now->st_mode & S_IFMT) == (raw->st_mode & S_IFMT);
 }

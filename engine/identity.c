@@ -78,8 +78,8 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st) {
     bool linked;
     struct stat now;
-    uint64_t ino = holds_xattr(st) ? ur_origin_read(u, m, -1, host, st, &linked) : 0;
-    if (!ino || sys_lstat(host, &now) < 0)
+    uint64_t ino;
+    if (!holds_xattr(st) || ur_origin_read(u, m, -1, host, st, &ino, &linked) < 0 || !ino || sys_lstat(host, &now) < 0)
         return;
     char value[64], *end = value + sizeof value, *p = ur_put_number(value, end, ino, 10);
     if (linked)
@@ -96,10 +96,11 @@ static uint64_t read_origin(const char **at, bool *linked) {
     return ino;
 }
 
-uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                        const struct stat *st, bool *linked) {
+long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                    const struct stat *st, uint64_t *ino, bool *linked) {
     char value[64];
     const char *at = value;
+    *ino = 0;
     if (linked)
         *linked = false;
     if (holds_xattr(st)) {
@@ -112,28 +113,29 @@ uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m
         }
         if (n > 0) {
             value[n] = 0;
-            return read_origin(&at, linked);
+            *ino = read_origin(&at, linked);
+            return 0;
         }
         if (n != -EACCES)
-            return 0;
+            return n == 0 || n == -ENODATA || n == -EOPNOTSUPP || n == -ENOENT || n == -ERANGE ? 0 : n;
     }
     if (!m || none(u))
         return 0;
-    struct ur_scratch *s = ur_scratch_get();
-    uint64_t ino = 0;
-    if (s && origin_file(u, m, st, s->real[0]) == 0) {
-        long n = sys_readlink(s->real[0], value, sizeof value - 1);
-        if (n > 0) {
-            value[n] = 0;
-            ino = read_origin(&at, linked);
-            at += *at == ' ';
-            if (ur_get_number(&at, 10) != birth(fd, host))
-                ino = 0;
-        }
+    UR_SCRATCH(s);
+    long n = origin_file(u, m, st, s->real[0]);
+    if (n == 0)
+        n = sys_readlink(s->real[0], value, sizeof value - 1);
+    if (n < 0) /* EACCES: root's record, and the caller is root no more */
+        return n == -ENOENT || n == -EACCES || n == -EINVAL ? 0 : n;
+    value[n] = 0;
+    *ino = read_origin(&at, linked);
+    at += *at == ' ';
+    if (ur_get_number(&at, 10) != birth(fd, host)) {
+        *ino = 0;
+        if (linked)
+            *linked = false;
     }
-    if (s)
-        ur_scratch_put(s);
-    return ino;
+    return 0;
 }
 
 /* The last name of an upper file went. */
@@ -147,20 +149,26 @@ void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, co
         ur_scratch_put(s);
 }
 
-void ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
                  bool in_upper, const char *host, int fd, struct stat *st) {
     bool linked = false;
-    uint64_t origin = in_upper ? ur_origin_read(u, m, fd, host, st, &linked) : 0;
+    uint64_t origin = 0;
+    long ret = in_upper ? ur_origin_read(u, m, fd, host, st, &origin, &linked) : 0;
+    if (ret < 0)
+        return ret;
     uint64_t ino = origin ? origin : ur_ino(m, l, st->st_ino);
     if (S_ISDIR(st->st_mode))
         st->st_nlink = st->st_nlink > 0;
     else if (ur_has_upper(m) && (linked || (!in_upper && st->st_nlink > 1))) {
         long below = ur_links_count(u, m, ino);
+        if (below < 0 && below != UR_UNCOUNTED)
+            return below;
         if (below >= 0)
             st->st_nlink = (nlink_t)below + (linked ? st->st_nlink - 1 : 0);
     }
     st->st_ino = ino;
     st->st_dev = m->dev;
+    return 0;
 }
 
 static uint64_t filter_hash(uint64_t dev, uint64_t ino) {

@@ -146,7 +146,10 @@ long ur_look_at(const char *directory, const char *name, struct ur_view *view) {
     }
     if (ret < 0)
         return ret;
-    if (ur_is_whiteout(view->host, &view->st)) {
+    ret = ur_is_whiteout(view->host, &view->st);
+    if (ret < 0)
+        return ret;
+    if (ret) {
         view->held = UR_HELD_WHITEOUT;
         view->whiteout = whiteout_form(&view->st);
         return 0;
@@ -183,8 +186,7 @@ long ur_names(const char *directory, long (*each)(void *arg, const char *name), 
 }
 
 bool ur_origin_of(const struct ur_place *place, const char *host, const struct stat *st, struct ur_origin *origin) {
-    origin->ino = ur_origin_read(place->u, place->d.mount, -1, host, st, &origin->linked);
-    return origin->ino;
+    return ur_origin_read(place->u, place->d.mount, -1, host, st, &origin->ino, &origin->linked) == 0 && origin->ino;
 }
 
 uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const struct stat *st) {

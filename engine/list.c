@@ -133,17 +133,22 @@ static unsigned char type_of(mode_t mode) {
     return (unsigned char)(mode >> 12 & 15); /* IFTODT */
 }
 
-/* Is the name `e` in the host directory `dir` a whiteout? `dir` has room for the name. */
-static bool covered(char *dir, const struct sys_dirent *e, bool xattr_whiteouts, unsigned char *type) {
+/* Is the name `e` in the host directory `dir` a whiteout? `dir` has room for the name. 1, 0 or -errno. */
+static long covered(char *dir, const struct sys_dirent *e, bool xattr_whiteouts, unsigned char *type) {
     if (e->type != DT_CHR && e->type != DT_UNKNOWN && !(e->type == DT_REG && xattr_whiteouts))
         return false;
     size_t len = strlen(dir);
     struct stat st;
     char *p = ur_put(dir + len, dir + UR_PATH_MAX, "/", 1);
-    bool known = ur_put(p, dir + UR_PATH_MAX, e->name, strlen(e->name)) && sys_lstat(dir, &st) == 0;
-    /* In a directory that may be read and not searched, what looks like a whiteout is one: no program makes devices. */
-    bool is = known ? ur_is_whiteout(dir, &st) : e->type == DT_CHR;
-    if (known && *type == DT_UNKNOWN)
+    long ret = ur_put(p, dir + UR_PATH_MAX, e->name, strlen(e->name)) ? sys_lstat(dir, &st) : -ENAMETOOLONG;
+    long is = ret;
+    if (ret == 0)
+        is = ur_is_whiteout(dir, &st);
+    else if (ret == -EACCES || ret == -ENOENT || ret == -ENAMETOOLONG)
+        /* In a directory that may be read and not searched, what looks like a whiteout is one: no program makes
+           devices. */
+        is = e->type == DT_CHR;
+    if (ret == 0 && *type == DT_UNKNOWN)
         *type = type_of(st.st_mode);
     dir[len] = 0;
     return is;
@@ -167,7 +172,9 @@ static long add_name(struct building *b, struct reading *r, const struct sys_dir
         r->has_wh = true;
         return 0;
     }
-    bool white = b->d->mount && covered(r->host, e, r->marks & UR_MARK_WHITEOUTS, &type);
+    long white = b->d->mount ? covered(r->host, e, r->marks & UR_MARK_WHITEOUTS, &type) : 0;
+    if (white < 0)
+        return white;
     uint64_t ino = r->layer ? ur_ino(b->d->mount, r->layer, e->ino) : e->ino;
     long ret = add(b, e->name, len, ino, white ? DT_WHT : type, &was);
     if (ret < 0)
@@ -265,19 +272,27 @@ static long add_special(struct building *b) {
     return 0;
 }
 
-static void ask_numbers(struct building *b, char *host) {
+static long ask_numbers(struct building *b, char *host) {
     const struct ur_dir *d = b->d;
     for (size_t i = 0; i < b->p->count; i++) {
         struct packed *e = entry_at(b->p, i);
         struct ur_entry found;
-        if (!e->ask || e->type == DT_WHT || ur_lookup(b->c->u, d, e->name, &found) < 0 || found.kind == UR_ABSENT ||
-            ur_entry_path(b->c->u, d, e->name, &found, host) < 0)
+        if (!e->ask || e->type == DT_WHT)
             continue;
-        ur_identify(b->c->u, d->mount, ur_layer(b->c->u, d->mount, found.spot.layer), found.in_upper, host, -1,
-                    &found.st);
+        long ret = ur_lookup(b->c->u, d, e->name, &found);
+        if (ret == -EACCES || (ret == 0 && found.kind == UR_ABSENT))
+            continue;
+        if (ret == 0)
+            ret = ur_entry_path(b->c->u, d, e->name, &found, host);
+        if (ret == 0)
+            ret = ur_identify(b->c->u, d->mount, ur_layer(b->c->u, d->mount, found.spot.layer), found.in_upper, host,
+                              -1, &found.st);
+        if (ret < 0)
+            return ret;
         e->ino = found.st.st_ino;
         e->type = type_of(found.st.st_mode);
     }
+    return 0;
 }
 
 /* st_ino of the directory at the first `len` bytes of d->path: by its name, for it need not be searchable itself. */
@@ -304,7 +319,7 @@ static long build(const struct ur_caller *c, const struct ur_dir *d, struct ur_s
     for (unsigned i = 0; ret == 0 && i < spots; i++)
         ret = add_layer(&b, s, i);
     if (ret == 0 && d->mount)
-        ask_numbers(&b, s->real[0]);
+        ret = ask_numbers(&b, s->real[0]);
     if (ret == 0 && d->special)
         ret = add_special(&b);
     if (b.slots_size)

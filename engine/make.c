@@ -111,39 +111,51 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     ret = make_at(w, s->stage.path);
     if (ret == 0 && w->kind == DIRECTORY) {
         /* A mode that keeps its owner out also keeps him from marking it, and from moving it. */
-        mode_t mode = w->mode;
-        struct stat st;
-        bool shut = (mode & 0300) != 0300 && sys_lstat(s->stage.path, &st) == 0;
-        if (shut)
-            ur_set_mode(s->stage.path, (st.st_mode & 07777) | 0700);
-        ret = ur_mark_opaque(s->stage.path);
+        struct ur_unlocked k;
+        ret = ur_dir_unlock(c->u, d->mount, s->stage.path, host, NULL, &k);
+        if (ret == 0)
+            ret = ur_mark_opaque(s->stage.path);
         if (ret == 0)
             ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(&s->stage, host)
                                                   : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
-        if (shut && ret == 0)
-            ur_set_mode(host, st.st_mode & 07777);
+        ur_dir_relock(c->u, d->mount, ret == 0 ? host : s->stage.path, &k);
     } else if (ret == 0)
         ret = ur_stage_over_whiteout(&s->stage, host);
     ur_stage_drop(&s->stage);
     return ret == -EEXIST ? UR_AGAIN : ret;
 }
 
-/* A copy of a lower's file that got a name where that lower has none: who lists the directory must ask for its
+/* A copy of a lower's file that gets a name where that lower has none: who lists the directory must ask for its
    st_ino. */
-static void note_link(const struct ur_caller *c, struct ur_scratch *s, const struct ur_dir *d,
-                      const struct ur_node *n) {
+static long note_link(const struct ur_caller *c, struct ur_scratch *s, const struct making *w) {
+    struct ur_dir *d = &s->dir[1];
     struct stat st;
-    if (d->mount && ur_upper_path(c->u, d, n->name, s->real[0]) == 0 && sys_lstat(s->real[0], &st) == 0 &&
-        ur_origin_read(c->u, d->mount, -1, s->real[0], &st, NULL) && ur_upper_path(c->u, d, NULL, s->real[0]) == 0)
-        ur_mark_impure(s->real[0]);
+    uint64_t ino = 1; /* of a descriptor's file: it may have one */
+    if (s->node[1].where != UR_AT_UNION)
+        return 0;
+    if (w->fd == AT_FDCWD && !(w->flags & AT_SYMLINK_FOLLOW)) {
+        long ret = sys_lstat(w->text, &st);
+        if (ret == 0)
+            ret = ur_origin_read(c->u, d->mount, -1, w->text, &st, &ino, NULL);
+        if (ret < 0)
+            return ret;
+    }
+    if (!ino)
+        return 0;
+    long ret = ur_may_change_dir(c->u, d, s->real[0]);
+    if (ret == 0)
+        ret = ur_copyup_dir(c, d);
+    if (ret == 0)
+        ret = ur_upper_path(c->u, d, NULL, s->real[0]);
+    return ret < 0 ? ret : ur_mark_impure(s->real[0]);
 }
 
 /* Gives what `w` says the name that slot 1 holds. */
 static long make_link(const struct ur_caller *c, struct ur_scratch *s, const struct making *w) {
-    long ret = make_node(c, s, &s->dir[1], &s->node[1], w);
+    long ret = may_make(&s->node[1], w);
     if (ret == 0)
-        note_link(c, s, &s->dir[1], &s->node[1]);
-    return ret;
+        ret = note_link(c, s, w);
+    return ret < 0 ? ret : make_node(c, s, &s->dir[1], &s->node[1], w);
 }
 
 static long make_once(const struct ur_caller *c, int dirfd, const char *path, const struct making *w) {
@@ -221,7 +233,7 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
         if (ret == 0)
             ret = ur_may_change_dir(c->u, &s->dir[1], s->real[0]);
         if (ret == 0)
-            ret = ur_copyup(c, d, n->name, &n->entry, 0);
+            ret = ur_copyup(c, d, n->name, &n->entry);
         if (ret == 0)
             ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     }
@@ -251,7 +263,9 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
         ret = sys_fstat(fd, &st);
     if (ret < 0)
         return ret;
-    bool named = ur_fd_is_lower(&info) && ur_fd_named(c, &info, s->rest[0], &st, &now);
+    long named = ur_fd_is_lower(&info) ? ur_fd_named(c, &info, s->rest[0], &st, &now) : 0;
+    if (named < 0)
+        return named;
     if (named)
         ret = ur_walk(c, AT_FDCWD, s->rest[0], UR_WALK_NOFOLLOW, s, 0);
     if (ret == 0)

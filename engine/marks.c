@@ -20,16 +20,20 @@
 
 static const char *const spaces[] = {"user.", "trusted."};
 
-/* The value of overlay.NAME in either space. */
+static bool is_none(long ret) {
+    return ret == -ENODATA || ret == -EOPNOTSUPP;
+}
+
+/* The value of overlay.NAME in either space; -ENODATA: in neither. */
 static long get(const char *host, const char *name, char *value, size_t n) {
     long ret = -ENODATA;
-    for (unsigned i = 0; i < 2 && ret < 0; i++) {
+    for (unsigned i = 0; i < 2 && is_none(ret); i++) {
         char full[64];
         char *p = ur_put(full, full + sizeof full, spaces[i], strlen(spaces[i]));
         ur_put(p, full + sizeof full, name, strlen(name));
         ret = sys_lgetxattr(host, full, value, n);
     }
-    return ret;
+    return is_none(ret) ? -ENODATA : ret;
 }
 
 static long put(const char *host, const char *name, const char *value, size_t n) {
@@ -62,13 +66,15 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
             marks |= UR_MARK_OPAQUE;
         if (n == 1 && value[0] == 'x')
             marks |= UR_MARK_WHITEOUTS;
+        if (n < 0 && n != -ENODATA && n != -EACCES && n != -ERANGE)
+            return n;
     }
     if (which & UR_MARK_REDIRECT) {
         long n = get(host, REDIRECT, redirect, UR_PATH_MAX - 1);
         if (n > 0) {
             redirect[n] = 0;
             marks |= UR_MARK_REDIRECT;
-        } else if (n == -EACCES)
+        } else if (n < 0 && n != -ENODATA)
             return n;
     }
     return marks;
@@ -98,11 +104,17 @@ long ur_marks(const char *host, char *redirect) {
     return (which ? read_marks(host, which, redirect) : 0) | impure;
 }
 
-bool ur_is_whiteout(const char *host, const struct stat *st) {
+long ur_is_whiteout(const char *host, const struct stat *st) {
     if (S_ISCHR(st->st_mode))
         return st->st_rdev == 0;
+    if (!S_ISREG(st->st_mode) || st->st_size)
+        return 0;
     char value[8];
-    return S_ISREG(st->st_mode) && st->st_size == 0 && get(host, WHITEOUT, value, sizeof value) >= 0;
+    long n = get(host, WHITEOUT, value, sizeof value);
+    if (n >= 0 || n == -ERANGE)
+        return 1;
+    /* Ours can be read by us. Gone or replaced since it was looked at: no whiteout now. */
+    return n == -ENODATA || n == -EACCES || n == -ENOENT ? 0 : n;
 }
 
 /* Whole families of names are set aside, as aufs does: what is not ours today may be tomorrow. */
@@ -143,12 +155,14 @@ long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host) {
     return put(host, OPAQUE, "x", 1);
 }
 
-/* Best effort: without it a listing asks once more for each name. */
+/* Before what has an origin gets a name there: d_ino of it must be asked for. Where that cannot be said, it may differ.
+ */
 long ur_mark_impure(const char *host) {
     char value[8];
     if (get(host, IMPURE, value, sizeof value) > 0)
         return 0;
-    return put(host, IMPURE, "y", 1);
+    long ret = put(host, IMPURE, "y", 1);
+    return ret == -EOPNOTSUPP || ret == -EPERM || ret == -EACCES ? 0 : ret;
 }
 
 long ur_mark_redirect(const char *host, const char *rel) {

@@ -183,7 +183,6 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     ret = sys_lstat(s->real[0], &st);
     if (ret == 0)
         ret = is_sensible(w, &st);
-    bool emptied = false;
     bool upper = n->self ? d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount) : n->entry.in_upper;
     if (ret == 0 && !upper) {
         if (!ur_has_upper(d->mount))
@@ -193,22 +192,21 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
             ret = needs_copy(w, s->real[0]);
         if (ret <= 0)
             return ret;
-        if (n->self)
-            ret = ur_copyup_dir(c, d);
-        else
-            ret = ur_copyup(c, d, n->name, &n->entry, w->what == TRUNCATE && w->len == 0 ? UR_COPYUP_NODATA : 0);
+        if (w->what == TRUNCATE && w->len == 0 && !n->entry.linked && n->entry.st.st_nlink < 2) {
+            long fd = ur_copyup_emptied(c, d, n->name, &n->entry, O_WRONLY | O_TRUNC | O_CLOEXEC);
+            if (fd >= 0)
+                sys_close((int)fd);
+            if (fd != -EACCES) /* a copy that not even its owner may write to */
+                return fd < 0 ? fd : 0;
+        }
+        ret = n->self ? ur_copyup_dir(c, d) : ur_copyup(c, d, n->name, &n->entry);
         if (ret == 0)
             ret = ur_upper_path(c->u, d, n->name, s->real[0]);
-        emptied = w->what == TRUNCATE && w->len == 0 && st.st_size > 0;
     }
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
         ur_origin_keep(c->u, d->mount, s->real[0], &st);
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
-    if (ret == 0 && emptied) { /* the copy was empty from the first, and the kernel saw no change of size */
-        struct timespec now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-        ur_set_times(s->real[0], now);
-    }
     return ret == -ENOENT ? UR_AGAIN : ret;
 }
 
@@ -243,8 +241,9 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     if (w->what == TRUNCATE)
         return -EINVAL;
     /* One that has no name any more can be given no attributes: there is nothing that may be changed. */
-    if (!ur_fd_named(c, &info, s->text, &st, &now))
-        return -EROFS;
+    ret = ur_fd_named(c, &info, s->text, &st, &now);
+    if (ret <= 0)
+        return ret < 0 ? ret : -EROFS;
     return change(c, AT_FDCWD, s->text, w, true);
 }
 

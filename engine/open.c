@@ -158,7 +158,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             if (ret < 0)
                 return ret;
         }
-        ret = ur_copyup(c, d, n->name, &n->entry, flags & O_TRUNC ? UR_COPYUP_NODATA : 0);
+        if (flags & O_TRUNC && type == S_IFREG && !n->entry.linked && n->entry.st.st_nlink < 2)
+            return ur_copyup_emptied(c, d, n->name, &n->entry, plain);
+        ret = ur_copyup(c, d, n->name, &n->entry);
         if (ret < 0 && !(ret == -EPERM && device)) /* a plain user can make none */
             return ret;
     }

@@ -28,7 +28,7 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
             return ret < 0 ? ret : (long)strlen(out);
         }
         if (flags & UR_REAL_WRITE)
-            ret = n->self ? ur_copyup_dir(c, d) : ur_copyup(c, d, n->name, &n->entry, 0);
+            ret = n->self ? ur_copyup_dir(c, d) : ur_copyup(c, d, n->name, &n->entry);
         if (ret < 0)
             return ret;
     }

@@ -1,6 +1,7 @@
 /*
- * What a killed run left in the work directory. Done by the launcher, under the work directory's lock, before any
- * process of the run starts: nobody else is at work in it.
+ * What killed processes left. Done under the work directory's lock, before any process of the run starts and after the
+ * last has ended: nobody else is at work in it. At the end because people look at an upper then, or mount it, and at
+ * the start because the whole run may have been killed: then work/session tells where its shared memory is, if it is.
  */
 #include "union.h"
 
@@ -73,24 +74,123 @@ static long open_own(const struct all *all, const char *path) {
     return fd;
 }
 
-/* A journal note is a symlink "MODE PATH": the directory's mode is given back (work.c). */
-static long give_back_mode(const struct all *all, const char *path, unsigned char type) {
+static void name_fd(long fd, char link[40]) {
+    char *end = link + 40, *p = ur_put(link, end, "/proc/self/fd/", 14);
+    ur_put_number(p, end, (uint64_t)fd, 10);
+}
+
+/* The note "mode MODE INO PATH": the directory's mode is given back (work.c), if it is that directory, and has the mode
+   that it was lent. */
+static long give_back_mode(const struct all *all, const char *path, const char *note) {
+    const char *at = note;
+    mode_t mode = (mode_t)ur_get_number(&at, 8);
+    at += *at == ' ';
+    uint64_t ino = ur_get_number(&at, 10);
+    long fd = *at == ' ' ? open_own(all, at + 1) : -EINVAL, done = 0;
+    struct stat st;
+    if (fd >= 0 && sys_fstat((int)fd, &st) == 0 && st.st_ino == ino &&
+        (st.st_mode & 07777) == ((mode | 0700) & 07777)) {
+        char link[40];
+        name_fd(fd, link);
+        done = sys_chmod(link, mode & 07777) == 0;
+    }
+    if (fd >= 0)
+        sys_close((int)fd);
+    sys_unlink(path);
+    return done;
+}
+
+static long settle(const struct all *all, const char *path, unsigned char type) {
     (void)type;
     UR_SCRATCH(s);
-    long n = sys_readlink(path, s->text, UR_PATH_MAX - 1), done = 0;
+    long n = sys_readlink(path, s->text, UR_PATH_MAX - 1);
     if (n <= 0) /* the lock */
         return 0;
     s->text[n] = 0;
-    const char *at = s->text;
-    mode_t mode = (mode_t)ur_get_number(&at, 8);
-    long fd = *at == ' ' ? open_own(all, at + 1) : -EINVAL;
-    if (fd >= 0) {
-        char link[40], *end = link + sizeof link, *p = ur_put(link, end, "/proc/self/fd/", 14);
-        ur_put_number(p, end, (uint64_t)fd, 10);
-        done = sys_chmod(link, mode & 07777) == 0;
-        sys_close((int)fd);
+    if (strncmp(s->text, "mode ", 5) == 0)
+        return give_back_mode(all, path, s->text + 5);
+    return ur_links_settle(all->u, all->m, path) > 0;
+}
+
+static const char *last_slash(const char *path) {
+    const char *at = path + strlen(path);
+    while (at > path && *at != '/')
+        at--;
+    return *at == '/' ? at : path + strlen(path);
+}
+
+/* A copy of a hard link that no name leads to any more. */
+static long drop_link(const struct all *all, const char *path, unsigned char type) {
+    struct stat st;
+    const char *name = last_slash(path) + 1;
+    if (type == DT_LNK || strchr(name, '.') || sys_lstat(path, &st) < 0 || st.st_nlink > 1)
+        return 0;
+    uint64_t ino = ur_get_number(&name, 16);
+    if (ur_links_count(all->u, all->m, ino) != 0)
+        return 0;
+    ur_links_prune(all->u, all->m, ino, 0);
+    return 1;
+}
+
+/* Times that were not given back (times.c): the directory has the moment at which the copy got its name, which the
+   kernel wrote on both, unless somebody changed it for good since. */
+static long give_back_times(const struct all *all, const struct ur_times_slot *slot) {
+    UR_SCRATCH(s);
+    memcpy(s->text, slot->path, UR_TIMES_PATH);
+    s->text[UR_TIMES_PATH - 1] = 0;
+    const struct ur_table_string *upper = &ur_layer(all->u, all->m, 0)->root;
+    char *name = (char *)last_slash(s->text);
+    if (!*name || !ur_path_below(s->text, strlen(s->text), ur_table_text(all->u->table, *upper), upper->len))
+        return 0;
+    *name++ = 0;
+    long fd = open_own(all, s->text);
+    if (fd < 0)
+        return 0;
+    struct stat dir, copy;
+    long done = 0;
+    if (sys_fstat((int)fd, &dir) == 0 && sys_fstatat((int)fd, name, &copy, AT_SYMLINK_NOFOLLOW) == 0) {
+        int64_t apart = (dir.st_mtim.tv_sec - copy.st_ctim.tv_sec) * INT64_C(1000000000) + dir.st_mtim.tv_nsec -
+                        copy.st_ctim.tv_nsec;
+        struct timespec ts[2] = {{slot->time[0], slot->time[1]}, {slot->time[2], slot->time[3]}};
+        enum { TICK = 10000000 };
+        char link[40];
+        name_fd(fd, link);
+        if (apart <= TICK && apart >= -TICK)
+            done = sys_utimensat(AT_FDCWD, link, ts, 0) == 0;
     }
-    sys_unlink(path);
+    sys_close((int)fd);
+    return done;
+}
+
+static long all_times(const struct all *all, struct ur_shared *shared) {
+    long done = 0;
+    for (unsigned i = 0; shared && i < UR_TIMES; i++)
+        if (atomic_load(&shared->times_state[i]) == UR_TIMES_SET)
+            done += give_back_times(all, &shared->times[i]);
+    return done;
+}
+
+/* The shared memory of the run that had this work directory last, if it did not end as it should. `place` is the
+   symlink that names its session. */
+static long times_of_last(const struct all *all, const char *place) {
+    UR_SCRATCH(s);
+    long n = sys_readlink(place, s->text, UR_PATH_MAX - 1);
+    if (n < 0)
+        return 0;
+    s->text[n] = 0;
+    const struct ur_table *t = all->u->table;
+    if (strcmp(s->text, ur_table_text(t, t->session)) == 0)
+        return all_times(all, all->u->shared);
+    struct stat st;
+    struct ur_union last = {0};
+    long done = 0;
+    if (sys_lstat(s->text, &st) < 0 || !S_ISDIR(st.st_mode) ||
+        st.st_uid != (uid_t)UR_SYS(SYS_geteuid, 0, 0, 0, 0, 0, 0) || ur_union_open(&last, s->text) < 0)
+        return 0;
+    done = all_times(all, last.shared);
+    if (last.shared)
+        sys_munmap(last.shared, UR_SHARED_SIZE);
+    sys_munmap((void *)last.table, last.table->size);
     return done;
 }
 
@@ -129,28 +229,40 @@ static long check_upper(const struct ur_union *u, const struct ur_table_mount *m
     return sys_symlink(now, s->real[1]);
 }
 
-long ur_work_recover(const struct ur_union *u, uint32_t mount) {
+long ur_work_recover(const struct ur_union *u, uint32_t mount, bool end) {
     const struct ur_table_mount *m = &ur_table_mounts(u->table)[mount];
     UR_SCRATCH(s);
     if (!ur_has_upper(m))
         return 0;
     long mended = check_upper(u, m, s);
     if (mended == 0)
-        mended = ur_work_path(u, m, "/journal", "", s->real[0]);
-    if (mended == 0)
-        mended = for_all(u, m, s->real[0], give_back_mode);
+        mended = ur_work_path(u, m, "/session", "", s->real[1]);
     if (mended < 0)
         return mended;
-    long ret = ur_work_path(u, m, "/tmp", "", s->real[0]);
-    if (ret == 0)
-        ret = for_all(u, m, s->real[0], remove_all);
-    if (ret < 0)
-        return ret;
-    mended += ret;
-    if (u->shared) {
+    struct all all = {.u = u, .m = m};
+    if (u->shared)
+        atomic_store(&u->shared->links, 1); /* to look at all */
+    mended = times_of_last(&all, s->real[1]);
+    static const struct {
+        const char *part;
+        long (*each)(const struct all *all, const char *path, unsigned char type);
+    } parts[] = {{"/journal", settle}, {"/tmp", remove_all}, {"/links", drop_link}};
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+        long ret = ur_work_path(u, m, parts[i].part, "", s->real[0]);
+        if (ret == 0)
+            ret = for_all(u, m, s->real[0], parts[i].each);
+        if (ret < 0)
+            return ret;
+        mended += ret;
+    }
+    sys_unlink(s->real[1]);
+    if (!end)
+        sys_symlink(ur_table_text(u->table, u->table->session), s->real[1]);
+    if (u->shared && !end) {
+        long ret;
         ret = ur_work_path(u, m, "/links", "", s->real[0]);
-        if (ret == 0 && for_all(u, m, s->real[0], count) > 0)
-            atomic_store(&u->shared->links, 1);
+        if (ret == 0 && for_all(u, m, s->real[0], count) == 0)
+            atomic_store(&u->shared->links, 0);
         ret = ur_work_path(u, m, "/origin", "", s->real[0]);
         if (ret == 0 && for_all(u, m, s->real[0], count) > 0)
             atomic_store(&u->shared->origins, 1);

@@ -45,7 +45,9 @@ static long drop_whiteout(void *arg, const char *name, unsigned char type) {
     char *p = ur_put(dir + len, end, "/", 1);
     long ret = ur_put(p, end, name, strlen(name)) ? sys_lstat(dir, &st) : -ENAMETOOLONG;
     if (ret == 0)
-        ret = ur_is_marker_name(name, strlen(name)) || ur_is_whiteout(dir, &st) ? sys_unlink(dir) : -ENOTEMPTY;
+        ret = ur_is_marker_name(name, strlen(name)) ? 1 : ur_is_whiteout(dir, &st);
+    if (ret >= 0)
+        ret = ret ? sys_unlink(dir) : -ENOTEMPTY;
     dir[len] = 0;
     return ret == -ENOENT ? 0 : ret;
 }
@@ -86,6 +88,19 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
     return ret;
 }
 
+long ur_cover_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                    struct ur_cover *k) {
+    k->lock = -1;
+    if (!d->mount || e->in_upper || e->kind != UR_FILE || e->st.st_nlink < 2)
+        return 0;
+    UR_SCRATCH(s);
+    long ret = ur_upper_path(u, d, name, s->real[0]);
+    if (ret < 0)
+        return ret;
+    uint64_t ino = ur_ino(d->mount, ur_layer(u, d->mount, e->spot.layer), e->st.st_ino);
+    return ur_links_cover_begin(u, d->mount, ino, e->st.st_nlink, s->real[0], k);
+}
+
 void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, uint64_t origin,
                     bool linked) {
     const struct ur_table_mount *m = d->mount;
@@ -99,8 +114,7 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
         if (e->st.st_nlink > 1) {
             uint64_t ino = ur_ino(m, ur_layer(u, m, e->spot.layer), e->st.st_ino);
             struct stat st;
-            ur_links_cover(u, m, ino, e->st.st_nlink);
-            if (ur_links_has(u, m, ino, &st))
+            if (ur_links_has(u, m, ino, &st) > 0)
                 ur_links_prune(u, m, ino, st.st_nlink - 1);
         }
         return;
@@ -124,15 +138,20 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (e->in_upper) {
         ret = ur_upper_path(c->u, d, n->name, host);
         if (ret == 0 && e->st.st_nlink > 1)
-            origin = ur_origin_read(c->u, d->mount, -1, host, &e->st, &linked);
+            ret = ur_origin_read(c->u, d->mount, -1, host, &e->st, &origin, &linked);
         if (ret == 0)
             ret = below ? ur_whiteout_put(c->u, d, n->name, true) : sys_unlink(host);
         if (ret == -ENOENT)
             ret = UR_AGAIN;
     } else {
+        struct ur_cover k;
         ret = ur_copyup_dir(c, d);
         if (ret == 0)
+            ret = ur_cover_begin(c->u, d, n->name, e, &k);
+        if (ret == 0) {
             ret = ur_whiteout_put(c->u, d, n->name, false);
+            ur_links_cover_end(c->u, d->mount, &k, ret == 0);
+        }
         if (ret == -EEXIST || ret == -ENOENT)
             ret = UR_AGAIN;
     }
@@ -156,10 +175,12 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
         return ret;
     ur_dead_note(u, d->mount, tmp, child->path);
     ret = sys_rename(tmp, host, RENAME_EXCHANGE);
-    if (ret == 0)
-        ret = sys_rmdir(tmp);
-    if (ret == -ENOTEMPTY)
+    if (ret == 0 && sys_rmdir(tmp) == -ENOTEMPTY) {
         sys_rename(tmp, host, RENAME_EXCHANGE);
+        ret = -ENOTEMPTY;
+    }
+    /* What else may be wrong with a directory that nobody sees any more is not this call's: it is left to the recovery.
+     */
     if (ret < 0)
         sys_unlink(tmp);
     return ret;

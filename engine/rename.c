@@ -10,6 +10,8 @@
 
 #include <unistd.h>
 
+enum { XATTR_FITS = 512 }; /* an xattr that any filesystem with room can hold */
+
 /* One side of a rename. */
 struct side {
     struct ur_dir *d;
@@ -50,10 +52,11 @@ static bool same_name(const struct side *a, const struct side *b) {
            strcmp(a->n->name, b->n->name) == 0;
 }
 
-static bool same_file(const struct ur_caller *c, struct side *a, struct side *b) {
+/* 1, 0 or -errno. */
+static long same_file(const struct ur_caller *c, struct side *a, struct side *b) {
     const struct ur_entry *x = &a->n->entry, *y = &b->n->entry;
     if (x->kind != UR_FILE || y->kind != UR_FILE || x->st.st_dev != y->st.st_dev)
-        return false;
+        return 0;
     if (!a->d->mount)
         return x->st.st_ino == y->st.st_ino;
     uint64_t ino[2];
@@ -62,8 +65,11 @@ static bool same_file(const struct ur_caller *c, struct side *a, struct side *b)
         const struct side *s = both[i];
         const struct ur_entry *e = &s->n->entry;
         ino[i] = 0;
-        if (e->in_upper && ur_entry_path(c->u, s->d, s->n->name, e, (char *)s->host) == 0)
-            ino[i] = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, NULL);
+        long ret = e->in_upper ? ur_entry_path(c->u, s->d, s->n->name, e, (char *)s->host) : 0;
+        if (ret == 0 && e->in_upper)
+            ret = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &ino[i], NULL);
+        if (ret < 0)
+            return ret;
         if (!ino[i])
             ino[i] = ur_ino(s->d->mount, ur_layer(c->u, s->d->mount, e->spot.layer), e->st.st_ino);
     }
@@ -101,9 +107,9 @@ static long check_names(const struct ur_caller *c, struct side *from, struct sid
         return exchange ? -EINVAL : -ENOTEMPTY;
     if (from->n->self || to->n->self)
         return -EBUSY;
-    if (same_name(from, to) || (is_there(to) && same_file(c, from, to)))
+    if (same_name(from, to))
         return 1;
-    return 0;
+    return is_there(to) ? same_file(c, from, to) : 0;
 }
 
 static long check_kinds(const struct side *from, const struct side *to, unsigned flags) {
@@ -147,12 +153,14 @@ static long enter(const struct ur_caller *c, struct side *s, struct ur_dir *chil
 static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, struct side *at) {
     struct ur_entry *e = &s->n->entry;
     bool was_upper = e->in_upper;
-    long ret = ur_copyup(c, s->d, s->n->name, e, 0);
+    long ret = ur_copyup(c, s->d, s->n->name, e);
     if (ret == 0)
         ret = ur_upper_path(c->u, s->d, s->n->name, s->host);
     if (ret < 0)
         return ret;
-    s->origin = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &s->linked);
+    ret = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &s->origin, &s->linked);
+    if (ret < 0)
+        return ret;
     s->travels = !was_upper || s->origin;
     if (!is_dir(s))
         return 0;
@@ -175,13 +183,16 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
         char *p = ur_put(t->text, t->text + UR_PATH_MAX, w->child.rel_text + r->at, r->len);
         p = ur_put(p, t->text + UR_PATH_MAX, w->child.path + r->cut, w->child.len - r->cut);
         ret = p ? ur_mark_redirect(s->host, t->text) : -ENAMETOOLONG;
+        /* ext4 says so also of what does not fit in its one block of xattrs. */
+        if (ret == -ENOSPC && p - t->text > XATTR_FITS)
+            ret = -E2BIG;
         if (c->u->shared)
             atomic_store(&c->u->shared->redirects, 1);
     } else
         ret = ur_mark_opaque(s->host);
     ur_dir_relock(c->u, s->d->mount, s->host, &k);
     /* An upper that can hold no redirect: overlayfs' own answer, and mv copies. */
-    return ret == -EOPNOTSUPP || ret == -ENOSPC || ret == -ERANGE || ret == -E2BIG ? -EXDEV : ret;
+    return ret == -EOPNOTSUPP || ret == -ERANGE || ret == -E2BIG ? -EXDEV : ret;
 }
 
 /* An empty directory that is to be replaced, or a whiteout in the way. */
@@ -220,7 +231,7 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
             ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
         if (ret < 0)
             return ret == -ENOENT ? UR_AGAIN : ret;
-        if (sys_lstat(from->host, &st) < 0 || !ur_is_whiteout(from->host, &st)) {
+        if (sys_lstat(from->host, &st) < 0 || ur_is_whiteout(from->host, &st) <= 0) {
             sys_rename(from->host, to->host, RENAME_EXCHANGE);
             return UR_AGAIN;
         }
@@ -275,17 +286,30 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (from->below < 0)
         return from->below;
     if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
-        to->origin = ur_origin_read(c->u, to->d->mount, -1, to->host, &to->n->entry.st, &to->linked);
+        ret = ur_origin_read(c->u, to->d->mount, -1, to->host, &to->n->entry.st, &to->origin, &to->linked);
+    if (ret < 0)
+        return ret;
+    const struct side *comes[2] = {from, flags & RENAME_EXCHANGE ? to : NULL};
+    for (int i = 0; i < 2 && ret == 0; i++) {
+        if (!comes[i] || !comes[i]->travels)
+            continue;
+        ret = ur_upper_path(c->u, i ? from->d : to->d, NULL, s->real[0]);
+        if (ret == 0)
+            ret = ur_mark_impure(s->real[0]);
+    }
+    if (ret < 0)
+        return ret;
+    struct ur_cover k = {.lock = -1};
+    if (is_there(to) && !(flags & RENAME_EXCHANGE))
+        ret = ur_cover_begin(c->u, to->d, to->n->name, &to->n->entry, &k);
+    if (ret < 0)
+        return ret;
     ret = move(c, w, flags);
+    ur_links_cover_end(c->u, to->d->mount, &k, ret == 0);
     if (ret < 0)
         return ret == -ENOENT ? UR_AGAIN : ret;
     note_move(c, w, flags);
-    if (from->travels && ur_upper_path(c->u, to->d, NULL, s->real[0]) == 0)
-        ur_mark_impure(s->real[0]);
-    if (flags & RENAME_EXCHANGE) {
-        if (to->travels && ur_upper_path(c->u, from->d, NULL, s->real[0]) == 0)
-            ur_mark_impure(s->real[0]);
-    } else if (is_there(to))
+    if (!(flags & RENAME_EXCHANGE) && is_there(to))
         ur_forget_name(c->u, to->d, &to->n->entry, to->origin, to->linked);
     return 0;
 }

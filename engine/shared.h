@@ -16,6 +16,8 @@ enum {
     UR_DEAD = 128,             /* removed directories whose place is remembered */
     UR_DEAD_PATH = 496,
     UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
+    UR_TIMES = 64,            /* copy-ups under way */
+    UR_TIMES_PATH = 4096,
 };
 
 struct ur_shared {
@@ -56,7 +58,18 @@ struct ur_shared {
     _Atomic uint32_t moves_lock;
     _Atomic uint32_t moves_used;
     unsigned char moves[UR_MOVES_BYTES];
+
+    /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
+       is a killed process'. */
+    _Atomic uint32_t times_given;
+    _Atomic uint32_t times_state[UR_TIMES]; /* UR_TIMES_FREE ... */
+    struct ur_times_slot {
+        int64_t time[4]; /* atime, mtime: seconds and nanoseconds */
+        uint32_t pid, hash;
+        char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
+    } times[UR_TIMES];
 };
+enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };
 
 #define UR_SHARED_SIZE sizeof(struct ur_shared)
 

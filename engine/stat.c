@@ -27,8 +27,7 @@ static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const s
         return 0;
     unsigned layer = n->self ? d->spot[0].layer : n->entry.linked ? 0 : n->entry.spot.layer;
     bool upper = layer == 0 && ur_has_upper(d->mount);
-    ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), upper, host, -1, st);
-    return 0;
+    return ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), upper, host, -1, st);
 }
 
 static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, struct ur_scratch *s) {
@@ -77,10 +76,11 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     bool links = c->u->shared && atomic_load(&c->u->shared->links) && st->st_nlink > 1;
     bool origins = c->u->shared && atomic_load(&c->u->shared->origins) && !S_ISREG(st->st_mode);
     if (S_ISREG(st->st_mode) && shown_as_is && !copied && !links) {
-        uint64_t origin = ur_origin_read(c->u, NULL, fd, NULL, st, NULL);
+        uint64_t origin;
+        ret = ur_origin_read(c->u, NULL, fd, NULL, st, &origin, NULL);
         if (origin)
             st->st_ino = origin;
-        return 0;
+        return ret;
     }
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && shown_as_is && !copied && !origins)
         return 0;
@@ -90,12 +90,17 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
         return 0;
     bool upper = info.layer == 0 && ur_has_upper(info.mount);
     struct stat now;
-    if (!upper && copied && ur_fd_named(c, &info, s->text, st, &now)) {
+    long named = !upper && copied ? ur_fd_named(c, &info, s->text, st, &now) : 0;
+    if (named < 0)
+        return named;
+    if (named) {
         *st = now;
         return 0;
     }
     bool alone = st->st_nlink == 1 || S_ISDIR(st->st_mode);
-    ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer), upper, NULL, fd, st);
+    ret = ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer), upper, NULL, fd, st);
+    if (ret < 0)
+        return ret;
     if (!upper && copied && alone) /* its one name is gone */
         st->st_nlink = 0;
     return 0;
@@ -189,7 +194,7 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
     bool lower = ur_layer_of(c->u, text, len, &info.mount, &info.layer, &rel) && ur_fd_is_lower(&info) &&
                  sys_lstat(text, &raw) == 0;
     long n = ur_union_path(c, text, room);
-    if (n >= 0 && lower && !ur_fd_named(c, &info, room, &raw, &now)) {
+    if (n >= 0 && lower && ur_fd_named(c, &info, room, &raw, &now) == 0) {
         char *p = ur_put(room + n, room + UR_PATH_MAX, deleted, sizeof deleted - 1);
         n = p ? p - room : n;
     }
@@ -271,7 +276,8 @@ long ur_fchdir(const struct ur_caller *c, int fd) {
     if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
         return sys_fchdir(fd);
     UR_SCRATCH(s);
-    if (ur_fd_info(c, fd, &info, s->text) < 0 || !ur_fd_is_lower(&info) || !ur_fd_named(c, &info, s->text, &st, &now))
+    if (ur_fd_info(c, fd, &info, s->text) < 0 || !ur_fd_is_lower(&info) ||
+        ur_fd_named(c, &info, s->text, &st, &now) <= 0)
         return sys_fchdir(fd);
     return ur_chdir(c, s->text);
 }

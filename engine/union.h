@@ -191,7 +191,8 @@ enum ur_marks {
 };
 /* The marks of a host directory; `redirect` (UR_PATH_MAX bytes) gets the text if there is one. >= 0 or -errno. */
 long ur_marks(const char *host, char *redirect);
-bool ur_is_whiteout(const char *host, const struct stat *st);
+/* 1, 0, or -errno if the disk cannot tell. */
+long ur_is_whiteout(const char *host, const struct stat *st);
 bool ur_is_marker_name(const char *name, size_t len);
 bool ur_is_marker_xattr(const char *name);
 /* Makes a whiteout at a host path, in the form that the mount's upper can hold. */
@@ -247,11 +248,14 @@ long ur_may_own(const struct stat *st);
 long ur_may_delete(const struct stat *dir, const struct stat *victim);
 
 /* copyup.c */
-enum ur_copyup_flags { UR_COPYUP_NODATA = 1 };
 /* Makes sure the upper has the directory `d` itself (and all above it). After it, spot 0 is the upper. */
 long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d);
 /* Makes sure the upper has `name` of `d`, which `e` says is there; `e` is looked up again. */
-long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e, int flags);
+long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e);
+/* open(O_TRUNC) of a lower's regular file with one name, which `e` says is there: its descriptor, and no data was
+   copied. Fails with nothing changed. */
+long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
+                       int open_flags);
 /* Of a host path, to a descriptor or (fd -1) a path. Marks are left behind. */
 long ur_copy_xattrs(const char *from, int to_fd, const char *to);
 
@@ -289,12 +293,17 @@ struct ur_unlocked {
 long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
                    const struct ur_unlocked *held, struct ur_unlocked *k);
 void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k);
+
+/* times.c: a copy-up changes nothing that can be seen, so neither the time at which its directory changed */
 struct ur_times {
     bool taken;
+    int slot; /* in the shared memory; -1: none */
     struct timespec ts[2];
 };
-void ur_times_take(const char *host, struct ur_times *t);
-void ur_times_give(const char *host, const struct ur_times *t);
+/* Before a copy appears as `host`; `parent_len`: of its directory. */
+void ur_times_take(const struct ur_union *u, const char *host, size_t parent_len, struct ur_times *t);
+/* After it; `appeared`: it did, and the directory gets its times back. */
+void ur_times_give(const struct ur_union *u, const char *parent, struct ur_times *t, bool appeared);
 
 /* attributes.c: metadata by host path, a symlink at its end not followed. 0 or -errno. */
 long ur_set_mode(const char *host, mode_t mode);
@@ -316,6 +325,7 @@ long ur_new_stage(const struct ur_union *u, const struct ur_dir *d, struct ur_st
 /* May a name be taken out of `d`, were it a plain directory? `victim`: what has it; NULL: nothing. */
 long ur_may_take(const struct ur_union *u, const struct ur_dir *d, const struct stat *victim, char *host);
 
+struct ur_cover;
 /* remove.c */
 /* 0 if the union shows nothing in it, -ENOTEMPTY, or another -errno. */
 long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d);
@@ -324,20 +334,23 @@ long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d);
 /* Covers a name of an upper directory with a whiteout; `over`: what the upper itself has there (a non-directory)
    goes. -EEXIST if not `over` and there is something. */
 long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over);
-/* A name that a lower or the upper had is gone, or covered: keeps links/ and origin/ true. */
+/* ur_links_cover_begin for a name of the upper's directory `d`, which `e` says is there. */
+long ur_cover_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                    struct ur_cover *k);
+/* A name that a lower or the upper had is gone, or covered (and that is counted): keeps links/ and origin/ true. */
 void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, uint64_t origin,
                     bool linked);
 
 /* identity.c: st_dev, st_ino, st_nlink */
 uint64_t ur_ino(const struct ur_table_mount *m, const struct ur_table_layer *l, uint64_t ino);
-/* Makes a raw stat the union's. `host` is where it was taken (or fd >= 0). */
-void ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
+/* Makes a raw stat the union's. `host` is where it was taken (or fd >= 0). 0 or -errno. */
+long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
                  bool in_upper, const char *host, int fd, struct stat *st);
 long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                      const struct stat *upper, uint64_t ino, bool linked);
-/* The lower's ino that a copied-up file goes by; 0: it has none. `linked` may be NULL. */
-uint64_t ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                        const struct stat *st, bool *linked);
+/* The lower's ino that a copied-up file goes by into `ino`; 0: it has none. `linked` may be NULL. 0 or -errno. */
+long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                    const struct stat *st, uint64_t *ino, bool *linked);
 /* An upper file is about to become unreadable for its owner, and so its xattr: the origin is kept in origin/, too. */
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st);
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);
@@ -346,11 +359,24 @@ bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);
 
 /* links.c: hard links of the lowers stay one file */
 long ur_links_path(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, char *out);
-bool ur_links_has(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, struct stat *st);
-/* How many names of the lowers still show it; -1: nobody has counted. */
+/* Was it copied up? 1 (and the copy's stat), 0, or -errno if the disk cannot tell. */
+long ur_links_has(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, struct stat *st);
+/* How many names of the lowers still show it; UR_UNCOUNTED: all of them; or -errno. */
+enum { UR_UNCOUNTED = -4300 /* no errno */ };
 long ur_links_count(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino);
-/* A lower name of it was covered (copied up, removed, replaced). `was`: the lower's own st_nlink. */
-void ur_links_cover(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t was);
+/* Around the step that covers a lower name of it (a copy, a whiteout, another file gets the name `upper`). `was`: the
+   lower's own st_nlink. Between the two nobody else covers one. 0 or -errno, then nothing is to be ended. */
+struct ur_cover {
+    int lock; /* -1: nothing is counted */
+    uint64_t ino, count;
+    nlink_t was;
+    char note[24]; /* name in journal/ */
+};
+long ur_links_cover_begin(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t was,
+                          const char *upper, struct ur_cover *k);
+void ur_links_cover_end(const struct ur_union *u, const struct ur_table_mount *m, struct ur_cover *k, bool covered);
+/* Finishes what a note in journal/ tells that was begun: 1; 0 if it is none of ours; or -errno. */
+long ur_links_settle(const struct ur_union *u, const struct ur_table_mount *m, const char *note);
 /* Drops what is kept if no name is left. `upper_names`: names in the upper, the one in links/ not counted. */
 void ur_links_prune(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t upper_names);
 
@@ -373,8 +399,8 @@ static inline bool ur_fd_is_lower(const struct ur_fdinfo *info) {
     return info->known && !(info->layer == 0 && info->mount->flags & UR_MOUNT_UPPER);
 }
 /* A descriptor of a lower's file (`info`, `path` from ur_fd_info): does the union still have the file at `path`, be
-   it a copy by now? Then `now` is its stat. `raw`: what fstat says. */
-bool ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
+   it a copy by now? 1, and `now` is its stat; 0; or -errno. `raw`: what fstat says. */
+long ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
                  struct stat *now);
 /* The layer that a host path lies in: mount, index, and where its rel starts. False: none. */
 bool ur_layer_of(const struct ur_union *u, const char *host, size_t len, const struct ur_table_mount **m,

@@ -55,7 +55,7 @@ static long magic_path(const struct ur_caller *c, char *text, bool *lost, struct
         return n;
     if (ur_work_of(c->u, s->real[0], (size_t)n)) /* a hard link of a lower, copied up under another name */
         return 0;
-    if (inside && ur_fd_is_lower(&info) && !ur_fd_named(c, &info, s->real[0], &raw, &now)) {
+    if (inside && ur_fd_is_lower(&info) && ur_fd_named(c, &info, s->real[0], &raw, &now) == 0) {
         *lost = true;
         return 0;
     }

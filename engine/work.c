@@ -69,7 +69,7 @@ long ur_stage_over_whiteout(struct ur_stage *stage, const char *host) {
     long ret = sys_rename(stage->path, host, RENAME_EXCHANGE);
     if (ret == -ENOENT)
         return UR_AGAIN;
-    if (ret == -EINVAL && sys_lstat(host, &st) == 0 && ur_is_whiteout(host, &st)) {
+    if (ret == -EINVAL && sys_lstat(host, &st) == 0 && ur_is_whiteout(host, &st) > 0) {
         /* A filesystem that cannot exchange. A directory cannot take a whiteout's name in one step there. */
         if (sys_lstat(stage->path, &st) == 0 && S_ISDIR(st.st_mode))
             sys_unlink(host);
@@ -77,32 +77,17 @@ long ur_stage_over_whiteout(struct ur_stage *stage, const char *host) {
     }
     if (ret < 0)
         return ret;
-    if (sys_lstat(stage->path, &st) == 0 && ur_is_whiteout(stage->path, &st))
+    if (sys_lstat(stage->path, &st) == 0 && ur_is_whiteout(stage->path, &st) > 0)
         return 0;
     sys_rename(stage->path, host, RENAME_EXCHANGE);
     return UR_AGAIN;
 }
 
-void ur_times_take(const char *host, struct ur_times *t) {
-    struct stat st;
-    t->taken = sys_lstat(host, &st) == 0;
-    if (t->taken) {
-        t->ts[0] = st.st_atim;
-        t->ts[1] = st.st_mtim;
-    }
-}
-
-/* A copy-up changes nothing that can be seen, so neither the time at which the directory changed. */
-void ur_times_give(const char *host, const struct ur_times *t) {
-    if (t->taken)
-        ur_set_times(host, t->ts);
-}
-
 /*
  * A directory whose owner may not write to it (0555) is no obstacle to a copy-up in a plain directory's eyes:
  * nothing is made there. So its mode is changed for the step and given back. The journal has a symlink
- * "MODE PATH" meanwhile; a killed run leaves it, and the next one gives the mode back (recover.c). One at a time,
- * by the journal's lock, so that nobody takes the changed mode for the true one.
+ * "mode MODE INO PATH" meanwhile; who is killed leaves it, and the recovery gives the mode back (recover.c). One at a
+ * time, by the journal's lock, so that nobody takes the changed mode for the true one.
  */
 long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *final,
                    const struct ur_unlocked *held, struct ur_unlocked *k) {
@@ -128,7 +113,10 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
         size_t dir = m->work.len + strlen("/journal/");
         ur_put(k->note, k->note + sizeof k->note, s->real[0] + dir, strlen(s->real[0] + dir));
         k->mode = st.st_mode & 07777;
-        char *end = s->text + sizeof s->text, *p = ur_put_number(s->text, end, k->mode, 8);
+        char *end = s->text + UR_PATH_MAX, *p = ur_put(s->text, end, "mode ", 5);
+        p = ur_put_number(p, end, k->mode, 8);
+        p = ur_put(p, end, " ", 1);
+        p = ur_put_number(p, end, st.st_ino, 10);
         p = ur_put(p, end, " ", 1);
         p = ur_put(p, end, final, strlen(final));
         ret = p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
@@ -148,8 +136,8 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
 void ur_dir_relock(const struct ur_union *u, const struct ur_table_mount *m, const char *host, struct ur_unlocked *k) {
     if (k->lock < 0)
         return;
-    ur_set_mode(host, k->mode);
-    struct ur_scratch *s = ur_scratch_get();
+    /* What cannot be given back now is left to the recovery. */
+    struct ur_scratch *s = ur_set_mode(host, k->mode) == 0 ? ur_scratch_get() : NULL;
     if (s && ur_work_path(u, m, "/journal/", k->note, s->real[0]) == 0)
         sys_unlink(s->real[0]);
     if (s)

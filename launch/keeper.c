@@ -159,6 +159,19 @@ static void stay(struct keeper *keeper, bool command) {
     }
 }
 
+static void tell_word(void *keeper, const char *text) {
+    struct keeper_report report = {.what = KEEPER_WORD};
+    snprintf(report.word, sizeof report.word, "%s", text);
+    tell(keeper, report);
+}
+
+/* No process of the run is left. */
+static bool end_session(const struct keeper *keeper) {
+    if (!keeper->launch->ephemeral)
+        session_mend(keeper->launch, true, tell_word, (void *)keeper);
+    return session_remove(keeper->launch);
+}
+
 _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *)) {
     struct keeper keeper = {
         .launch = launch, .launcher = launch->pid, .socket = socket, .guard = launch->guard.life[0]};
@@ -189,9 +202,9 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     if (end.left) {
         tell(&keeper, end);
         stay(&keeper, false);
-        session_remove(launch);
+        end_session(&keeper);
     } else {
-        end.unremoved = !session_remove(launch);
+        end.unremoved = !end_session(&keeper);
         tell(&keeper, end);
     }
     _exit(0);

@@ -53,6 +53,10 @@ bool prepare_ephemeral(struct launch *launch);
 /* Makes the session directory and what is in it, and sets the environment for the command. False: has been said. */
 bool session_make(struct launch *launch);
 
+/* Mends what killed processes left in the uppers and work directories, and hands `word` what was mended with --verbose.
+   0 or -errno. */
+long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg);
+
 /* Removes the session directory and the ephemeral uppers. False if something is left. */
 bool session_remove(const struct launch *launch);
 

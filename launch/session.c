@@ -156,21 +156,31 @@ static void set_environment(const struct launch *launch, const char *preload) {
     setenv("UNIONRUN_SESSION", launch->session, 1);
 }
 
-/* Finishes or undoes what a killed run left in the work directories, before anybody looks. */
-static bool mend_works(const struct launch *launch) {
+long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg) {
     struct ur_union whole = {0};
     long mended = ur_union_open(&whole, launch->session);
     for (uint32_t i = 0; mended >= 0 && i < whole.table->mounts; i++) {
-        mended = ur_work_recover(&whole, i);
-        if (mended > 0 && launch->options.verbose)
-            say("%s: %ld things that a killed run had left were mended",
-                ur_table_text(whole.table, ur_table_mounts(whole.table)[i].work), mended);
+        mended = ur_work_recover(&whole, i, end);
+        if (mended <= 0 || !launch->options.verbose)
+            continue;
+        UR_AUTO_TEXT text = ur_format("%s: %ld things that a killed %s had left were mended",
+                                      ur_table_text(whole.table, ur_table_mounts(whole.table)[i].work), mended,
+                                      end ? "process" : "run");
+        word(arg, text);
     }
-    if (mended < 0) {
-        errno = (int)-mended;
-        return failed(launch->session);
-    }
-    return true;
+    return mended < 0 ? mended : 0;
+}
+
+static void say_word(void *arg, const char *text) {
+    (void)arg;
+    say("%s", text);
+}
+
+/* Before anybody looks. */
+static bool mend_works(const struct launch *launch) {
+    long ret = session_mend(launch, false, say_word, NULL);
+    errno = (int)-ret;
+    return ret == 0 || failed(launch->session);
 }
 
 bool session_make(struct launch *launch) {

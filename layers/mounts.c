@@ -45,7 +45,7 @@ static bool take(struct layers *layers, enum layers_use use) {
 
 static bool mend(const struct layers *layers) {
     for (uint32_t i = 0; i < layers->u.table->mounts; i++) {
-        long ret = ur_work_recover(&layers->u, i);
+        long ret = ur_work_recover(&layers->u, i, false);
         if (ret < 0) {
             const struct ur_table_mount *mount = &ur_table_mounts(layers->u.table)[i];
             say("%s: %s", ur_table_text(layers->u.table, mount->work), layers_error(ret));

@@ -154,8 +154,7 @@ UR_EXPORT FILE *freopen(const char *path, const char *mode, FILE *f) {
         take_over(g, fd, flags);
     else
         sys_close(fd);
-    if (g || ur_in_glibc()) /* in musl a stream that could not be opened again is gone */
-        funlockfile(f);
+    funlockfile(f);
     return g;
 }
 UR_TWIN(freopen64, freopen)

@@ -29,7 +29,7 @@ setup() {
     union touch "$TARGET/shut"
     [ "$(stat -c %a "$UPPER/shut")" = 555 ]
     as chmod 0755 "$UPPER/shut"
-    as ln -s "555 $UPPER/shut" "$own/journal/1234abcd"
+    as ln -s "mode 555 $(stat -c %i "$UPPER/shut") $UPPER/shut" "$own/journal/1234abcd"
     union true
     [ "$(stat -c %a "$UPPER/shut")" = 555 ]
     [ ! -L "$own/journal/1234abcd" ]
