@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# Nothing is lost: a sample of what `make sweep` does at every point, and each fault that it has found, by its own name.
+
+load helpers
+
+setup_file() {
+    export SWEEP=$BATS_TEST_DIRNAME/../build/test/sweep
+    [ -x "$SWEEP" ]
+}
+
+# sweep WHO OPTION...: the last line must say that nothing was wrong, of some points at least
+sweep() {
+    workspace "$1"
+    as "$SWEEP" --unionrun "$UNIONRUN" "${@:2}" "$W/world" >"$BATS_TEST_TMPDIR/sum" || cat "$BATS_TEST_TMPDIR/sum"
+    [[ $(tail -n 1 "$BATS_TEST_TMPDIR/sum") =~ ^[1-9][0-9]*\ points,\ 0\ wrong$ ]]
+}
+
+errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
+
+@test "a kill at any system call leaves the view before or after: a sample, of root" {
+    sweep root --option --guard=off --kill --all --sample 120 --seed 1
+}
+
+@test "a kill at any system call leaves the view before or after: a sample, of a plain user with the guard" {
+    sweep user --kill --all --sample 120 --seed 2
+}
+
+@test "an error of any system call is the program's, or nothing has happened: a sample, of root" {
+    sweep root --option --guard=off --fail "$errors" --sample 120 --seed 3
+}
+
+@test "an error of any system call is the program's, or nothing has happened: a sample, of a plain user" {
+    sweep user --option --guard=off --fail "$errors" --sample 120 --seed 4
+}
+
+@test "an error while a hard link is removed does not throw away what was written by its other names" {
+    sweep root --option --guard=off --fail EIO --only "unlink of a copied hard link"
+}
+
+@test "an error while it looks for a copied hard link does not show the lower's old file" {
+    sweep root --option --guard=off --fail EIO,EMFILE --only "a hard link copied by another name"
+}
+
+@test "an error while it looks for a whiteout does not bring the deleted name back" {
+    sweep root --option --guard=off --fail EIO,ENOMEM --only "look for what"
+}
+
+@test "a listing that cannot tell what is a whiteout fails, and shows nothing deleted" {
+    sweep root --option --guard=off --fail EIO --only "list a copied directory"
+}
+
+@test "open(O_TRUNC) that fails has truncated nothing" {
+    sweep user --option --guard=off --fail EIO,EMFILE --only "open(O_TRUNC) of a lower file"
+}
+
+@test "a kill between a copy and its directory's times gives these back" {
+    sweep root --option --guard=off --kill --all --only "append to a lower file" --sample 60
+}
+
+@test "a kill between a hard link and its count leaves st_nlink right" {
+    sweep user --option --guard=off --kill --only "append to the second name of a copied hard link"
+}
+
+@test "a kill in mkdir(0500) over a whiteout leaves no other mode" {
+    sweep user --option --guard=off --kill --only "mkdir of mode 0500 over a whiteout"
+}
+
+@test "rename says ENOSPC when the disk is full, and EXDEV only of a redirect that fits nowhere" {
+    sweep user --option --guard=off --fail ENOSPC --only "rename of a lower directory with"
+}
+
+@test "a directory that cannot be removed once it is a whiteout is no error of rmdir" {
+    sweep root --option --guard=off --fail EIO,EROFS --only "rmdir of an emptied lower directory"
+}

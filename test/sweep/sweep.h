@@ -1,0 +1,100 @@
+/*
+ * sweep: kills an operation at each of its system calls, or makes each of them fail, and looks what is left.
+ *
+ *     main.c     options, the count, the verdict
+ *     world.c    layers to work on, fresh for each point; programs started and heard
+ *     acts.c     the operations, each with what must be there before
+ *     inside.c   the process in the union: prepares, performs, looks
+ *     trace.c    runs an act up to one system call (ptrace)
+ *     points.c   one point: killed or failed, then judged
+ *     view.c     what a tree shows, as text
+ *
+ * A *stop* is the entry to a system call or the return from it; they are numbered from 1.
+ */
+#ifndef SWEEP_H
+#define SWEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* --- acts.c --- */
+struct act {
+    const char *name;
+    void (*prepare)(void); /* NULL: nothing; in the union, not traced */
+    long (*perform)(void); /* one change of the union: 0, or -1 and errno */
+};
+extern const struct act acts[]; /* ends with a NULL name */
+
+/* --- trace.c --- */
+enum fault { FAULT_NONE, FAULT_KILL, FAULT_KILL_ALL /* and the whole run with it */, FAULT_ERROR };
+struct fate {
+    enum fault what;
+    long stop;    /* at which stop */
+    int error;    /* FAULT_ERROR: what that call returns (the stop is an entry's) */
+    pid_t beyond; /* FAULT_KILL_ALL: the parent of the launcher */
+    bool show;    /* each stop on stderr */
+};
+struct outcome {
+    long stops;    /* until the end, or the fate */
+    bool met;      /* the fate came */
+    long call;     /* the number of the system call it came at */
+    char path[96]; /* its first argument that is a path, as far as it is known */
+    bool done;     /* the act returned; then: */
+    long result;
+    int error;
+};
+/* Performs the act in a child process. */
+struct outcome trace(const struct act *act, const struct fate *fate);
+const char *call_name(long call);
+
+/* --- view.c --- */
+/* The whole tree, on stdout. */
+void print_view(const char *root);
+/* In place: without what a killed process leaves to the recovery at the end of the run: times and modes of directories,
+   and the count of names. */
+void loosen(char *view);
+
+/* --- inside.c --- */
+int inside(const char *target, const struct act *act, const struct fate *fate);
+
+/* --- world.c --- */
+struct world {
+    char dir[256], lower[2][300], upper[300], work[300], target[300], own[300]; /* own: unionrun's part of work */
+    const char *unionrun;
+    const char *self; /* this program */
+    const char *options[8];
+};
+extern struct world world;
+void world_make(const char *dir); /* the layers */
+void world_renew(void);           /* no upper, no work, an empty target */
+void world_remove(void);
+char *lowers_view(void); /* allocated */
+/* Runs unionrun with this program in the union: what it says on stdout, allocated; `errors` (if not NULL) likewise. */
+char *run_in_union(const char *const arguments[], char **errors, int *status);
+/* The session directory of a run that was killed (allocated; NULL: unknown); and away with it. */
+char *last_session(void);
+void remove_session(char *session);
+/* What lies in tmp/ and in journal/ but the lock. */
+unsigned work_litter(void);
+void fail(const char *what) __attribute__((noreturn));
+
+/* --- points.c --- */
+struct sum {
+    unsigned long points, wrong;
+};
+/* What an act does when nobody interferes. */
+struct plain {
+    const struct act *act;
+    char *before, *after; /* views */
+    long stops;
+    long result;
+    int error;
+};
+bool plain_run(const struct act *act, struct plain *plain);
+void plain_free(struct plain *plain);
+void kill_at(const struct plain *plain, long stop, bool all, struct sum *sum);
+void fail_at(const struct plain *plain, long stop, int error, struct sum *sum);
+
+#endif
