@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-__attribute__((noreturn)) void __chk_fail(void);
 char *__getcwd_chk(char *buf, size_t size, size_t room);
 char *__getwd_chk(char *buf, size_t room);
 char *__realpath_chk(const char *path, char *buf, size_t room);
@@ -42,7 +41,7 @@ UR_EXPORT char *getcwd(char *buf, size_t size) {
 
 UR_EXPORT char *__getcwd_chk(char *buf, size_t size, size_t room) {
     if (size > room)
-        __chk_fail();
+        ur_chk_fail();
     return getcwd_any(buf, size);
 }
 
@@ -66,7 +65,7 @@ UR_EXPORT char *getwd(char *buf) {
 UR_EXPORT char *__getwd_chk(char *buf, size_t room) {
     char *ret = getcwd_any(buf, room);
     if (!ret && errno == ERANGE)
-        __chk_fail();
+        ur_chk_fail();
     return ret;
 }
 
@@ -112,7 +111,7 @@ UR_EXPORT char *realpath(const char *path, char *buf) {
 
 UR_EXPORT char *__realpath_chk(const char *path, char *buf, size_t room) {
     if (room < UR_PATH_MAX)
-        __chk_fail();
+        ur_chk_fail();
     return realpath_any(path, buf);
 }
 

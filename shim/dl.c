@@ -61,6 +61,11 @@ static const char *host_name(const char *name) {
     return kept_name ? kept_name : name;
 }
 
+/* Where libc has no such function: musl knows no namespaces, and old libcs had all of it in a library of its own. */
+static void *nothing_opened(void) {
+    return NULL;
+}
+
 struct ur_dl_target {
     const char *name;
     void *function;
@@ -75,6 +80,8 @@ __attribute__((used)) struct ur_dl_target ur_dl_target(const char *name, bool na
         .name = host_name(name),
         .function = namespace ? ur_next(&mopen_next, "dlmopen") : ur_next(&open_next, "dlopen"),
     };
+    if (!t.function)
+        t.function = (void *)nothing_opened;
     errno = saved;
     return t;
 }

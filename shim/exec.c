@@ -220,6 +220,10 @@ static long exec_or_shell(struct ur_launch *l, const char *file, char *const arg
     return ur_launch_exec(l, AT_FDCWD, _PATH_BSHELL, l->shell_argv, envp, 0);
 }
 
+const char *ur_default_path(void) {
+    return ur_in_glibc() ? "/bin:/usr/bin" : "/usr/local/bin:/bin:/usr/bin";
+}
+
 /* As execvp(3): an empty element is the cwd; EACCES is told at the end if nothing better was found. */
 long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], const char *search,
                       bool shell) {
@@ -232,7 +236,7 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
         return -ENAMETOOLONG;
     bool denied = false;
     long ret = -ENOENT;
-    for (const char *p = search ? search : "/bin:/usr/bin";; p++) {
+    for (const char *p = search ? search : ur_default_path();; p++) {
         size_t dir = strcspn(p, ":");
         if (dir + len + 2 <= sizeof l->candidate) {
             char *at = append(l->candidate, p, dir);
@@ -276,7 +280,7 @@ static int exec_search(const char *file, char *const argv[], char *const envp[])
     void *block = ur_exec_memory_get(size, &held);
     if (!block)
         return (int)ur_edge(-ENOMEM);
-    long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, getenv("PATH"), true);
+    long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, getenv("PATH"), ur_in_glibc());
     ur_exec_memory_put(block, size, held);
     return (int)ur_edge(ret);
 }

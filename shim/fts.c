@@ -288,7 +288,20 @@ static FTSENT *read_directory(FTS *f, enum reading why) {
 
 /* --- the public functions ------------------------------------------------------------------------------------ */
 
+/* musl has no fts. Who calls it there has it from another library, with structures of its own; that lists directories
+   by way of our hooks. */
+#define OF_ANOTHER_LIBRARY(name, failure, ...)                                                                         \
+    if (!ur_in_glibc()) {                                                                                              \
+        static _Atomic(void *) next;                                                                                   \
+        __typeof(&(name)) theirs = (__typeof(&(name)))ur_next(&next, #name);                                           \
+        if (theirs)                                                                                                    \
+            return theirs(__VA_ARGS__);                                                                                \
+        errno = ENOSYS;                                                                                                \
+        return failure;                                                                                                \
+    }
+
 UR_EXPORT FTS *fts_open(char *const *roots, int options, int (*compar)(const FTSENT **, const FTSENT **)) {
+    OF_ANOTHER_LIBRARY(fts_open, NULL, roots, options, compar)
     if (options & ~FTS_OPTIONMASK) {
         errno = EINVAL;
         return NULL;
@@ -388,6 +401,7 @@ static FTSENT *descend(FTS *f, FTSENT *e, int instr) {
 }
 
 UR_EXPORT FTSENT *fts_read(FTS *f) {
+    OF_ANOTHER_LIBRARY(fts_read, NULL, f)
     FTSENT *e = f->fts_cur;
     if (!e || has(f, FTS_STOP))
         return NULL;
@@ -438,6 +452,7 @@ UR_EXPORT FTSENT *fts_read(FTS *f) {
 }
 
 UR_EXPORT FTSENT *fts_children(FTS *f, int instr) {
+    OF_ANOTHER_LIBRARY(fts_children, NULL, f, instr)
     if (instr != 0 && instr != FTS_NAMEONLY) {
         errno = EINVAL;
         return NULL;
@@ -458,7 +473,7 @@ UR_EXPORT FTSENT *fts_children(FTS *f, int instr) {
 }
 
 UR_EXPORT int fts_set(FTS *f, FTSENT *e, int instr) {
-    (void)f;
+    OF_ANOTHER_LIBRARY(fts_set, -1, f, e, instr)
     if (instr != 0 && instr != FTS_AGAIN && instr != FTS_FOLLOW && instr != FTS_NOINSTR && instr != FTS_SKIP) {
         errno = EINVAL;
         return 1;
@@ -468,6 +483,7 @@ UR_EXPORT int fts_set(FTS *f, FTSENT *e, int instr) {
 }
 
 UR_EXPORT int fts_close(FTS *f) {
+    OF_ANOTHER_LIBRARY(fts_close, -1, f)
     FTSENT *e = f->fts_cur;
     while (e && e->fts_level >= FTS_ROOTLEVEL) { /* the rest of each level, then up */
         FTSENT *next = e->fts_link ? e->fts_link : e->fts_parent;

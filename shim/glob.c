@@ -1,8 +1,9 @@
 /*
- * glob: libc's own, told to look through our functions (GLOB_ALTDIRFUNC), unless the caller has functions of
- * its own. Those fields of glob_t are the caller's, so they are put back.
+ * glob: glibc's own, told to look through our functions (GLOB_ALTDIRFUNC), unless the caller has functions of
+ * its own. Those fields of glob_t are the caller's, so they are put back. musl's cannot be told, and there the search
+ * is ours (glob_search.c), and so is what is to be freed.
  */
-#include "shim.h"
+#include "glob_search.h"
 
 static void *list_open(const char *path) {
     return ur_dir_open(AT_FDCWD, path);
@@ -25,6 +26,8 @@ static int stat_link(const char *path, struct stat *st) {
 }
 
 int ur_glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *g) {
+    if (!ur_in_glibc())
+        return ur_glob_search(pattern, flags, failed, g);
     static _Atomic(void *) next;
     int (*libc_glob)(const char *, int, int (*)(const char *, int), glob_t *) =
         (__typeof(libc_glob))ur_next(&next, "glob");
@@ -51,3 +54,13 @@ UR_EXPORT int glob(const char *pattern, int flags, int (*failed)(const char *, i
     return ur_glob(pattern, flags, failed, g);
 }
 UR_TWIN(glob64, glob)
+
+UR_EXPORT void globfree(glob_t *g) {
+    static _Atomic(void *) next;
+    void (*libc_globfree)(glob_t *) = ur_in_glibc() ? (__typeof(libc_globfree))ur_next(&next, "globfree") : NULL;
+    if (libc_globfree)
+        libc_globfree(g);
+    else
+        ur_glob_free(g);
+}
+UR_TWIN(globfree64, globfree)

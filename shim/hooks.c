@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 /* Of headers that no longer declare them. */
-__attribute__((noreturn)) void __chk_fail(void);
 int __xstat(int v, const char *path, struct stat *st);
 int __xstat64(int v, const char *path, struct stat64 *st);
 int __lxstat(int v, const char *path, struct stat *st);
@@ -38,7 +37,7 @@ ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_
 /* _STAT_VER_KERNEL and _STAT_VER_LINUX: one layout, where there is only one. */
 #define UR_VERSION(v, call) ((v) == 0 || (v) == 1 ? (call) : -EINVAL)
 /* A fortified call whose buffer is smaller than it says. */
-#define UR_ROOM(n, room, call) ((n) > (room) ? (__chk_fail(), 0L) : (call))
+#define UR_ROOM(n, room, call) ((n) > (room) ? (ur_chk_fail(), 0L) : (call))
 /* What no run gets. A guard says so itself. */
 #define UR_REFUSED(nr, a, b, c, d, e) (ur_in_session() && !ur_guarded() ? -EPERM : UR_PLAIN(nr, a, b, c, d, e, 0))
 

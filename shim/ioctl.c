@@ -43,5 +43,6 @@ UR_EXPORT int ioctl(int fd, unsigned long request, ...) {
     va_start(args, request);
     long arg = va_arg(args, long);
     va_end(args);
-    return (int)ur_edge(ur_ioctl(fd, request, arg));
+    /* The kernel's is 32 bits, and so is musl's: what stands above them is nobody's. */
+    return (int)ur_edge(ur_ioctl(fd, (unsigned)request, arg));
 }

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 
-__attribute__((noreturn)) void __chk_fail(void);
 int __open(const char *path, int flags, ...);
 int __open64(const char *path, int flags, ...);
 int __open_2(const char *path, int flags);
@@ -54,14 +53,14 @@ UR_TWIN(openat64, openat)
 /* What -D_FORTIFY_SOURCE makes of an open without a mode. */
 UR_EXPORT int __open_2(const char *path, int flags) {
     if (needs_mode(flags))
-        __chk_fail();
+        ur_chk_fail();
     return ur_edge_open(AT_FDCWD, path, flags, 0);
 }
 UR_TWIN(__open64_2, __open_2)
 
 UR_EXPORT int __openat_2(int dirfd, const char *path, int flags) {
     if (needs_mode(flags))
-        __chk_fail();
+        ur_chk_fail();
     return ur_edge_open(dirfd, path, flags, 0);
 }
 UR_TWIN(__openat64_2, __openat_2)

@@ -103,6 +103,18 @@ static inline long ur_edge(long ret) {
     return ret;
 }
 
+/* --- which libc this is (libc.c) -------------------------------------------------------------------------- */
+
+/* glibc or musl. The object is built with glibc's headers and loads in both: what it needs of libc both have, and where
+   their structures or their ways differ a hook asks here. */
+extern struct _IO_FILE_plus _IO_2_1_stdout_ __attribute__((weak));
+static inline bool ur_in_glibc(void) {
+    return &_IO_2_1_stdout_ != NULL;
+}
+
+/* Ends the program: a fortified call was given more than its buffer holds. */
+__attribute__((noreturn)) void ur_chk_fail(void);
+
 /* --- memory that needs no malloc (exec.c and start.c say why) --------------------------------------------- */
 
 /* Zeroed pages from the kernel; NULL for want of memory. errno is not touched. */
@@ -147,6 +159,9 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
    ENOEXEC to. */
 long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], const char *search,
                       bool shell);
+
+/* The PATH of who has none. */
+const char *ur_default_path(void);
 
 /* posix_spawn without its public face (spawn.c), for system and popen. `search`: the PATH to look in, NULL if `file`
    is a path. Returns 0 or an errno value. */

@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-__attribute__((noreturn)) void __chk_fail(void);
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr, socklen_t *len);
 
@@ -153,9 +152,27 @@ UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const str
     return ur_edge(ret < 0 ? ret : sent(&o, goes_to(&o, SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
 }
 
+/* A message as libc passes it on. musl's structures have 32 bits where the kernel's have 64, and in the other half
+   stands what was there before: its own functions clear that. */
+typedef ssize_t message_fn(int, struct msghdr *, int);
+static long by_libc(long ret) {
+    return ret < 0 ? -errno : ret;
+}
+static long pass_out(int fd, const struct msghdr *msg, int flags) {
+    static _Atomic(void *) next;
+    message_fn *libc_sendmsg = ur_in_glibc() ? NULL : (message_fn *)ur_next(&next, "sendmsg");
+    return libc_sendmsg ? by_libc(libc_sendmsg(fd, (struct msghdr *)(uintptr_t)msg, flags))
+                        : waits(SYS_sendmsg, fd, msg, flags, 0, NULL, 0);
+}
+static long pass_in(int fd, struct msghdr *msg, int flags) {
+    static _Atomic(void *) next;
+    message_fn *libc_recvmsg = ur_in_glibc() ? NULL : (message_fn *)ur_next(&next, "recvmsg");
+    return libc_recvmsg ? by_libc(libc_recvmsg(fd, msg, flags)) : waits(SYS_recvmsg, fd, msg, flags, 0, NULL, 0);
+}
+
 static long send_message(int fd, const struct msghdr *msg, int flags) {
-    if (!msg || !names_file(msg->msg_name, msg->msg_namelen))
-        return waits(SYS_sendmsg, fd, msg, flags, 0, NULL, 0);
+    if (!msg || !names_file(msg->msg_name, msg->msg_namelen) || (!ur_in_glibc() && ur_guarded()))
+        return pass_out(fd, msg, flags);
     struct outgoing o;
     long ret = to_host(&o, msg->msg_name, msg->msg_namelen, 0);
     if (ret < 0)
@@ -163,20 +180,20 @@ static long send_message(int fd, const struct msghdr *msg, int flags) {
     struct msghdr m = *msg;
     m.msg_name = (void *)(uintptr_t)o.addr;
     m.msg_namelen = o.len;
-    return sent(&o, goes_to(&o, SYS_sendmsg, fd, &m, flags, 0, NULL, 0));
+    return sent(&o, ur_in_glibc() ? goes_to(&o, SYS_sendmsg, fd, &m, flags, 0, NULL, 0) : pass_out(fd, &m, flags));
 }
 
 UR_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
     return ur_edge(send_message(fd, msg, flags));
 }
 
-/* One by one if any of them names a file. */
+/* One by one if any of them names a file; in musl, as that does it, in any case. */
 UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
     unsigned i = 0;
     if (ur_in_session())
         while (i < n && !names_file(list[i].msg_hdr.msg_name, list[i].msg_hdr.msg_namelen))
             i++;
-    if (!ur_in_session() || i == n)
+    if (ur_in_glibc() && (!ur_in_session() || i == n))
         return (int)ur_edge(waits(SYS_sendmmsg, fd, list, n, flags, NULL, 0));
     for (i = 0; i < n; i++) {
         long ret = send_message(fd, &list[i].msg_hdr, flags);
@@ -241,18 +258,18 @@ UR_EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockad
 UR_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr,
                                  socklen_t *len) {
     if (n > room)
-        __chk_fail();
+        ur_chk_fail();
     return receive(fd, buf, n, flags, addr, len);
 }
 
 UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
     if (!msg || !msg->msg_name || !msg->msg_namelen || !ur_in_session())
-        return ur_edge(waits(SYS_recvmsg, fd, msg, flags, 0, NULL, 0));
+        return ur_edge(pass_in(fd, msg, flags));
     struct sockaddr_storage from;
     struct msghdr m = *msg;
     m.msg_name = &from;
     m.msg_namelen = sizeof from;
-    long ret = waits(SYS_recvmsg, fd, &m, flags, 0, NULL, 0);
+    long ret = pass_in(fd, &m, flags);
     if (ret >= 0) {
         from_kernel(&from, m.msg_namelen, msg->msg_name, msg->msg_namelen, &msg->msg_namelen);
         msg->msg_controllen = m.msg_controllen;
@@ -270,9 +287,18 @@ struct senders {
     struct sockaddr_storage from[MESSAGES];
 };
 
+static void clear_halves(struct mmsghdr *list, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        list[i].msg_hdr.msg_iovlen = (unsigned)list[i].msg_hdr.msg_iovlen;
+        list[i].msg_hdr.msg_controllen = (unsigned)list[i].msg_hdr.msg_controllen;
+    }
+}
+
 UR_EXPORT int recvmmsg(int fd, struct mmsghdr *list, unsigned n, int flags, struct timespec *timeout) {
     unsigned i = 0;
     n = n > MESSAGES ? MESSAGES : n;
+    if (!ur_in_glibc())
+        clear_halves(list, n);
     if (ur_in_session())
         while (i < n && !(list[i].msg_hdr.msg_name && list[i].msg_hdr.msg_namelen))
             i++;

@@ -191,5 +191,5 @@ UR_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_a
 UR_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attr, char *const argv[], char *const envp[]) {
     const char *search = getenv("PATH");
-    return ur_spawn(pid, file, actions, attr, argv, envp, search ? search : "/bin:/usr/bin");
+    return ur_spawn(pid, file, actions, attr, argv, envp, search ? search : ur_default_path());
 }

@@ -154,7 +154,8 @@ UR_EXPORT FILE *freopen(const char *path, const char *mode, FILE *f) {
         take_over(g, fd, flags);
     else
         sys_close(fd);
-    funlockfile(f);
+    if (g || ur_in_glibc()) /* in musl a stream that could not be opened again is gone */
+        funlockfile(f);
     return g;
 }
 UR_TWIN(freopen64, freopen)

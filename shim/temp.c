@@ -90,10 +90,10 @@ static bool usable(const char *dir) {
     return dir && *dir && ur_stat(UR_SELF, AT_FDCWD, dir, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* $TMPDIR, the caller's directory, P_tmpdir, /tmp: the first that is there. */
+/* $TMPDIR (glibc's alone), the caller's directory, P_tmpdir, /tmp: the first that is there. */
 UR_EXPORT char *tempnam(const char *dir, const char *prefix) {
     int saved = errno;
-    const char *env = secure_getenv("TMPDIR");
+    const char *env = ur_in_glibc() ? secure_getenv("TMPDIR") : NULL;
     const char *in = usable(env)        ? env
                      : usable(dir)      ? dir
                      : usable(P_tmpdir) ? P_tmpdir

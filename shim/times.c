@@ -49,5 +49,6 @@ UR_EXPORT int futimesat(int dirfd, const char *path, const struct timeval tv[2])
 }
 
 UR_EXPORT int utimensat(int dirfd, const char *path, const struct timespec ts[2], int flags) {
-    return (int)ur_edge(path ? ur_utimens(UR_SELF, dirfd, path, ts, flags) : -EINVAL);
+    /* In musl this is futimens too. */
+    return (int)ur_edge(path || !ur_in_glibc() ? ur_utimens(UR_SELF, dirfd, path, ts, flags) : -EINVAL);
 }

@@ -16,6 +16,8 @@
 
 struct level {
     int fd; /* -1: given up */
+    dev_t dev;
+    ino_t ino;
     struct level *up;
 };
 
@@ -37,9 +39,16 @@ struct object {
     ino_t ino;
 };
 
+/* musl counts the kinds from 1, in the same order. */
+static int as_libc(int kind) {
+    return ur_in_glibc() ? kind : kind + 1;
+}
+
 static int tell(struct walk *w, const struct stat *st, int kind) {
     if (!w->old)
-        return w->call(w->path, st, kind, &w->ftw);
+        return w->call(w->path, st, as_libc(kind), &w->ftw);
+    if (!ur_in_glibc())
+        return w->old_call(w->path, st, as_libc(kind));
     static const int plain[] = {[FTW_F] = FTW_F,  [FTW_D] = FTW_D,  [FTW_DNR] = FTW_DNR, [FTW_NS] = FTW_NS,
                                 [FTW_SL] = FTW_F, [FTW_DP] = FTW_D, [FTW_SLN] = FTW_NS};
     return w->old_call(w->path, st, plain[kind]);
@@ -63,6 +72,13 @@ static int first_visit(struct walk *w, const struct stat *st) {
         return 1;
     free(o);
     return found ? 0 : -1;
+}
+
+/* Is the walk in this directory already? */
+static bool leads_up(const struct level *up, const struct stat *st) {
+    while (up && (up->dev != st->st_dev || up->ino != st->st_ino))
+        up = up->up;
+    return up != NULL;
 }
 
 /* The names of a directory, one after the other, an empty one at the end; NULL: errno says why. */
@@ -166,7 +182,7 @@ static int visit_directory(struct walk *w, struct level *parent, const struct st
     DIR *d = ur_dir_open(at, name);
     if (!d)
         return errno == EACCES ? tell(w, st, FTW_DNR) : -1;
-    struct level level = {.fd = -1, .up = parent};
+    struct level level = {.fd = -1, .dev = st->st_dev, .ino = st->st_ino, .up = parent};
     long fd = UR_SYS(SYS_fcntl, ur_dir_fd(d), F_DUPFD_CLOEXEC, 0, 0, 0, 0);
     char *names = names_of(d);
     int saved = errno;
@@ -218,11 +234,14 @@ static int visit(struct walk *w, struct level *parent) {
         return 0;
     if (kind != FTW_D)
         ret = tell(w, &st, kind);
-    else {
+    else if (ur_in_glibc()) {
         ret = nofollow ? 1 : first_visit(w, &st);
         if (ret > 0)
             ret = visit_directory(w, parent, &st);
-    }
+    } else if (leads_up(parent, &st)) /* musl visits it again by each other link */
+        ret = w->flags & FTW_DEPTH ? 0 : tell(w, &st, FTW_D);
+    else
+        ret = visit_directory(w, parent, &st);
     return (w->flags & FTW_ACTIONRETVAL) && ret == FTW_SKIP_SUBTREE ? 0 : ret;
 }
 
@@ -258,11 +277,13 @@ static int start(struct walk *w, const char *path, int descriptors) {
     w->path = malloc(w->room);
     if (!w->path)
         return -1;
-    while (len > 1 && path[len - 1] == '/')
+    while (ur_in_glibc() && len > 1 && path[len - 1] == '/') /* musl tells the path as it was given */
         len--;
     memcpy(w->path, path, len);
     w->path[len] = 0;
     size_t base = len;
+    while (!ur_in_glibc() && base > 0 && w->path[base - 1] == '/')
+        base--;
     while (base > 0 && w->path[base - 1] != '/')
         base--;
     w->ftw.base = (int)base;
@@ -293,12 +314,14 @@ static int start(struct walk *w, const char *path, int descriptors) {
 }
 
 UR_EXPORT int ftw(const char *path, __ftw_func_t call, int descriptors) {
-    struct walk w = {.old = true, .old_call = call};
+    struct walk w = {.old = true, .old_call = call, .flags = ur_in_glibc() ? 0 : FTW_PHYS};
     return start(&w, path, descriptors);
 }
 UR_TWIN(ftw64, ftw)
 
 UR_EXPORT int nftw(const char *path, __nftw_func_t call, int descriptors, int flags) {
+    if (!ur_in_glibc())
+        flags &= FTW_PHYS | FTW_MOUNT | FTW_DEPTH; /* the others mean nothing there */
     if (flags & ~(FTW_PHYS | FTW_MOUNT | FTW_CHDIR | FTW_DEPTH | FTW_ACTIONRETVAL)) {
         errno = EINVAL;
         return -1;

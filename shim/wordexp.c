@@ -1,7 +1,8 @@
 /*
  * wordexp: libc's own, but for the patterns, whose files it looks for by calls of its own. So the characters that make
  * a word a pattern are hidden from it, as bytes that mean nothing, and words that come back with such bytes are
- * expanded by our glob. Where a guard serves, libc's own calls are answered in the union, and it is left alone.
+ * expanded by our glob. Where a guard serves, libc's own calls are answered in the union, and it is left alone; musl's
+ * asks a shell, which has the shim.
  *
  * libc takes for patterns what stands in the words themselves, outside of quotes; not what values and commands come to.
  */
@@ -112,7 +113,7 @@ UR_EXPORT int wordexp(const char *words, wordexp_t *we, int flags) {
     int (*libc_wordexp)(const char *, wordexp_t *, int) = (__typeof(libc_wordexp))ur_next(&next, "wordexp");
     if (!libc_wordexp)
         return WRDE_NOSPACE;
-    if (!ur_in_session() || ur_guarded() || !strpbrk(words, patterns) || strpbrk(words, marks))
+    if (!ur_in_glibc() || !ur_in_session() || ur_guarded() || !strpbrk(words, patterns) || strpbrk(words, marks))
         return libc_wordexp(words, we, flags);
     char *marked = strdup(words);
     if (!marked)
