@@ -24,6 +24,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wformat=2
 COMPILE = $(if $(V),,@echo '  CC      $<';) $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) -I. -D_GNU_SOURCE -MMD -MP $(CFLAGS)
+COMPILE_MUSL = $(if $(V),,@echo '  MUSL    $@';) $(MUSL_CC) -std=gnu11 $(WARNINGS) -I. -D_GNU_SOURCE $(MUSL_CFLAGS)
 LINK = $(if $(V),,@echo '  LD      $@';) $(CC)
 
 # if_known(option): the option, if the compiler has it
@@ -36,6 +37,9 @@ SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed -Wl,
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
 AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns)
 AUDIT_LDFLAGS ?= -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro
+# Programs of another libc, to load the shim in (Debian's musl-tools). The kernel's headers are the host's.
+MUSL_CC ?= $(shell command -v musl-gcc)
+MUSL_CFLAGS ?= -O1 -g -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch) -include test/musl/musl.h
 ASAN_CFLAGS ?= -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 engine := $(wildcard engine/*.c)
@@ -48,6 +52,7 @@ shim := $(wildcard shim/*.c)
 audit := $(wildcard audit/*.c)
 differ := $(wildcard test/differ/*.c)
 programs := $(wildcard test/bin/*.c)
+musl_programs := $(wildcard test/musl/*.c)
 units := $(wildcard test/unit/*.c)
 
 # objects(folder in build/, sources)
@@ -61,6 +66,9 @@ ifneq ($(audit),)
 parts += $(BUILD)/unionrun-audit.so
 endif
 test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
+ifneq ($(MUSL_CC),)
+test_programs += $(patsubst test/musl/%.c,$(BUILD)/test/musl-%,$(musl_programs)) $(BUILD)/test/musl-ops $(BUILD)/test/musl-hard
+endif
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
 .PHONY: all tests ledger check differ check-asan lint install uninstall demo bench clean
@@ -117,6 +125,18 @@ tests: all $(test_programs)
 $(BUILD)/test/ops: $(differ)
 	@mkdir -p $(@D)
 	$(COMPILE) $(LDFLAGS) -o $@ $(differ)
+
+$(BUILD)/test/musl-ops: $(differ) test/musl/musl.h
+	@mkdir -p $(@D)
+	$(COMPILE_MUSL) -o $@ $(differ)
+
+$(BUILD)/test/musl-hard: test/bin/hard.c test/musl/musl.h
+	@mkdir -p $(@D)
+	$(COMPILE_MUSL) -o $@ $<
+
+$(BUILD)/test/musl-%: test/musl/%.c test/musl/musl.h test/bin/calls.h
+	@mkdir -p $(@D)
+	$(COMPILE_MUSL) -o $@ $<
 
 $(BUILD)/test/%: test/bin/%.c
 	@mkdir -p $(@D)

@@ -214,6 +214,19 @@ SCANS(scandirat64, dirent64, no_high64, versionsort64, AT_FDCWD, )
 GLOBS(glob, glob_t, globfree)
 GLOBS(glob64, glob64_t, globfree64)
 
+#define FREES(symbol, type, find)                                                                                      \
+    TEST(symbol) {                                                                                                     \
+        type g;                                                                                                        \
+        for (int i = 0; i < 2; i++) {                                                                                  \
+            say("%d", find("d/" #symbol "/*", 0, NULL, &g));                                                           \
+            say("  %zu, the first %s", g.gl_pathc, g.gl_pathv[0]);                                                     \
+            symbol(&g);                                                                                                \
+            say("  %d", g.gl_pathv == NULL);                                                                           \
+        }                                                                                                              \
+    }
+FREES(globfree, glob_t, glob)
+FREES(globfree64, glob64_t, glob64)
+
 /* --- wordexp -------------------------------------------------------------------------------------------------------
  */
 
