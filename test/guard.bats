@@ -243,7 +243,7 @@ dead_supervisor() {
         began=$SECONDS
         until grep -q started "$W/said.$mode"; do
             sleep 0.1
-            [ $((SECONDS - began)) -lt 20 ]
+            [ $((SECONDS - began)) -lt 60 ]
         done
         pid=$(supervisors)
         echo "supervisor by $WHO, $mode: $pid, of $(of_the_run | tr '\n' ' ')"
@@ -252,7 +252,7 @@ dead_supervisor() {
         status=0
         wait $! || status=$?
         began=$SECONDS
-        while [ "$(of_the_run)" ] && [ $((SECONDS - began)) -lt 15 ]; do sleep 0.2; done
+        while [ "$(of_the_run)" ] && [ $((SECONDS - began)) -lt 60 ]; do sleep 0.2; done
         cat "$W/error.$mode"
         for pid in $(of_the_run); do
             echo "left over: $(tr '\0' ' ' <"/proc/$pid/cmdline") $(cat "/proc/$pid/wchan" 2>/dev/null)"

@@ -50,6 +50,7 @@ state_is() {
 
 # job_is STATE: the process whose number is in the file `pid`
 job_is() { [ -s pid ] && state_is "$1" "$(cat pid)"; }
+job_has_ended() { [ ! -e "/proc/$(cat pid)" ] || job_is Z; }
 
 no_session() { [ -z "$(ls -A run)" ]; }
 
@@ -201,9 +202,10 @@ screen() { tmux -S "$TERMINAL" capture-pane -p -t 0 -S - | sed '/^$/d'; }
 screen_has() { grep -qE "$1" <<<"$(screen)"; }
 shows() { soon screen_has "$1" || { screen; false; }; }
 
-# tells PATTERN: of a job's end, which a shell with `set -o notify` does not always tell before its next prompt
+# tells PATTERN: of a job's end, which a shell tells before a prompt. Of a job that is continued and dies at once bash may
+# hear only with the end of its next child, so it gets some.
 tells() { soon told "$1" || { screen; false; }; }
-told() { screen_has "$1" || { type_keys Enter && false; }; }
+told() { screen_has "$1" || { prompted P && type_keys '/bin/true' Enter && false; }; }
 
 # prompted [PROMPT]: a shell waits there for the next line
 prompted() { [[ $(screen | tail -n 1) =~ ^"${1:-P}>"\ *$ ]]; }
@@ -214,9 +216,10 @@ terminal() {
     env -u TMUX TERM=screen tmux -S "$TERMINAL" -f /dev/null new-session -d -x 400 -y 50 "$@" 3>&-
 }
 
-# The prompt is `P>`, so that it is not mistaken for a command's own words.
+# The prompt is `P>`, so that it is not mistaken for a command's own words. Without `set -o notify`, by which bash prints
+# in a signal handler, whatever it was about.
 shell_terminal() {
-    printf 'PS1="P> "\nPROMPT_COMMAND=\nset -o notify\n' >rc
+    printf 'PS1="P> "\nPROMPT_COMMAND=\n' >rc
     terminal "$@"
     soon prompted
 }
@@ -290,9 +293,12 @@ shell_terminal() {
     soon prompted
     type_keys 'cat & echo $! >pid' Enter # a reader in the background is stopped by the terminal
     soon job_is T
+    soon prompted
     type_keys 'jobs' Enter
     shows '\[1\]\+ +Stopped +cat'
+    soon prompted
     type_keys 'kill %1' Enter
+    soon job_has_ended
     tells 'Terminated +cat'
     type_keys 'exit' Enter
     soon no_session || { screen; false; }
