@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct block {
     char *bytes;
@@ -155,7 +156,7 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
         text += strlen(hidden.path[i]) + 1;
     qsort(order, plan->count, sizeof *order, by_target);
 
-    struct ur_table head = {.magic = UR_TABLE_MAGIC, .version = UR_TABLE_VERSION, .raw = plan->raw};
+    struct ur_table head = {.magic = UR_TABLE_MAGIC, .version = UR_TABLE_VERSION, .raw = plan->raw, .uid = geteuid()};
     size_t at = sizeof head;
     head.mounts_at = (uint32_t)at;
     head.mounts = (uint32_t)plan->count;

@@ -216,6 +216,14 @@ static bool raw_value(struct ur_plan *plan, const json_t *value) {
     return true;
 }
 
+static bool index_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "index", -1};
+    if (!json_is_string(value))
+        return ur_plan_fail(plan, where, "is %s; " UR_INDEX_SIZES " is wanted", type_name(value));
+    plan->index_said = ur_index_size(json_string_value(value), &plan->index);
+    return plan->index_said || ur_plan_fail(plan, where, "\"%s\": it is " UR_INDEX_SIZES, json_string_value(value));
+}
+
 static bool file_value(struct ur_plan *plan, json_t *root) {
     if (!json_is_object(root))
         return ur_plan_fail_file(plan, 1, "the file is %s; an object with \"mounts\" is wanted", type_name(root));
@@ -233,11 +241,13 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = plan->writable_said = paths_value(plan, key, member, add_writable);
         else if (strcmp(key, "raw") == 0)
             right = raw_value(plan, member);
+        else if (strcmp(key, "index") == 0)
+            right = index_value(plan, member);
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right = ur_plan_fail(plan, where,
-                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\" and \"raw\"");
+            right = ur_plan_fail(
+                plan, where, "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\" and \"index\"");
         if (!right)
             return false;
     }

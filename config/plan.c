@@ -2,6 +2,7 @@
 #include "config/plan.h"
 #include "config/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,21 @@ bool ur_raw_named(const char *name, enum ur_raw *raw) {
 
 const char *ur_raw_name(enum ur_raw raw) {
     return raw_names[raw];
+}
+
+bool ur_index_size(const char *text, size_t *bytes) {
+    static const char units[] = "KMG";
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (errno || (*end && (!unit || end[1])) || n > UINT64_C(1) << 30 >> shift)
+        return false;
+    *bytes = (size_t)n << shift;
+    return true;
 }
 
 /* A path in a message may hold anything; a terminal is not to obey it, and a message stays one line. */

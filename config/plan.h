@@ -63,6 +63,8 @@ struct ur_plan {
     size_t writables;
     bool writable_said; /* by the file */
     enum ur_raw raw;
+    size_t index; /* bytes of the run's shared index (engine/index.c), if index_said; 0: none */
+    bool index_said;
 
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };
@@ -87,6 +89,10 @@ void ur_plan_add_writable(struct ur_plan *plan, char *path, int said, int option
 #define UR_RAW_NAMES "\"hide\", \"read-only\" and \"allow\""
 bool ur_raw_named(const char *name, enum ur_raw *raw);
 const char *ur_raw_name(enum ur_raw raw);
+
+/* "8M", "512K", "65536", "0" in bytes. False: it is no size, or above 1 GiB. */
+#define UR_INDEX_SIZES "a size of at most 1G, such as \"8M\", or \"0\" for no index"
+bool ur_index_size(const char *text, size_t *bytes);
 
 /* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
 bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)

@@ -21,7 +21,7 @@
 
 #define UR_TABLE_MAGIC "URTABLE"
 enum {
-    UR_TABLE_VERSION = 2,
+    UR_TABLE_VERSION = 3,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000
 };
@@ -81,7 +81,7 @@ struct ur_table {
     uint32_t hidden_at, hidden;     /* ur_table_string[]: the host directories that `raw` is about: layers' roots (but
                                        for in-place ones), works; and the session directory. UR_RAW_ALLOW: only that */
     uint32_t raw;                   /* enum ur_raw */
-    uint32_t unused;                /* 0; keeps what follows the header aligned */
+    uint32_t uid;                   /* who started the run: his effective user ID */
     struct ur_table_string session; /* directory of the run's own files: "table", "shared" */
     struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none
                                        (the guard alone), and LD_PRELOAD is the program's own affair */

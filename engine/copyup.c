@@ -407,6 +407,7 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         return ret;
     struct ur_times times;
     struct ur_unlocked k;
+    UR_NAME_CHANGES(u, d, name);
     ret = ur_dir_unlock(u, m, parent, parent, NULL, &k);
     if (ret < 0)
         return ret;

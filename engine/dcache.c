@@ -14,7 +14,7 @@ struct slot {
     uint64_t generation;
     const struct ur_table_mount *mount;
     uint16_t len, spots;
-    bool special;
+    bool special, open, even;
     struct ur_spot spot[SPOTS];
     char path[PATH_BYTES];
 };
@@ -45,7 +45,8 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
         return false;
     const struct ur_table_mount *mount = s->mount;
     uint16_t spots = s->spots <= SPOTS ? s->spots : SPOTS;
-    bool special = s->special;
+    uint64_t generation = s->generation;
+    bool special = s->special, open = s->open, even = s->even;
     struct ur_spot spot[SPOTS];
     memcpy(spot, s->spot, sizeof spot);
     atomic_thread_fence(memory_order_acquire);
@@ -58,6 +59,9 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
     d->rel_used = 0;
     d->lower_rel = 0;
     d->special = special;
+    d->open = open;
+    d->even = even;
+    d->generation = generation;
     d->rel[0] = (struct ur_rel){.cut = mount && mount->target.len > 1 ? (uint16_t)mount->target.len : 0};
     memcpy(d->spot, spot, spots * sizeof spot[0]);
     memmove(d->path, path, len);
@@ -65,8 +69,12 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
     return true;
 }
 
-/* Only stacks without redirects are kept: they are nearly all, and need no text of their own. */
-void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d, uint64_t generation) {
+/* Only stacks without redirects are kept: they are nearly all, and need no text of their own. What some may not search
+   must be asked for each time where the process may become somebody else. */
+void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
+    uint64_t generation = d->generation;
+    if (d->mount && !d->open && !u->owner)
+        return;
     if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->spots > SPOTS || d->len > PATH_BYTES)
         return;
     uint32_t hash = hash_of(d->path, d->len);
@@ -81,6 +89,8 @@ void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d, uint64_t ge
     s->len = d->len;
     s->spots = d->spots;
     s->special = d->special;
+    s->open = d->open;
+    s->even = d->even;
     memcpy(s->spot, d->spot, d->spots * sizeof d->spot[0]);
     memcpy(s->path, d->path, d->len);
     atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);

@@ -5,6 +5,7 @@
  * "redirect_dir": from the top down, the first layer that has the name decides; directories go on merging with
  * the directories of that name below until a non-directory, a whiteout or an opaque directory ends it.
  */
+#include "index.h"
 #include "union.h"
 
 /* The text that a rel stands for, put to `at`. */
@@ -55,6 +56,8 @@ long ur_entry_path(const struct ur_union *u, const struct ur_dir *d, const char 
 }
 
 static void start(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first) {
+    d->generation = ur_dcache_begin(u);
+    ur_root_access(u, m, &d->open, &d->even);
     d->mount = m;
     d->rels = 1;
     d->rel_used = 0;
@@ -172,6 +175,7 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
     unsigned found = 0, n = d->spots;
     bool follow = false;
     unsigned from = 0;
+    struct ur_access access = {0};
     for (unsigned i = 0; i < n; i++) {
         struct stat here;
         struct ur_spot spot = d->spot[i];
@@ -201,10 +205,12 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
                 return -ENOTDIR;
             break;
         }
-        long marks = bottom ? 0 : ur_marks(host, value);
+        long marks = ur_marks(host, value);
         if (marks < 0)
             return marks;
-        if (!bottom && marks & UR_MARK_REDIRECT) {
+        if (bottom) /* nothing lies beneath it that they could speak of */
+            marks &= UR_MARK_ACL;
+        if (marks & UR_MARK_REDIRECT) {
             ret = redirect_text(d, i, upper, value, to);
             if (ret == -ENAMETOOLONG)
                 return ret;
@@ -223,6 +229,7 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
         }
         if (opaque)
             follow = false;
+        ur_access_add(&access, &here, marks & UR_MARK_ACL);
         d->spot[found++] = spot;
         from = spot.layer;
         if (opaque || marks & UR_MARK_REDIRECT)
@@ -230,6 +237,8 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
     }
     if (!found)
         return -ENOENT;
+    d->open = d->open && ur_access_open(&access);
+    d->even = d->even && ur_access_even(&access);
     d->spots = (uint16_t)found;
     if (!append(d, name))
         return -ENAMETOOLONG;
@@ -244,7 +253,9 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
     return redirect(u, d, from, to);
 }
 
-static void start_host(struct ur_dir *d, const char *path, size_t len) {
+static void start_host(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
+    d->generation = ur_dcache_begin(u);
+    d->open = d->even = false;
     d->mount = NULL;
     d->spots = 0;
     d->rels = 1;
@@ -258,7 +269,7 @@ static void start_host(struct ur_dir *d, const char *path, size_t len) {
 
 static long load_target(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m) {
     if (m->flags & UR_MOUNT_PASS)
-        start_host(d, ur_table_text(u->table, m->target), m->target.len);
+        start_host(u, d, ur_table_text(u->table, m->target), m->target.len);
     else
         start(u, d, m, 0);
     d->special = ur_special_below(u, d->path, d->len);
@@ -278,7 +289,9 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
     bool hidden = d->special && ur_is_hidden(u, d->path, len);
     if (!hidden && ur_dcache_get(u, d, d->path, len))
         return 0;
-    uint64_t generation = ur_dcache_begin(u);
+    /* What is found now is found from this directory's stack, which must be of now, too. */
+    if (d->generation != ur_dcache_begin(u))
+        d->generation = 0;
     long ret;
     d->path[old] = 0;
     d->len = (uint16_t)old;
@@ -303,7 +316,7 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
         d->special = ur_special_below(u, d->path, d->len);
     /* What /proc shows changes by itself. */
     if (d->mount || !ur_path_below(d->path, d->len, "/proc", 5))
-        ur_dcache_put(u, d, generation);
+        ur_dcache_put(u, d);
     return 0;
 }
 
@@ -312,7 +325,7 @@ long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, s
         return 0;
     const struct ur_table_mount *m = ur_mount_of(u, path, len);
     if (!m) {
-        start_host(d, path, len);
+        start_host(u, d, path, len);
         d->special = ur_special_below(u, d->path, d->len);
         return 0;
     }
@@ -381,26 +394,58 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
     return 0;
 }
 
-long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+long ur_recall(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_key *k,
+               const struct ur_known *known, bool stat, struct ur_entry *e, char *host) {
     *e = (struct ur_entry){.kind = UR_ABSENT};
-    size_t len = strlen(name);
-    if (len > UR_NAME_MAX)
-        return -ENAMETOOLONG;
-    UR_SCRATCH(s);
-    if (d->special && host_path(d, name, s->text) == 0 && ur_is_hidden(u, s->text, strlen(s->text)))
-        return 0;
-    if (!d->mount) {
-        long ret = host_path(d, name, s->text);
-        if (ret == 0)
-            ret = sys_lstat(s->text, &e->st);
-        e->in_upper = true;
-        if (ret == 0)
-            e->kind = S_ISDIR(e->st.st_mode) ? UR_DIRECTORY : UR_FILE;
-        return ret == -ENOENT ? 0 : ret;
+    if (known->kind >= UR_KNOWN_ABSENT) {
+        e->white = known->kind == UR_KNOWN_ABSENT_NODE   ? UR_WHITE_NODE
+                   : known->kind == UR_KNOWN_ABSENT_NAME ? UR_WHITE_NAME
+                                                         : UR_WHITE_NONE;
+        e->in_upper = e->white;
+        return 1;
     }
-    if (ur_is_marker_name(name, len))
-        return 0;
-    long ret = look(u, d, name, 0, e, s->real[0]);
+    e->kind = known->kind == UR_KNOWN_DIRECTORY ? UR_DIRECTORY : UR_FILE;
+    e->spot.layer = known->layer;
+    e->in_upper = known->layer == 0 && ur_has_upper(d->mount);
+    e->plain = known->plain;
+    mode_t type = known->kind == UR_KNOWN_DIRECTORY ? S_IFDIR : known->kind == UR_KNOWN_SYMLINK ? S_IFLNK : S_IFREG;
+    e->st.st_mode = type;
+    e->recalled = !stat;
+    if (!stat)
+        return 1;
+    long ret = ur_spot_path(u, d, e->spot, name, host);
+    if (ret == 0)
+        ret = sys_lstat(host, &e->st);
+    if (ret == 0 && (e->st.st_mode & S_IFMT) == type)
+        return 1;
+    if (ret < 0 && ret != -ENOENT && ret != -ENOTDIR)
+        return ret;
+    ur_index_drop(k); /* somebody else was at the layers */
+    return 0;
+}
+
+/* What of a lookup's answer holds for whoever asks. False: nothing. */
+static bool worth_knowing(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e,
+                          struct ur_known *known) {
+    *known = (struct ur_known){.layer = e->spot.layer};
+    if (e->kind == UR_ABSENT) {
+        known->kind = e->white == UR_WHITE_NODE   ? UR_KNOWN_ABSENT_NODE
+                      : e->white == UR_WHITE_NAME ? UR_KNOWN_ABSENT_NAME
+                                                  : UR_KNOWN_ABSENT;
+        return d->open || u->owner;
+    }
+    known->kind = e->kind == UR_DIRECTORY  ? UR_KNOWN_DIRECTORY
+                  : S_ISREG(e->st.st_mode) ? UR_KNOWN_FILE
+                  : S_ISLNK(e->st.st_mode) ? UR_KNOWN_SYMLINK
+                                           : UR_KNOWN_RESERVED;
+    bool many = e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1;
+    return known->kind != UR_KNOWN_RESERVED && !many && d->even;
+}
+
+/* By the disk. */
+static long look_up(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e,
+                    char *host) {
+    long ret = look(u, d, name, 0, e, host);
     if (ret < 0)
         return ret;
     e->in_upper = e->spot.layer == 0 && ur_has_upper(d->mount) && (e->kind != UR_ABSENT || e->white);
@@ -428,6 +473,42 @@ long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char
     while (from < d->spots && d->spot[from].layer < layer)
         from++;
     return look(u, d, name, from, e, s->real[0]);
+}
+
+long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+    *e = (struct ur_entry){.kind = UR_ABSENT};
+    size_t len = strlen(name);
+    if (len > UR_NAME_MAX)
+        return -ENAMETOOLONG;
+    UR_SCRATCH(s);
+    char *host = s->real[0];
+    if (d->special && host_path(d, name, s->text) == 0 && ur_is_hidden(u, s->text, strlen(s->text)))
+        return 0;
+    if (!d->mount) {
+        long ret = host_path(d, name, host);
+        if (ret == 0)
+            ret = sys_lstat(host, &e->st);
+        e->in_upper = true;
+        if (ret == 0)
+            e->kind = S_ISDIR(e->st.st_mode) ? UR_DIRECTORY : UR_FILE;
+        return ret == -ENOENT ? 0 : ret;
+    }
+    if (ur_is_marker_name(name, len))
+        return 0;
+    struct ur_key k;
+    if (d->special || d->rels > 1 || !ur_index_key(u, d->path, d->len, name, len, &k))
+        return look_up(u, d, name, e, host);
+    struct ur_known known;
+    long ret = ur_index_get(&k, &known) ? ur_recall(u, d, name, &k, &known, true, e, host) : 0;
+    if (ret)
+        return ret < 0 ? ret : 0;
+    struct ur_reservation r = ur_index_reserve(&k);
+    /* Of a stack that may be out of date nothing can be learnt. Asked after the reservation. */
+    if (!d->generation || d->generation != ur_dcache_begin(u))
+        ur_index_put(&k, &r, NULL);
+    ret = look_up(u, d, name, e, host);
+    ur_index_put(&k, &r, ret == 0 && worth_knowing(u, d, e, &known) ? &known : NULL);
+    return ret;
 }
 
 long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name) {

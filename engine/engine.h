@@ -33,6 +33,9 @@ struct open_how;
 struct ur_union {
     const struct ur_table *table;
     struct ur_shared *shared;
+    void *index; /* of `index_bytes`, a power of two; NULL: none */
+    size_t index_bytes;
+    bool owner; /* this process is who started the run, and no root: what he may not search he knows himself */
 };
 
 /* Who asks. pid 0: this process (thread) itself; else the thread whose /proc/PID is read for its cwd and
@@ -225,6 +228,10 @@ unsigned ur_exec_first(const struct ur_exec *x, const char *first[UR_EXEC_FIRST]
 /* If set: asked of each file whose metadata is about to be changed by path, open as O_PATH. 0, or the -errno that
    refuses it. Set before there are threads. */
 extern long (*ur_judge)(int fd);
+
+/* The shared state of a fresh session is made ready (launcher only, once, before there is another process). 0 or
+   -errno. */
+long ur_index_start(const struct ur_union *u);
 
 /* --- the work directory (launcher only) ------------------------------------------------------- */
 

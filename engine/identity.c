@@ -150,10 +150,10 @@ void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, co
 }
 
 long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
-                 bool in_upper, const char *host, int fd, struct stat *st) {
-    bool linked = false;
+                 enum ur_holder holder, const char *host, int fd, struct stat *st) {
+    bool linked = false, in_upper = holder != UR_HOLDER_LOWER;
     uint64_t origin = 0;
-    long ret = in_upper ? ur_origin_read(u, m, fd, host, st, &origin, &linked) : 0;
+    long ret = holder == UR_HOLDER_UPPER ? ur_origin_read(u, m, fd, host, st, &origin, &linked) : 0;
     if (ret < 0)
         return ret;
     uint64_t ino = origin ? origin : ur_ino(m, l, st->st_ino);
@@ -168,7 +168,7 @@ long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const
     }
     st->st_ino = ino;
     st->st_dev = m->dev;
-    return 0;
+    return !origin;
 }
 
 static uint64_t filter_hash(uint64_t dev, uint64_t ino) {

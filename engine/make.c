@@ -99,6 +99,9 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
+    UR_NAME_CHANGES(c->u, d, n->name);
+    if (w->kind != DIRECTORY)
+        ur_gone_taken(c->u, d, n->name);
     bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
     if (!aside) {
         ret = make_at(w, host);

@@ -86,12 +86,14 @@ long ur_marks(const char *host, char *redirect) {
     long n = sys_llistxattr(host, list, sizeof list);
     if (n == 0 || n == -EOPNOTSUPP)
         return 0;
-    if (n == -ERANGE || n == -E2BIG)
-        return read_marks(host, UR_MARK_OPAQUE | UR_MARK_REDIRECT, redirect);
+    if (n == -ERANGE || n == -E2BIG) {
+        long marks = read_marks(host, UR_MARK_OPAQUE | UR_MARK_REDIRECT, redirect);
+        return marks < 0 ? marks : marks | UR_MARK_ACL;
+    }
     if (n < 0)
         return n;
     unsigned which = 0;
-    long impure = 0;
+    long others = 0;
     for (const char *name = list; name < list + n; name += strlen(name) + 1) {
         size_t len = strlen(name);
         if (ends_in(name, len, OPAQUE))
@@ -99,9 +101,12 @@ long ur_marks(const char *host, char *redirect) {
         else if (ends_in(name, len, REDIRECT))
             which |= UR_MARK_REDIRECT;
         else if (ends_in(name, len, IMPURE))
-            impure = UR_MARK_IMPURE;
+            others |= UR_MARK_IMPURE;
+        else if (strcmp(name, "system.posix_acl_access") == 0)
+            others |= UR_MARK_ACL;
     }
-    return (which ? read_marks(host, which, redirect) : 0) | impure;
+    long marks = which ? read_marks(host, which, redirect) : 0;
+    return marks < 0 ? marks : marks | others;
 }
 
 long ur_is_whiteout(const char *host, const struct stat *st) {

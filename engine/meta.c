@@ -58,6 +58,35 @@ static long apply_fd(const struct change *w, int fd) {
     return -EINVAL;
 }
 
+/* Does it change who may search a directory? Then what is known of the names below may no longer hold for all. */
+static bool changes_access(const struct change *w, const struct stat *st) {
+    if (!S_ISDIR(st->st_mode))
+        return false;
+    switch (w->what) {
+    case CHMOD:
+        return (w->mode & 0111) != (st->st_mode & 0111);
+    case CHOWN:
+        return (w->uid != (uid_t)-1 && w->uid != st->st_uid) || (w->gid != (gid_t)-1 && w->gid != st->st_gid);
+    case SETXATTR:
+    case REMOVEXATTR:
+        return strcmp(w->name, "system.posix_acl_access") == 0;
+    default:
+        return false;
+    }
+}
+
+/* `path`: the directory's in the union, if `access`. */
+static void access_begin(const struct ur_union *u, bool access, const char *path, size_t len) {
+    if (access) {
+        ur_changing_begin(u);
+        ur_access_changes(u, path, len);
+    }
+}
+static void access_end(const struct ur_union *u, bool access) {
+    if (access)
+        ur_changing_end(u);
+}
+
 static bool both_now(const struct timespec ts[2]) {
     return !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
 }
@@ -205,8 +234,11 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     }
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
         ur_origin_keep(c->u, d->mount, s->real[0], &st);
+    bool access = changes_access(w, &st);
+    access_begin(c->u, access, d->path, n->self ? d->len : 0);
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
+    access_end(c->u, access);
     return ret == -ENOENT ? UR_AGAIN : ret;
 }
 
@@ -231,8 +263,13 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
         if (ret < 0)
             return ret;
     }
-    if (ret < 0 || !ur_fd_is_lower(&info))
-        return apply_fd(w, fd);
+    if (ret < 0 || !ur_fd_is_lower(&info)) {
+        bool access = ret == 0 && info.known && changes_access(w, &st);
+        access_begin(c->u, access, s->text, info.len);
+        ret = apply_fd(w, fd);
+        access_end(c->u, access);
+        return ret;
+    }
     long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
     if (flags >= 0 && flags & O_PATH)
         return -EBADF;

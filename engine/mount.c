@@ -74,7 +74,7 @@ const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_
     return ur_table_layers(u->table) + m->first_layer + i;
 }
 
-static long map(const char *session, const char *name, int flags, int prot, size_t want, void **at, size_t *size) {
+static long map(const char *session, const char *name, int flags, int prot, size_t least, void **at, size_t *size) {
     char path[UR_PATH_MAX / 4];
     char *p = ur_put(path, path + sizeof path, session, strlen(session));
     p = ur_put(p, path + sizeof path, name, strlen(name));
@@ -85,7 +85,7 @@ static long map(const char *session, const char *name, int flags, int prot, size
         return fd;
     struct stat st;
     long ret = sys_fstat((int)fd, &st);
-    if (ret == 0 && (st.st_size <= 0 || (want && (size_t)st.st_size != want)))
+    if (ret == 0 && (st.st_size <= 0 || (size_t)st.st_size < least))
         ret = -EINVAL;
     if (ret == 0) {
         ret = sys_mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED, (int)fd, 0);
@@ -109,9 +109,15 @@ long ur_union_open(struct ur_union *u, const char *session) {
         sys_munmap(table, size);
         return -EINVAL;
     }
-    if (map(session, "/shared", O_RDWR, PROT_READ | PROT_WRITE, UR_SHARED_SIZE, &shared, &size) < 0)
+    if (map(session, "/shared", O_RDWR, PROT_READ | PROT_WRITE, UR_SHARED_SIZE, &shared, &size) < 0) {
         shared = NULL;
+        size = UR_SHARED_SIZE;
+    }
     u->shared = shared;
+    size -= UR_SHARED_SIZE;
+    u->index = size >= UR_INDEX_LEAST ? (char *)shared + UR_SHARED_SIZE : NULL;
+    u->index_bytes = u->index ? (size_t)1 << (63 - __builtin_clzl(size)) : 0;
     u->table = table;
+    u->owner = u->table->uid && sys_geteuid() == u->table->uid;
     return 0;
 }

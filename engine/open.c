@@ -37,6 +37,8 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     if (ret < 0)
         return ret;
     flags &= ~O_TRUNC; /* of nothing; and the guard would want to see it */
+    UR_NAME_CHANGES(c->u, d, n->name);
+    ur_gone_taken(c->u, d, n->name);
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
         return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
@@ -50,6 +52,14 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);
     return ret < 0 ? ret : fd;
+}
+
+/* Did the index name a holder that the disk has not any more? */
+static bool is_outdated(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, long ret) {
+    if (n->self || !n->entry.recalled || (ret != -ENOENT && ret != -ENXIO && ret != -ENOTDIR && ret != -ELOOP))
+        return false;
+    ur_index_forget(c->u, d, n->name);
+    return true;
 }
 
 /* The last step for the guard's caller: by itself. */
@@ -76,7 +86,13 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     bool creating = flags & O_CREAT;
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
-    long ret = ur_walk(c, dirfd, path, creating ? how | UR_WALK_CREATE : how, s, 0);
+    if (creating)
+        how |= UR_WALK_CREATE;
+    bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
+    long ret = ur_walk(c, dirfd, path, tmpfile ? how : how | UR_WALK_BRIEF | UR_WALK_TYPE, s, 0);
+    /* Where something will be made or copied, all must be known of the directory. */
+    if (ret == 0 && n->brief && (n->entry.kind == UR_ABSENT ? creating : wants_write(flags) && !n->entry.in_upper))
+        ret = ur_walk(c, dirfd, path, how, s, 0);
     if (ret < 0)
         return e && !n->foreign ? elsewhere_nothing(e, ret) : ret;
     if (n->where != UR_AT_UNION) {
@@ -109,7 +125,6 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     if (exclusive)
         return -EEXIST;
     int plain = flags & ~(O_CREAT | O_EXCL);
-    bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
     if (n->self || n->entry.kind == UR_DIRECTORY) {
         if (tmpfile) {
             struct stat st;
@@ -128,7 +143,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         ret = ur_node_path(c->u, d, n, host);
         if (ret == 0 && e && flags & O_PATH)
             return elsewhere(e, host, false, false);
-        return ret < 0 ? ret : sys_open(host, plain, mode);
+        if (ret == 0)
+            ret = sys_open(host, plain, mode);
+        return is_outdated(c, d, n, ret) ? UR_AGAIN : ret;
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;
     if (flags & O_DIRECTORY)
@@ -174,6 +191,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     if (e && (flags & O_PATH || type != S_IFREG))
         return elsewhere(e, host, false, false);
     ret = sys_open(host, plain | O_NOFOLLOW, mode);
+    if (is_outdated(c, d, n, ret))
+        return UR_AGAIN;
     /* Removed or replaced since it was looked up. */
     return ret == -ENOENT || ret == -ENXIO ? (type == S_IFREG || ret == -ENOENT ? UR_AGAIN : ret) : ret;
 }

@@ -23,6 +23,8 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
                 ret = ur_upper_path(c->u, d, n->name, out);
             /* The call that is to come (bind) wants the place free, and can be given no other. So for a moment a
                lower's file of that name may be seen. */
+            if (ret == 0)
+                ur_name_unsure(c->u, d, n->name);
             if (ret == 0 && n->entry.white == UR_WHITE_NODE)
                 ret = sys_unlink(out);
             return ret < 0 ? ret : (long)strlen(out);

@@ -37,18 +37,26 @@ long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d) {
     return 0;
 }
 
+struct purging {
+    struct looking in;
+    char *host; /* the upper's directory, with room for a name */
+};
+
 static long drop_whiteout(void *arg, const char *name, unsigned char type) {
     (void)type;
-    char *dir = arg, *end = dir + UR_PATH_MAX;
-    size_t len = strlen(dir);
+    struct purging *p = arg;
+    size_t dir = strlen(p->host);
+    char *end = p->host + UR_PATH_MAX, *at = ur_put(p->host + dir, end, "/", 1);
     struct stat st;
-    char *p = ur_put(dir + len, end, "/", 1);
-    long ret = ur_put(p, end, name, strlen(name)) ? sys_lstat(dir, &st) : -ENAMETOOLONG;
-    if (ret == 0)
-        ret = ur_is_marker_name(name, strlen(name)) ? 1 : ur_is_whiteout(dir, &st);
-    if (ret >= 0)
-        ret = ret ? sys_unlink(dir) : -ENOTEMPTY;
-    dir[len] = 0;
+    long ret = ur_put(at, end, name, strlen(name)) ? sys_lstat(p->host, &st) : -ENAMETOOLONG;
+    if (ret == 0) {
+        bool marker = ur_is_marker_name(name, strlen(name));
+        UR_NAME_CHANGES(p->in.u, p->in.d, marker && name[4] ? name + 4 : name);
+        ret = marker ? 1 : ur_is_whiteout(p->host, &st);
+        if (ret >= 0)
+            ret = ret ? sys_unlink(p->host) : -ENOTEMPTY;
+    }
+    p->host[dir] = 0;
     return ret == -ENOENT ? 0 : ret;
 }
 
@@ -62,7 +70,8 @@ long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d) {
     long ret = ur_upper_path(u, d, NULL, host);
     if (ret == 0 && d->spots > 1)
         ret = ur_mark_opaque(host);
-    return ret < 0 ? ret : ur_for_names(host, drop_whiteout, host);
+    struct purging p = {{u, d}, host};
+    return ret < 0 ? ret : ur_for_names(host, drop_whiteout, &p);
 }
 
 long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over) {
@@ -135,6 +144,7 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
         return below;
     uint64_t origin = 0;
     bool linked = false;
+    UR_NAME_CHANGES(c->u, d, n->name);
     if (e->in_upper) {
         ret = ur_upper_path(c->u, d, n->name, host);
         if (ret == 0 && e->st.st_nlink > 1)
@@ -205,6 +215,8 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return below;
+    UR_NAME_CHANGES(c->u, d, n->name);
+    ur_gone_add(c->u, d, n->name);
     if (!n->entry.in_upper) {
         ret = ur_copyup_dir(c, d);
         if (ret == 0)

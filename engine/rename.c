@@ -282,6 +282,12 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
         ret = prepare(c, w, to, from);
     if (ret < 0)
         return ret;
+    UR_NAME_CHANGES(c->u, from->d, from->n->name);
+    UR_NAME_CHANGES(c->u, to->d, to->n->name);
+    if (is_dir(from) || is_dir(to))
+        ur_epoch_next(c->u);
+    else
+        ur_gone_taken(c->u, to->d, to->n->name);
     from->below = ur_shows_below(c->u, from->d, from->n->name);
     if (from->below < 0)
         return from->below;

@@ -18,6 +18,10 @@ enum {
     UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
     UR_TIMES = 64,            /* copy-ups under way */
     UR_TIMES_PATH = 4096,
+    UR_GONE_BITS = 1 << 17,   /* 16 KiB of filter */
+    UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
+    UR_INDEX_LEAST = 64,      /* what is smaller is none */
+    UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
 };
 
 struct ur_shared {
@@ -40,6 +44,13 @@ struct ur_shared {
     /* Set once a redirected directory was met or made: from then on every directory rename is logged. */
     _Atomic uint32_t redirects;
 
+    /* The index (index.c), which follows this block: its seed, set before the command starts; its epoch; and a Bloom
+       filter of the paths at which a directory was removed. */
+    uint64_t seed;
+    _Atomic uint64_t epoch;
+    _Atomic uint64_t roots_open[UR_ROOTS / 64], roots_even[UR_ROOTS / 64]; /* of each mount: union.h, ur_dir */
+    _Atomic uint64_t gone[UR_GONE_BITS / 64];
+
     /* A Bloom filter of the lower inodes of which a name was copied up or removed in this run: a descriptor that was
        opened before still shows the lower one. */
     _Atomic uint64_t covered[UR_COVERED_BITS / 64];
@@ -54,11 +65,6 @@ struct ur_shared {
         char path[UR_DEAD_PATH]; /* the union's, NUL-terminated */
     } dead[UR_DEAD];
 
-    /* The log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are complete. */
-    _Atomic uint32_t moves_lock;
-    _Atomic uint32_t moves_used;
-    unsigned char moves[UR_MOVES_BYTES];
-
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */
     _Atomic uint32_t times_given;
@@ -68,10 +74,17 @@ struct ur_shared {
         uint32_t pid, hash;
         char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
     } times[UR_TIMES];
+
+    /* Last, and sparse: the log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are
+     * complete. */
+    _Atomic uint32_t moves_lock;
+    _Atomic uint32_t moves_used;
+    unsigned char moves[UR_MOVES_BYTES];
 };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };
 
-#define UR_SHARED_SIZE sizeof(struct ur_shared)
+/* The index begins at the next page. */
+#define UR_SHARED_SIZE ((sizeof(struct ur_shared) + 4095) / 4096 * 4096)
 
 /* Does a guard serve the run that this is of? */
 static inline bool ur_guard_serves(const struct ur_shared *shared) {

@@ -1,9 +1,26 @@
 /* What a file is: stat, access, readlink, statfs. */
+#include "index.h"
 #include "union.h"
 
 #include <linux/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+
+/* Makes the raw stat of a resolved name, taken at its host path, the union's. */
+static long identify(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, const char *host,
+                     struct stat *st) {
+    if (!d->mount)
+        return 0;
+    unsigned layer = n->self ? d->spot[0].layer : n->entry.linked ? 0 : n->entry.spot.layer;
+    bool plain = !n->self && n->entry.plain;
+    enum ur_holder holder = layer || !ur_has_upper(d->mount) ? UR_HOLDER_LOWER
+                            : plain                          ? UR_HOLDER_UPPER_PLAIN
+                                                             : UR_HOLDER_UPPER;
+    long ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), holder, host, -1, st);
+    if (ret == 1 && holder == UR_HOLDER_UPPER && !n->self)
+        ur_index_plain(c->u, d, n->name);
+    return ret < 0 ? ret : 0;
+}
 
 /* A resolved name's stat, as the union tells it. `host` gets its host path. */
 static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
@@ -23,15 +40,13 @@ static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const s
             return ret;
     } else
         *st = n->entry.st;
-    if (!d->mount)
-        return 0;
-    unsigned layer = n->self ? d->spot[0].layer : n->entry.linked ? 0 : n->entry.spot.layer;
-    bool upper = layer == 0 && ur_has_upper(d->mount);
-    return ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), upper, host, -1, st);
+    return identify(c, d, n, host, st);
 }
 
-static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, struct ur_scratch *s) {
-    long ret = ur_walk(c, dirfd, path, nofollow ? UR_WALK_NOFOLLOW : 0, s, 0);
+/* `how`: UR_WALK_TYPE, or 0. */
+static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, int how,
+                         struct ur_scratch *s) {
+    long ret = ur_walk(c, dirfd, path, UR_WALK_BRIEF | how | (nofollow ? UR_WALK_NOFOLLOW : 0), s, 0);
     if (ret == 0 && s->node[0].where != UR_AT_MAGIC && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
         ret = -ENOENT;
     return ret;
@@ -45,7 +60,7 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
     if (flags & AT_EMPTY_PATH && !*path)
         return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
     UR_SCRATCH(s);
-    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s);
     return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
 }
 
@@ -98,7 +113,8 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
         return 0;
     }
     bool alone = st->st_nlink == 1 || S_ISDIR(st->st_mode);
-    ret = ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer), upper, NULL, fd, st);
+    ret = ur_identify(c->u, info.mount, ur_layer(c->u, info.mount, info.layer),
+                      upper ? UR_HOLDER_UPPER : UR_HOLDER_LOWER, NULL, fd, st);
     if (ret < 0)
         return ret;
     if (!upper && copied && alone) /* its one name is gone */
@@ -106,17 +122,22 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     return 0;
 }
 
-/* Only what identifies a file differs from the host's answer. */
-static void to_statx(const struct stat *st, struct statx *x) {
+/* What identifies a file in the union, and nothing else, differs from the host's answer. */
+static void tell(const struct stat *st, struct statx *x) {
     x->stx_ino = st->st_ino;
     x->stx_nlink = (uint32_t)st->st_nlink;
+    x->stx_dev_major = (uint32_t)(st->st_dev >> 8 & 0xfff) | (uint32_t)(st->st_dev >> 32 & ~0xfffu);
+    x->stx_dev_minor = (uint32_t)(st->st_dev & 0xff) | (uint32_t)(st->st_dev >> 12 & ~0xffu);
+}
+
+/* Of a descriptor whose file may have been copied up since: the attributes, too. */
+static void tell_all(const struct stat *st, struct statx *x) {
+    tell(st, x);
     x->stx_mode = (uint16_t)st->st_mode;
     x->stx_uid = st->st_uid;
     x->stx_gid = st->st_gid;
     x->stx_size = (uint64_t)st->st_size;
     x->stx_blocks = (uint64_t)st->st_blocks;
-    x->stx_dev_major = (uint32_t)(st->st_dev >> 8 & 0xfff) | (uint32_t)(st->st_dev >> 32 & ~0xfffu);
-    x->stx_dev_minor = (uint32_t)(st->st_dev & 0xff) | (uint32_t)(st->st_dev >> 12 & ~0xffu);
     x->stx_mtime.tv_sec = st->st_mtim.tv_sec;
     x->stx_mtime.tv_nsec = (uint32_t)st->st_mtim.tv_nsec;
     x->stx_ctime.tv_sec = st->st_ctim.tv_sec;
@@ -136,18 +157,29 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
         if (ret == 0)
             ret = ur_stat(c, dirfd, "", &st, AT_EMPTY_PATH);
         if (ret == 0)
-            to_statx(&st, x);
+            tell_all(&st, x);
         return ret;
     }
     UR_SCRATCH(s);
-    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    struct ur_dir *d = &s->dir[0];
+    struct ur_node *n = &s->node[0];
+    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
     if (ret == 0)
-        ret = node_stat(c, &s->dir[0], &s->node[0], s->real[0], &st);
+        ret = ur_node_path(c->u, d, n, s->real[0]);
+    bool union_s = d->mount || n->lost;
     if (ret == 0)
-        ret = sys_statx(AT_FDCWD, s->real[0], s->node[0].where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW, mask,
-                        x);
-    if (ret == 0 && (s->dir[0].mount || s->node[0].lost))
-        to_statx(&st, x);
+        ret = sys_statx(AT_FDCWD, s->real[0], n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
+                        union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK : mask, x);
+    if (ret < 0 || !union_s)
+        return ret;
+    if (n->lost) {
+        x->stx_nlink = 0;
+        return 0;
+    }
+    st = (struct stat){.st_mode = x->stx_mode, .st_nlink = x->stx_nlink, .st_ino = x->stx_ino};
+    ret = identify(c, d, n, s->real[0], &st);
+    if (ret == 0)
+        tell(&st, x);
     return ret;
 }
 
@@ -161,7 +193,7 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
         return -EINVAL;
     UR_SCRATCH(s);
     struct ur_node *n = &s->node[0];
-    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, s);
+    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
     if (ret == 0)
         ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
     if (ret < 0)
@@ -213,7 +245,7 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
-    long ret = walk_present(c, dirfd, path, true, s);
+    long ret = walk_present(c, dirfd, path, true, UR_WALK_TYPE, s);
     if (ret == 0)
         ret = ur_node_path(c->u, d, n, s->real[0]);
     if (ret < 0)
@@ -241,7 +273,7 @@ long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
         return sys_statfs(path, st);
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
-    long ret = walk_present(c, AT_FDCWD, path, false, s);
+    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s);
     if (ret < 0)
         return ret;
     /* What can be written counts: the upper's filesystem. */
@@ -261,7 +293,7 @@ long ur_chdir(const struct ur_caller *c, const char *path) {
     if (!ur_active(c))
         return sys_chdir(path);
     UR_SCRATCH(s);
-    long ret = walk_present(c, AT_FDCWD, path, false, s);
+    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s);
     struct ur_node *n = &s->node[0];
     if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind != UR_DIRECTORY)
         ret = -ENOTDIR;

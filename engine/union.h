@@ -39,10 +39,13 @@ struct ur_dir {
     const struct ur_table_mount *mount; /* NULL: a directory of the host, no stack */
     uint16_t len;                       /* of path */
     uint16_t spots;
-    uint16_t rels;      /* at least 1: rel 0 is the union path below the target */
-    uint16_t rel_used;  /* bytes of rel_text */
-    uint16_t lower_rel; /* the path at which the lowers alone, seen as a union, hold this directory's lower part */
-    bool special;       /* a target or a hidden directory lies beneath: names must be compared with them */
+    uint16_t rels;       /* at least 1: rel 0 is the union path below the target */
+    uint16_t rel_used;   /* bytes of rel_text */
+    uint16_t lower_rel;  /* the path at which the lowers alone, seen as a union, hold this directory's lower part */
+    bool special;        /* a target or a hidden directory lies beneath: names must be compared with them */
+    bool open;           /* all may search it and all above it, up to the target, in every layer: nobody is refused */
+    uint64_t generation; /* when its stack was found, as ur_dcache_begin tells it; 0: it may be out of date already */
+    bool even;           /* who may search it, and all above it, in one layer may in all: any may be asked */
     struct ur_rel rel[UR_RELS_MAX];
     struct ur_spot spot[UR_LAYERS_MAX];
     char rel_text[UR_REL_BYTES];
@@ -65,6 +68,8 @@ struct ur_entry {
     struct ur_spot spot; /* who holds it, if not absent (for a host entry: unused) */
     bool in_upper;       /* the holder is the upper (or the host) */
     enum ur_white white; /* absent: how the upper itself says so */
+    bool plain;          /* held by the upper, and known to have no origin */
+    bool recalled;       /* from the index, and the disk was not asked: of st there is only the type */
     bool linked;         /* a lower hard link whose file was copied up by another name: links.c has it */
     struct stat st;      /* raw: as the host tells it */
 };
@@ -88,6 +93,7 @@ struct ur_node {
     bool self;        /* the path is `dir` itself (all but UR_LAST_NAME): `name` is empty, `entry` not looked up */
     bool must_be_dir; /* a slash stood behind the name */
     bool lost;        /* UR_AT_MAGIC, and it is a lower's file that the union has no name for: not to be changed */
+    bool brief;       /* of `dir` only mount and path are known (UR_WALK_BRIEF) */
     bool foreign;     /* the kernel, given the path as it is, may come to something else; known also on failure */
     char name[UR_NAME_MAX + 1];
     struct ur_entry entry;
@@ -178,9 +184,50 @@ void ur_changing_end(const struct ur_union *u);
 
 /* dcache.c: what this process remembers of stacks */
 bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
-void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d, uint64_t generation);
-/* The generation + 1 to hand to ur_dcache_put; 0 if nothing may be kept now. Taken before the disk is asked. */
+void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d);
+/* The generation + 1, as ur_dir keeps it; 0 if nothing may be kept now. Taken before the disk is asked. */
 uint64_t ur_dcache_begin(const struct ur_union *u);
+
+/* index.c: what all processes of the run know of names. A change of what a name in `d` means (who holds it, or that
+   nobody does) is made between begin and end, which is when the variable goes:
+       UR_NAME_CHANGES(u, d, name); */
+struct ur_change {
+    _Atomic uint64_t *state;
+};
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name);
+void ur_change_end(struct ur_change *change);
+#define UR_CONCAT_(a, b) a##b
+#define UR_CONCAT(a, b) UR_CONCAT_(a, b)
+#define UR_NAME_CHANGES(u, d, name)                                                                                    \
+    __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
+        ur_change_begin(u, d, name)
+/* All that is known of names is forgotten: called between begin and end of what makes it untrue. */
+void ur_epoch_next(const struct ur_union *u);
+/* Who may search the directories that one of the union merges. All zero: none yet. */
+struct ur_access {
+    unsigned count;
+    bool closed, uneven, acl;
+    mode_t mode; /* of the first: who may search it, and whose it is */
+    uid_t uid;
+    gid_t gid;
+};
+void ur_access_add(struct ur_access *a, const struct stat *st, bool acl);
+static inline bool ur_access_open(const struct ur_access *a) {
+    return a->count && !a->closed;
+}
+static inline bool ur_access_even(const struct ur_access *a) {
+    return a->count && (!a->closed || !a->uneven);
+}
+void ur_root_access(const struct ur_union *u, const struct ur_table_mount *m, bool *open, bool *even);
+/* Who may search a directory is about to change; `path` is the union's. Within ur_changing_begin and _end. */
+void ur_access_changes(const struct ur_union *u, const char *path, size_t len);
+/* What the index says of a name is not what the disk says. */
+void ur_index_forget(const struct ur_union *u, const struct ur_dir *d, const char *name);
+/* A name is about to be made by somebody who will not say when it is done: nothing is entered in its place any more. */
+void ur_name_unsure(const struct ur_union *u, const struct ur_dir *d, const char *name);
+/* A directory was removed; its name is given to something that is none. The latter before that can be seen. */
+void ur_gone_add(const struct ur_union *u, const struct ur_dir *d, const char *name);
+void ur_gone_taken(const struct ur_union *u, const struct ur_dir *d, const char *name);
 
 /* marks.c: whiteouts, opaque directories, redirects, in all forms */
 enum ur_marks {
@@ -188,6 +235,7 @@ enum ur_marks {
     UR_MARK_REDIRECT = 2,
     UR_MARK_WHITEOUTS = 4, /* opaque=x: it may hold whiteouts in the xattr form */
     UR_MARK_IMPURE = 8,
+    UR_MARK_ACL = 16, /* it has a POSIX access ACL, or may have one */
 };
 /* The marks of a host directory; `redirect` (UR_PATH_MAX bytes) gets the text if there is one. >= 0 or -errno. */
 long ur_marks(const char *host, char *redirect);
@@ -207,6 +255,8 @@ enum ur_walk_flags {
     UR_WALK_NOFOLLOW = 1, /* the last name is not followed if it is a symlink */
     UR_WALK_TEXTUAL = 8,  /* ".." asks for no permission to search, as realpath(3) does not */
     UR_WALK_CREATE = 4,   /* open's O_CREAT: a slash behind the last name is -EISDIR, whatever is there */
+    UR_WALK_BRIEF = 16,   /* of the directory nothing will be asked but the path of the entry: it need not be loaded */
+    UR_WALK_TYPE = 32,    /* with BRIEF: of an entry's st nothing will be asked but the type */
     UR_WALK_PARENT = 2,   /* nor if a slash stands behind it: the calls that make or remove a name */
 };
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
@@ -343,9 +393,14 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
 
 /* identity.c: st_dev, st_ino, st_nlink */
 uint64_t ur_ino(const struct ur_table_mount *m, const struct ur_table_layer *l, uint64_t ino);
-/* Makes a raw stat the union's. `host` is where it was taken (or fd >= 0). 0 or -errno. */
+/* Makes a raw stat the union's. `host` is where it was taken (or fd >= 0). 0; 1: and it has no origin; -errno. */
+enum ur_holder {
+    UR_HOLDER_LOWER,
+    UR_HOLDER_UPPER,
+    UR_HOLDER_UPPER_PLAIN, /* and it is known that it has no origin */
+};
 long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
-                 bool in_upper, const char *host, int fd, struct stat *st);
+                 enum ur_holder holder, const char *host, int fd, struct stat *st);
 long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                      const struct stat *upper, uint64_t ino, bool linked);
 /* The lower's ino that a copied-up file goes by into `ino`; 0: it has none. `linked` may be NULL. 0 or -errno. */

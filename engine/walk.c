@@ -5,6 +5,7 @@
  * its text before that; ".." goes to the canonical parent; a name at which a target lies enters its union. The
  * names of a path whose directory is known already are not walked (jump).
  */
+#include "index.h"
 #include "union.h"
 
 #include <unistd.h>
@@ -197,15 +198,75 @@ static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_nod
     return ret;
 }
 
+/*
+ * A path of plain names beneath a target, from the index alone: no directory is asked for or loaded. `base` is the
+ * canonical directory where it begins, "" if it is absolute. 1: done, and of `d` nothing is known but mount and path;
+ * 0: it must be walked; -errno.
+ */
+static long brief(const struct ur_union *u, const char *base, size_t base_len, const char *path, int flags,
+                  struct ur_dir *d, struct ur_node *node, char *host) {
+    char *p = d->path, *end = d->path + UR_PATH_MAX;
+    if (base_len > 1)
+        p = ur_put(p, end, base, base_len);
+    else
+        *p = 0;
+    while (*path != '/' && path[0] == '.' && path[1] == '/' && path[2] != '/')
+        path += 2;
+    char *name = NULL;
+    for (const char *at = path + (*path == '/'); p; at++) {
+        size_t n = strcspn(at, "/");
+        if (n == 0 || n > UR_NAME_MAX || (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.'))))
+            return 0;
+        name = p + 1;
+        p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, at, n);
+        at += n;
+        if (!*at)
+            break;
+    }
+    if (!p)
+        return 0;
+    size_t len = (size_t)(p - name);
+    memcpy(node->name, name, len + 1);
+    d->len = name > d->path + 1 ? (uint16_t)(name - 1 - d->path) : 1;
+    d->path[d->len] = 0;
+    d->mount = ur_mount_of(u, d->path, d->len);
+    struct ur_key k;
+    struct ur_known known;
+    bool found = d->mount && ur_index_key(u, d->path, d->len, node->name, len, &k) && ur_index_get(&k, &known) &&
+                 (known.kind != UR_KNOWN_SYMLINK || flags & UR_WALK_NOFOLLOW);
+    if (found) {
+        d->spots = 0;
+        d->rels = 1;
+        d->rel_used = 0;
+        d->lower_rel = 0;
+        d->rel[0] = (struct ur_rel){.cut = d->mount->target.len > 1 ? (uint16_t)d->mount->target.len : 0};
+        node->where = UR_AT_UNION;
+        node->last = UR_LAST_NAME;
+        node->foreign = true;
+        node->brief = true;
+        long ret = ur_recall(u, d, node->name, &k, &known, !(flags & UR_WALK_TYPE), &node->entry, host);
+        if (ret)
+            return ret;
+        *node = (struct ur_node){.where = UR_AT_HOST};
+    }
+    d->mount = NULL;
+    return 0;
+}
+
 static long walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
     unsigned links = 0, buffer = 0;
     long ret;
     enum ur_dead_dir dead = UR_ALIVE;
-    if (path[0] == '/')
+    bool try_brief = flags & UR_WALK_BRIEF && c->u->index;
+    if (path[0] == '/') {
+        ret = try_brief ? brief(c->u, "", 0, path, flags, d, node, s->real[0]) : 0;
+        if (ret)
+            return ret < 0 ? ret : 0;
         ret = ur_dir_load(c->u, d, "/", 1);
-    else {
+    } else {
         ret = ur_base_path(c, dirfd, s->text, &dead);
         if (dead) {
             node->foreign = true;
@@ -215,8 +276,13 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
             if (here)
                 return dead_self(c, d, node, dirfd, dead);
             ret = path ? 0 : -ENOENT;
-        } else if (ret > 0)
-            ret = ur_dir_load(c->u, d, s->text, (size_t)ret);
+        } else if (ret > 0) {
+            size_t base = (size_t)ret;
+            ret = try_brief ? brief(c->u, s->text, base, path, flags, d, node, s->real[0]) : 0;
+            if (ret)
+                return ret < 0 ? ret : 0;
+            ret = ur_dir_load(c->u, d, s->text, base);
+        }
     }
     if (ret < 0)
         return ret;

@@ -48,7 +48,7 @@ static long reach(const struct ur_caller *c, const char *path, bool nofollow, ch
     UR_SCRATCH(s);
     struct ur_node *n = &s->node[0];
     *fd = -1;
-    long ret = ur_walk(c, AT_FDCWD, path, nofollow ? UR_WALK_NOFOLLOW : 0, s, 0);
+    long ret = ur_walk(c, AT_FDCWD, path, UR_WALK_BRIEF | UR_WALK_TYPE | (nofollow ? UR_WALK_NOFOLLOW : 0), s, 0);
     if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind == UR_ABSENT)
         ret = -ENOENT;
     if (ret == 0)

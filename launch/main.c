@@ -68,6 +68,10 @@ bool load_plan(struct launch *launch) {
         return false;
     if (options->raw_said)
         launch->plan.raw = options->raw;
+    if (options->index_said) {
+        launch->plan.index = options->index;
+        launch->plan.index_said = true;
+    }
     for (size_t i = 0; i < options->writables; i++)
         ur_plan_add_writable(&launch->plan, ur_format("%s", options->writable[i]), -1, (int)i);
     return true;

@@ -32,6 +32,7 @@ static const char more_help[] =
     "  --fence=HOW     keep the lowers, and all but the writable paths, from writes by the kernel\n"
     "                  (Landlock): auto, where it can; require, or do not run; off\n"
     "  --guard=HOW     serve also programs and calls that the shim does not see (seccomp): the same\n"
+    "  --index=SIZE    memory in which the run's processes remember who holds a name: 8M if not given, 0 for none\n"
     "  --no-preload    the guard alone, without the shim; implies --guard=require\n"
     "\n"
     "  --check         only check the mounts and print them; runs nothing, changes nothing\n"
@@ -94,6 +95,11 @@ static enum options_next read_raw(struct options *options, const char *value) {
     return OPTIONS_RUN;
 }
 
+static enum options_next read_index(struct options *options, const char *value) {
+    options->index_said = ur_index_size(value, &options->index);
+    return options->index_said ? OPTIONS_RUN : wrong("--index=%s: it is " UR_INDEX_SIZES, value);
+}
+
 static enum options_next read_value(struct reader *reader, const char *name, const char *value) {
     if (strcmp(name, "--fence") == 0)
         return read_choice(name, value, &reader->options->fence);
@@ -101,6 +107,8 @@ static enum options_next read_value(struct reader *reader, const char *name, con
         return read_choice(name, value, &reader->options->guard);
     if (strcmp(name, "--raw") == 0)
         return read_raw(reader->options, value);
+    if (strcmp(name, "--index") == 0)
+        return read_index(reader->options, value);
     if (ur_is_mount_option(name))
         return misread(ur_mount_option(&reader->options->mounts, reader->plan, name, value));
     char *mistake = ur_path_option_check(name, value); /* --writable */
@@ -113,7 +121,7 @@ static enum options_next read_value(struct reader *reader, const char *name, con
 }
 
 static bool takes_value(const char *name) {
-    static const char *const names[] = {"--writable", "--raw", "--fence", "--guard"};
+    static const char *const names[] = {"--writable", "--raw", "--fence", "--guard", "--index"};
     if (ur_is_mount_option(name))
         return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

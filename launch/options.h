@@ -15,6 +15,8 @@ struct options {
     bool no_preload; /* the guard alone, which then is required */
     enum ur_raw raw; /* counts if raw_said; else the layer file */
     bool raw_said;
+    size_t index; /* counts if index_said; else the layer file */
+    bool index_said;
     char **writable; /* absolute, owned: added to those of the layer file, or to the usual ones */
     size_t writables;
     char **command; /* NULL-terminated, in argv; the element before it may be overwritten */

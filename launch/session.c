@@ -118,10 +118,21 @@ static bool write_table(const struct launch *launch, const char *preload) {
     return right;
 }
 
+/* What is written to at every lookup has its memory from the first: on a full filesystem a page that is missing would
+   be a SIGBUS in somebody's program. No room for the index is no reason not to run. */
+static bool size_shared(int fd, size_t index) {
+    if (index && fallocate(fd, 0, UR_SHARED_SIZE, (off_t)index) < 0 && errno != EOPNOTSUPP)
+        index = 0;
+    if (fallocate(fd, 0, 0, offsetof(struct ur_shared, moves)) < 0 && errno != EOPNOTSUPP)
+        return false;
+    return ftruncate(fd, (off_t)(UR_SHARED_SIZE + index)) == 0;
+}
+
 static bool make_shared(const struct launch *launch) {
+    const struct ur_plan *plan = &launch->plan;
     UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, geteuid() == 0 ? 0666 : 0600);
-    bool right = fd >= 0 && ftruncate(fd, UR_SHARED_SIZE) == 0;
+    bool right = fd >= 0 && size_shared(fd, plan->index_said ? plan->index : UR_INDEX_BYTES);
     if (!right)
         failed(path);
     if (fd >= 0)
@@ -159,6 +170,8 @@ static void set_environment(const struct launch *launch, const char *preload) {
 long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg) {
     struct ur_union whole = {0};
     long mended = ur_union_open(&whole, launch->session);
+    if (mended == 0)
+        mended = ur_index_start(&whole);
     for (uint32_t i = 0; mended >= 0 && i < whole.table->mounts; i++) {
         mended = ur_work_recover(&whole, i, end);
         if (mended <= 0 || !launch->options.verbose)

@@ -1,0 +1,277 @@
+/*
+ * The index: which layer holds a name, and which names are absent, in memory that all processes of a run share. With
+ * it a lookup is the one system call that the program asked for, or none at all for a name that is not there.
+ *
+ * A name's key is a hash of its canonical union path, seeded by the run. What stands under it is true, always: whoever
+ * changes what a name means takes the entry out first and says that the bucket is changing (UR_NAME_CHANGES), and
+ * nobody enters anything then. So a process that is killed in the middle of a change leaves a bucket in which nothing
+ * is entered any more: the disk is asked, as without an index.
+ *
+ *   bucket     a cache line: a word of state (how many are changing a name of it; a counter), and 7 entries
+ *   entry      one 64-bit word, read and written whole: 51 bits of the hash, the kind, the layer. 0: free
+ *
+ * To enter a name one reserves an entry before the disk is asked, and afterwards puts the answer there by one
+ * compare-and-swap. Who begins a change in between has taken the reservation away; who began before is seen by his
+ * count. Any entry may be pushed out by another: that is the bound of the memory.
+ *
+ * A whole subtree is changed by the epoch, which is part of the key: all entries made before are out of reach. It
+ * counts what the entries of names cannot know: a directory that was moved, one that is searched by others than
+ * before, a name of a removed directory (all below it absent) given to something that is none.
+ *
+ * What is not entered: names in directories that a redirect leads to, or beneath which a target or a hidden directory
+ * lies; lower files with several names (links.c); anything but files, directories and symlinks. And names whose answer
+ * may depend on who asks: see ur_dir's `open` and `even`.
+ *
+ * That two of a run's names share 63 bits of a hash is taken as impossible: with a million names known, asking for a
+ * million more meets it once in 10^7 runs.
+ *
+ * The directories of a name lie in one block of buckets: who works in one directory touches few pages.
+ */
+#include "index.h"
+
+enum { ENTRIES = 7, BUCKET = 64, BLOCK = 64 << 10 };
+
+struct bucket {
+    _Atomic uint64_t state; /* low half: changes under way; high half: a counter that makes reservations differ */
+    _Atomic uint64_t entry[ENTRIES];
+};
+_Static_assert(sizeof(struct bucket) == BUCKET, "a bucket is a cache line");
+
+/* An entry: hash, then PLAIN, the layer, the kind. */
+#define KIND UINT64_C(7)
+#define LAYER_SHIFT 3
+#define LAYER (UINT64_C(511) << LAYER_SHIFT)
+#define PLAIN (UINT64_C(1) << 12)
+#define HASH (~UINT64_C(0) << 13)
+_Static_assert(UR_LAYERS_MAX <= 512, "a layer's number has 9 bits");
+
+#define CHANGING UINT64_C(0xffffffff)
+#define TICKET (UINT64_C(1) << 32)
+
+static uint64_t fold(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t hash(const char *text, size_t len, uint64_t seed) {
+    static const uint64_t odd[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd6e8feb86659fd93)};
+    uint64_t h = seed ^ len * odd[1];
+    for (; len >= 8; text += 8, len -= 8) {
+        uint64_t word;
+        memcpy(&word, text, 8);
+        h = fold(h ^ word, odd[0]) + odd[1];
+    }
+    uint64_t word = 0;
+    memcpy(&word, text, len);
+    h = fold(h ^ word ^ (uint64_t)len << 56, odd[0]);
+    return fold(h ^ odd[1], odd[0]);
+}
+
+static struct bucket *bucket_of(const struct ur_union *u, uint64_t dir, uint64_t name) {
+    struct bucket *all = u->index;
+    uint64_t mask = u->index_bytes / BUCKET - 1, in_block = BLOCK / BUCKET - 1;
+    return &all[((dir & ~in_block) | (name & in_block)) & mask];
+}
+
+static uint64_t in_epoch(const struct ur_union *u, uint64_t name) {
+    return fold(name ^ atomic_load(&u->shared->epoch), UINT64_C(0xa0761d6478bd642f)) & HASH;
+}
+
+/* The bucket is the same in each epoch, so that a change that outlasts one is seen in the next. */
+static struct ur_key key_of(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len) {
+    uint64_t d = hash(dir, dir_len, u->shared->seed), n = hash(name, len, d);
+    return (struct ur_key){bucket_of(u, d >> 32, n)->entry, in_epoch(u, n), n};
+}
+
+static struct bucket *bucket(_Atomic uint64_t *entries) {
+    return (struct bucket *)((char *)entries - offsetof(struct bucket, entry));
+}
+
+bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
+                  struct ur_key *k) {
+    if (!u->index)
+        return false;
+    *k = key_of(u, dir, dir_len, name, len);
+    return true;
+}
+
+bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
+    for (int i = 0; i < ENTRIES; i++) {
+        uint64_t e = atomic_load_explicit(&k->entries[i], memory_order_acquire);
+        if ((e & HASH) != k->hash || (e & KIND) == UR_KNOWN_RESERVED || !(e & KIND))
+            continue;
+        *known = (struct ur_known){(enum ur_known_kind)(e & KIND), (uint16_t)((e & LAYER) >> LAYER_SHIFT), e & PLAIN};
+        return true;
+    }
+    return false;
+}
+
+void ur_index_drop(const struct ur_key *k) {
+    for (int i = 0; i < ENTRIES; i++) {
+        uint64_t e = atomic_load(&k->entries[i]);
+        while (((e & HASH) == k->hash || (e & KIND) == UR_KNOWN_RESERVED) && e &&
+               !atomic_compare_exchange_weak(&k->entries[i], &e, 0))
+            ;
+    }
+}
+
+struct ur_reservation ur_index_reserve(const struct ur_key *k) {
+    struct bucket *b = bucket(k->entries);
+    uint64_t ticket = atomic_fetch_add(&b->state, TICKET) >> 32;
+    unsigned at = (unsigned)(ticket % ENTRIES);
+    for (unsigned i = 0; i < ENTRIES; i++)
+        if (!atomic_load_explicit(&k->entries[i], memory_order_relaxed)) {
+            at = i;
+            break;
+        }
+    struct ur_reservation r = {&k->entries[at], (ticket << 13 & HASH) | UR_KNOWN_RESERVED};
+    atomic_store(r.entry, r.word);
+    /* Looked at after the reservation can be seen: who begins a change from here on takes it away. */
+    if (atomic_load(&b->state) & CHANGING)
+        ur_index_put(k, &r, NULL);
+    return r;
+}
+
+void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known) {
+    if (!r->entry)
+        return;
+    uint64_t mine = r->word;
+    uint64_t e = known ? k->hash | (known->plain ? PLAIN : 0) | (uint64_t)known->layer << LAYER_SHIFT | known->kind : 0;
+    atomic_compare_exchange_strong(r->entry, &mine, e);
+    r->entry = NULL;
+}
+
+void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    struct ur_key key, *k = &key;
+    if (d->rels > 1 || !ur_index_key(u, d->path, d->len, name, strlen(name), k))
+        return;
+    for (int i = 0; i < ENTRIES; i++) {
+        uint64_t e = atomic_load(&k->entries[i]);
+        if ((e & HASH) == k->hash && (e & KIND) && (e & KIND) != UR_KNOWN_RESERVED)
+            atomic_compare_exchange_strong(&k->entries[i], &e, e | PLAIN);
+    }
+}
+
+/* --- changes ------------------------------------------------------------------------------------------------------ */
+
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    struct ur_key k;
+    if (!d->mount || !ur_index_key(u, d->path, d->len, name, strlen(name), &k))
+        return (struct ur_change){NULL};
+    atomic_fetch_add(&bucket(k.entries)->state, 1);
+    k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
+    ur_index_drop(&k);
+    return (struct ur_change){&bucket(k.entries)->state};
+}
+
+void ur_change_end(struct ur_change *change) {
+    if (change->state)
+        atomic_fetch_sub(change->state, 1);
+    change->state = NULL;
+}
+
+void ur_name_unsure(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    ur_change_begin(u, d, name);
+    ur_gone_taken(u, d, name);
+}
+
+void ur_index_forget(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    struct ur_key k;
+    if (d->mount && ur_index_key(u, d->path, d->len, name, strlen(name), &k))
+        ur_index_drop(&k);
+}
+
+void ur_epoch_next(const struct ur_union *u) {
+    if (u->shared)
+        atomic_fetch_add(&u->shared->epoch, 1);
+}
+
+/* --- directories that were removed: a Bloom filter of their paths --------------------------------------------------
+ */
+
+static uint64_t gone_hash(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    return hash(name, strlen(name), hash(d->path, d->len, u->shared->seed));
+}
+
+void ur_gone_add(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    if (!u->index || !d->mount)
+        return;
+    uint64_t h = gone_hash(u, d, name);
+    for (int i = 0; i < 2; i++, h >>= 32)
+        atomic_fetch_or(&u->shared->gone[h % UR_GONE_BITS / 64], UINT64_C(1) << h % 64);
+}
+
+void ur_gone_taken(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    if (!u->index || !d->mount)
+        return;
+    uint64_t h = gone_hash(u, d, name);
+    for (int i = 0; i < 2; i++, h >>= 32)
+        if (!(atomic_load(&u->shared->gone[h % UR_GONE_BITS / 64]) >> h % 64 & 1))
+            return;
+    ur_epoch_next(u);
+}
+
+/* --- who may search ------------------------------------------------------------------------------------------------
+ */
+
+void ur_access_add(struct ur_access *a, const struct stat *st, bool acl) {
+    mode_t search = st->st_mode & 0111;
+    /* With an ACL the mode is a mask and not the whole truth. */
+    if (acl || search != 0111)
+        a->closed = true;
+    a->acl |= acl;
+    if (!a->count++) {
+        a->mode = search;
+        a->uid = st->st_uid;
+        a->gid = st->st_gid;
+    } else if (a->acl || search != a->mode || st->st_uid != a->uid || st->st_gid != a->gid)
+        a->uneven = true;
+}
+
+static unsigned number_of(const struct ur_union *u, const struct ur_table_mount *m) {
+    return (unsigned)(m - ur_table_mounts(u->table));
+}
+
+void ur_root_access(const struct ur_union *u, const struct ur_table_mount *m, bool *open, bool *even) {
+    unsigned n = number_of(u, m);
+    *open = u->shared && atomic_load(&u->shared->roots_open[n / 64]) >> n % 64 & 1;
+    *even = u->shared && atomic_load(&u->shared->roots_even[n / 64]) >> n % 64 & 1;
+}
+
+/* From then on nothing is known of a target whose own directory was changed so: it is rare. */
+void ur_access_changes(const struct ur_union *u, const char *path, size_t len) {
+    const struct ur_table_mount *m = u->shared ? ur_mount_at(u, path, len) : NULL;
+    if (m) {
+        unsigned n = number_of(u, m);
+        atomic_fetch_and(&u->shared->roots_open[n / 64], ~(UINT64_C(1) << n % 64));
+        atomic_fetch_and(&u->shared->roots_even[n / 64], ~(UINT64_C(1) << n % 64));
+    }
+    ur_epoch_next(u);
+}
+
+long ur_index_start(const struct ur_union *u) {
+    if (!u->shared)
+        return 0;
+    UR_SCRATCH(s);
+    long ret = sys_getrandom(&u->shared->seed, sizeof u->shared->seed);
+    const struct ur_table_mount *m = ur_table_mounts(u->table);
+    for (uint32_t i = 0; i < u->table->mounts; i++) {
+        struct ur_access access = {0};
+        for (unsigned k = 0; k < m[i].layers; k++) {
+            struct stat st;
+            const char *root = ur_table_text(u->table, ur_layer(u, &m[i], k)->root);
+            long marks = sys_lstat(root, &st);
+            if (marks == 0)
+                marks = ur_marks(root, s->text);
+            if (marks < 0)
+                access = (struct ur_access){.count = 1, .closed = true, .uneven = true, .acl = true};
+            else
+                ur_access_add(&access, &st, marks & UR_MARK_ACL);
+        }
+        if (ur_access_open(&access))
+            u->shared->roots_open[i / 64] |= UINT64_C(1) << i % 64;
+        if (ur_access_even(&access))
+            u->shared->roots_even[i / 64] |= UINT64_C(1) << i % 64;
+    }
+    return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,55 @@
+/* What the engine's lookups and changes know of the index (index.c). Async-signal-safe, no lock; all of it does nothing
+   where there is no index. */
+#ifndef UNIONRUN_ENGINE_INDEX_H
+#define UNIONRUN_ENGINE_INDEX_H
+
+#include "union.h"
+
+enum ur_known_kind {
+    UR_KNOWN_FILE = 1,
+    UR_KNOWN_DIRECTORY,
+    UR_KNOWN_SYMLINK,
+    UR_KNOWN_ABSENT,      /* and the upper has no whiteout for it */
+    UR_KNOWN_ABSENT_NODE, /* enum ur_white */
+    UR_KNOWN_ABSENT_NAME,
+    UR_KNOWN_RESERVED, /* index.c alone */
+};
+struct ur_known {
+    enum ur_known_kind kind;
+    uint16_t layer; /* who holds it, by the union path below the target */
+    bool plain;     /* held by the upper, and it has no origin: its st_ino is its own */
+};
+
+/* A name's place. Valid while nothing is said of the epoch: for one lookup. */
+struct ur_key {
+    _Atomic uint64_t *entries;
+    uint64_t hash; /* in this epoch */
+    uint64_t name; /* in any */
+};
+
+/* The key of `name` in the canonical directory `dir`. False: there is no index. */
+bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
+                  struct ur_key *k);
+bool ur_index_get(const struct ur_key *k, struct ur_known *known);
+/* What stands there is not what the disk says. */
+void ur_index_drop(const struct ur_key *k);
+/* The upper's file was found to have no origin. */
+void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name);
+
+/* To enter a name: reserved before the disk is asked, put afterwards (known NULL: nothing can be entered). Both once.
+ */
+struct ur_reservation {
+    _Atomic uint64_t *entry; /* NULL: nothing may be entered now */
+    uint64_t word;
+};
+struct ur_reservation ur_index_reserve(const struct ur_key *k);
+void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known);
+
+/* dir.c. What the index knows of `name` in `d` (of which nothing but mount and path is used), put into `e`, with `stat`
+   as the disk has it, else st_mode has the type, and no more: 1; 0: it was wrong; -errno: the disk refused. `host`:
+   room.
+   */
+long ur_recall(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_key *k,
+               const struct ur_known *known, bool stat, struct ur_entry *e, char *host);
+
+#endif

@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# The shared index: what one process of a run has learnt of a name serves all, costs one system call or none, and is
+# never believed after somebody has changed it. With the index as it is, without one, and with one of seven names.
+
+load helpers
+
+SIZES=(8M 0 64)
+
+bats_require_minimum_version 1.5.0
+
+# each_size CLAIM WHO...; $net: another option for the launcher
+each_size() {
+    local size who claim=$1
+    for who in "${@:2}"; do
+        [ "$(id -u)" = 0 ] || [ "$who" != root ] || continue
+        workspace "$who"
+        for size in "${SIZES[@]}"; do
+            echo "# by $who, --index=$size"
+            rm -rf "$W/lowers" "$W/up"
+            as mkdir "$W/lowers" "$W/up"
+            UNION_OPTIONS=(--index="$size" ${net:+"$net"})
+            "$claim"
+        done
+        rm -rf "$W"
+    done
+}
+
+# two_processes <SCRIPT: by python in the union's target, after a prelude: in_other(f, *args) is f in a process that was
+# there before, whose cwd is the target too; both(f, *args) there and here, with the same result
+two_processes() {
+    {
+        cat <<'END'
+import errno, multiprocessing as mp, os, socket, stat, sys
+def answer(f, args):
+    try: return f(*args)
+    except OSError as e: return errno.errorcode[e.errno]
+def serve(end):
+    while True: end.send(answer(*end.recv()))
+def in_other(f, *args):
+    here.send((f, args))
+    return here.recv()
+def both(f, *args):
+    mine, other = answer(f, args), in_other(f, *args)
+    assert mine == other, f"{f.__name__}{args}: {mine!r} here, {other!r} in the other process"
+    return mine
+def kind(path):
+    st = os.lstat(path)
+    return "fdl"[(stat.S_ISDIR(st.st_mode) and 1) or (stat.S_ISLNK(st.st_mode) and 2) or 0]
+def read(path):
+    with open(path) as f: return f.read()
+def write(path, text):
+    with open(path, "w") as f: f.write(text)
+def append(path, text):
+    with open(path, "a") as f: f.write(text)
+def bind(path):
+    socket.socket(socket.AF_UNIX).bind(path)
+def eq(got, wanted):
+    assert got == wanted, f"\n  got    {got!r}\n  wanted {wanted!r}"
+here, there = mp.Pipe()
+mp.get_context("fork").Process(target=serve, args=(there,), daemon=True).start()
+there.close()
+END
+        cat
+    } >"$W/two.py"
+    (cd "$TARGET" && union timeout 60 python3 "$W/two.py")
+}
+
+layers() {
+    as sh -euc "cd '$W/lowers'; mkdir -p 1/d/sub 2/d/sub 2/e; echo high >1/d/high; echo low >2/d/low; echo deep >2/d/sub/deep
+        echo one >2/e/one; ln -s low 2/d/link"
+}
+
+changes_are_seen() {
+    layers
+    two_processes <<'END'
+for name in "d/low", "d/new", "d/link", "d/sub", "d/made", "e/one", "d/low/x", "d/new/x", "d/sub/deep", "d/sock":
+    both(kind, name)                                   # all is known now, also what is not there
+eq(both(kind, "d/new"), "ENOENT")
+in_other(write, "d/new", "new");          eq(both(read, "d/new"), "new");   eq(both(kind, "d/new/x"), "ENOTDIR")
+in_other(append, "d/low", "more");        eq(both(read, "d/low"), "low\nmore")
+os.unlink("d/low");                       eq(both(kind, "d/low"), "ENOENT"); eq(both(read, "d/link"), "ENOENT")
+in_other(write, "d/low", "again");        eq(both(read, "d/link"), "again")
+os.rename("d/new", "d/made");             eq(both(kind, "d/new"), "ENOENT"); eq(both(read, "d/made"), "new")
+in_other(os.unlink, "d/made");            eq(both(kind, "d/made"), "ENOENT")
+os.mkdir("d/made");                       eq(both(kind, "d/made"), "d");     eq(both(kind, "d/made/x"), "ENOENT")
+in_other(write, "d/made/x", "x");         eq(both(kind, "d/made/x"), "f")
+os.rename("d/sub", "d/moved");            eq(both(kind, "d/sub/deep"), "ENOENT"); eq(both(read, "d/moved/deep"), "deep\n")
+in_other(os.rename, "d/moved", "e/sub");  eq(both(read, "e/sub/deep"), "deep\n"); eq(both(kind, "d/moved"), "ENOENT")
+os.unlink("d/made/x"); os.rmdir("d/made"); eq(both(kind, "d/made/x"), "ENOENT")
+in_other(write, "d/made", "a file");      eq(both(kind, "d/made/x"), "ENOTDIR")
+os.unlink("d/made"); eq(both(kind, "d/made/x"), "ENOENT")
+in_other(os.symlink, "../e", "d/made");   eq(both(kind, "d/made"), "l");     eq(both(read, "d/made/one"), "one\n")
+os.unlink("d/made"); os.link("e/one", "d/made"); eq(both(read, "d/made"), "one\n")
+bind("d/sock");                           eq(both(kind, "d/sock"), "f")
+in_other(os.unlink, "d/sock");            eq(both(kind, "d/sock"), "ENOENT")
+os.unlink("e/one"); os.unlink("e/sub/deep"); os.rmdir("e/sub"); os.rmdir("e"); eq(both(kind, "e/one"), "ENOENT")
+in_other(os.mkdir, "e");                  eq(both(os.listdir, "e"), []);     eq(both(kind, "e/one"), "ENOENT")
+END
+}
+
+@test "what one process changes the others see at once, also what they knew to be absent" {
+    each_size changes_are_seen root user
+}
+
+@test "what one process changes the others see at once, with the guard alone" {
+    net=--no-preload each_size changes_are_seen root user
+}
+
+ask_permission() {
+    layers
+    as chmod 755 "$W/lowers"/*/d
+    two_processes <<'END'
+def as_other(f, *args):
+    os.setresuid(65534, 65534, 65534)
+    return f(*args)
+def in_child(f, *args): # as somebody else
+    a, b = mp.Pipe()
+    p = mp.get_context("fork").Process(target=lambda: b.send(answer(as_other, (f,) + args)))
+    p.start()
+    p.join()
+    return a.recv()
+for path, wanted in ("d/none", "ENOENT"), ("d/low", "f"):
+    eq(both(kind, path), wanted)
+    eq(in_child(kind, path), wanted)
+os.chmod("d", 0o700)
+for path in "d/none", "d/low", "d/sub/none":
+    both(kind, path); both(kind, path)
+    eq((path, in_child(kind, path)), (path, "EACCES"))
+os.chmod("d", 0o711)
+for path, wanted in ("d/none", "ENOENT"), ("d/low", "f"), ("d/sub/none", "ENOENT"):
+    eq(in_child(kind, path), wanted)
+os.chmod(".", 0o700)
+for path in "d/none", "d/low", "none":
+    both(kind, os.path.abspath(path))
+    eq(in_child(kind, os.path.abspath(path)), "EACCES")
+END
+}
+
+@test "who may not search a directory is told so, and not what others know of it" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    each_size ask_permission root
+}
+
+@test "a warm lookup is one system call, and of a name that is not there it is none" {
+    needs strace
+    workspace root
+    layers
+    cat >"$W/asks.py" <<'END'
+import os, sys
+def absent(path):
+    try: os.stat(path)
+    except FileNotFoundError: return
+    raise AssertionError(path)
+for path in sys.argv[1:]:
+    for name in "low", "high", "link": os.lstat(path + "/d/" + name)
+    absent(path + "/d/none")
+os.umask(0o123)
+for path in sys.argv[1:]:
+    for name in "low", "high", "link": os.lstat(path + "/d/" + name)
+    absent(path + "/d/none")
+    for name in "low", "high": os.close(os.open(path + "/d/" + name, os.O_RDONLY))
+os.umask(0o123)
+END
+    as strace -f -o "$W/trace" -e trace=%file,umask,getxattr,lgetxattr,llistxattr "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/asks.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/umask\(0123\)/ { on = !on; next } on { sub(/^[0-9]+ +/, ""); print $1, $2 }' "$W/trace"
+    echo "$output"
+    same 'the calls' "newfstatat(AT_FDCWD, \"$W/lowers/2/d/low\",
+newfstatat(AT_FDCWD, \"$W/lowers/1/d/high\",
+newfstatat(AT_FDCWD, \"$W/lowers/2/d/link\",
+openat(AT_FDCWD, \"$W/lowers/2/d/low\",
+openat(AT_FDCWD, \"$W/lowers/1/d/high\"," "$output"
+}
+
+@test "random operations agree with a plain directory without an index, and with one that evicts all the time" {
+    for size in 0 64 4K; do
+        "$BATS_TEST_DIRNAME/differ/run" --union-cmd "$UNIONRUN --index=$size" --seed "${DIFFER_FIRST:-1}" --ops 4000 \
+            --without kept-rdonly,root
+    done
+}
+
+@test "a size that is none is refused, on the command line and in the file" {
+    workspace
+    layers
+    for size in '' -1 8X 8MB 2G 99999999999999999999 ' 8M'; do
+        run -125 union_with --index="$size"
+        [[ $output == *"--index=$size: it is a size"* ]] || { echo "$output"; false; }
+        printf '{"index": "%s",\n "mounts": [{"target": "t", "lower": "lowers/1"}]}' "$size" >"$W/layers.json"
+        run -125 as "$UNIONRUN" --layers "$W/layers.json" -- true
+        [[ $output == *"layers.json:1: key index: \"$size\": it is a size"* ]] || { echo "$output"; false; }
+    done
+    printf '{"index": 8,\n "mounts": [{"target": "t", "lower": "lowers/1"}]}' >"$W/layers.json"
+    run -125 as "$UNIONRUN" --layers "$W/layers.json" -- true
+    [[ $output == *'layers.json:1: key index: is a number; a size'* ]] || { echo "$output"; false; }
+    printf '{"index": "64K",\n "mounts": [{"target": "t", "lower": "lowers/1"}]}' >"$W/layers.json"
+    as "$UNIONRUN" --layers "$W/layers.json" -- true
+}
+
+union_with() {
+    # shellcheck disable=SC2034 # for union
+    UNION_OPTIONS=("$@")
+    union true
+}
