@@ -111,8 +111,8 @@ static long change_raw(int own, const struct change *w) {
             return sys_utimensat(own, "", w->times, AT_EMPTY_PATH);
         case CHMOD:
             return -EOPNOTSUPP;
-        default:
-            return -EPERM;
+        default: /* the kernel goes from the descriptor to the link itself, and no further */
+            break;
         }
     }
     snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);

@@ -403,3 +403,15 @@ TEST(ioctl) {
 XATTRS(setxattr, getxattr, listxattr, removexattr, p->link)
 XATTRS(lsetxattr, lgetxattr, llistxattr, lremovexattr, p->file)
 XATTRS(fsetxattr, fgetxattr, flistxattr, fremovexattr, fd)
+TEST(lsetxattr_of_symlinks) {
+    char value[64] = "";
+    CALL(lsetxattr(p->link, "user.shim", "value", 6, 0));
+    CALL(lsetxattr(p->link, "trusted.shim", "value", 6, 0));
+    CALL(lsetxattr(p->link, "trusted.shim", "value", 6, XATTR_CREATE));
+    CALL(lgetxattr(p->link, "trusted.shim", value, sizeof value));
+    say("  %s", value);
+    CALL(lremovexattr(p->link, "trusted.shim"));
+    CALL(lremovexattr(p->link, "trusted.shim"));
+    CALL(lremovexattr(p->link, "user.shim"));
+    say_path(p->link);
+}
