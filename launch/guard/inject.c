@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ERESTARTSYS_ = 512, ERESTARTNOINTR_ = 513, ERESTARTNOHAND_ = 514, ERESTART_RESTARTBLOCK_ = 516 };
@@ -135,27 +136,52 @@ static long run_own(struct inject *i, long number, uint64_t a, uint64_t b, uint6
 }
 
 /* What lies at the gate's place need not be one. */
-static bool is_gate(const struct inject *i) {
+enum gate { GATE_NONE, GATE_EMPTY, GATE_OTHER, GATE_THERE };
+static enum gate look_for_gate(const struct inject *i) {
+    static const unsigned char empty[sizeof ur_gate_code];
     unsigned char there[sizeof ur_gate_code];
-    return peer_read(i->call, UR_GATE, there, sizeof there) == 0 && memcmp(there, ur_gate_code, sizeof there) == 0;
+    if (peer_read(i->call, UR_GATE, there, sizeof there) < 0)
+        return GATE_NONE;
+    return memcmp(there, ur_gate_code, sizeof there) == 0 ? GATE_THERE
+           : memcmp(there, empty, sizeof there) == 0      ? GATE_EMPTY
+                                                          : GATE_OTHER;
 }
 
-/* The gate is there in a process that has the shim; another gets one now. */
+/* Another thread of the process is being given one. */
+static long wait_for_gate(const struct inject *i) {
+    enum { PATIENCE = 1000 };
+    enum gate seen = look_for_gate(i);
+    for (int tries = 0; seen == GATE_EMPTY && tries < PATIENCE; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        seen = look_for_gate(i);
+    }
+    return seen == GATE_THERE ? 0 : -EFAULT;
+}
+
+/* The gate is there in a process that has the shim; another gets one now. At no moment is it whole and cannot be run:
+   its other threads may be about the same. So it is mapped as it will be, and written past that (ptrace can), its first
+   word at last. */
 static long need_gate(struct inject *i) {
-    if (is_gate(i))
+    _Static_assert(sizeof ur_gate_code % sizeof(long) == 0, "words");
+    if (look_for_gate(i) == GATE_THERE)
         return 0;
-    long at = run_own(i, SYS_mmap, UR_GATE, UR_GATE_SIZE, PROT_READ | PROT_WRITE,
+    long at = run_own(i, SYS_mmap, UR_GATE, UR_GATE_SIZE, PROT_READ | PROT_EXEC,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+    if (at == -EEXIST)
+        return wait_for_gate(i);
     if (at == GIVEN || (at < 0 && at > -4096))
-        return at == -EEXIST ? -EFAULT : at;
+        return at;
     if (at != (long)UR_GATE) { /* a kernel that does not know NOREPLACE put it elsewhere */
         run_own(i, SYS_munmap, (uint64_t)at, UR_GATE_SIZE, 0, 0);
         return -ENOMEM;
     }
-    long ret = peer_write(i->call, UR_GATE, ur_gate_code, sizeof ur_gate_code);
-    if (ret == 0)
-        ret = run_own(i, SYS_mprotect, UR_GATE, UR_GATE_SIZE, PROT_READ | PROT_EXEC, 0);
-    return ret;
+    for (size_t n = sizeof ur_gate_code; n > 0; n -= sizeof(long)) {
+        long word;
+        memcpy(&word, ur_gate_code + n - sizeof word, sizeof word);
+        if (ptrace(PTRACE_POKEDATA, i->tid, UR_GATE + n - sizeof word, word) < 0)
+            return errno == ESRCH ? GIVEN : -errno;
+    }
+    return 0;
 }
 
 static long need_room(struct inject *i, size_t size) {
