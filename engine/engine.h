@@ -95,6 +95,11 @@ struct ur_elsewhere {
 #define UR_ELSEWHERE (-4200L) /* no errno */
 long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                  struct ur_elsewhere *e);
+/* ur_open for a thread that may be cancelled while it waits, which is to hold nothing then. A regular file or a
+   directory is opened. Others are not: UR_NATIVE, its own path is right as it is (and it is no FIFO), or UR_ELSEWHERE,
+   which ur_open_for tells the path of. (pid 0 only.) */
+#define UR_NATIVE (-4201L)
+long ur_open_unless_waits(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode);
 /* Can the engine do what this asks of openat2(2)? 0; -ENOSYS: it limits the resolving; or what the kernel says. */
 long ur_open_how(const struct open_how *how, size_t size);
 /* AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT. */

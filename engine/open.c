@@ -21,6 +21,10 @@ static bool is_plain(const struct ur_node *n) {
     return n->self || n->entry.kind == UR_DIRECTORY || (n->entry.kind == UR_FILE && S_ISREG(n->entry.st.st_mode));
 }
 
+static bool is_fifo(const struct ur_node *n) {
+    return n->where != UR_AT_MAGIC && !n->self && n->entry.kind == UR_FILE && S_ISFIFO(n->entry.st.st_mode);
+}
+
 /* A host path, in a place that may be there to be read only. */
 static long may_open_raw(const struct ur_union *u, const struct ur_node *n, const char *host, int flags) {
     bool absent = !n->self && n->entry.kind == UR_ABSENT;
@@ -77,8 +81,9 @@ static long elsewhere_nothing(struct ur_elsewhere *e, long error) {
     return UR_ELSEWHERE;
 }
 
+/* `e`: for another. `defers`: ur_open_unless_waits. */
 static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
-                      struct ur_elsewhere *e) {
+                      struct ur_elsewhere *e, bool defers) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
@@ -111,8 +116,11 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         int mark = n->where == UR_AT_HOST && is_plain(n) ? ur_raw_flags(c->u, host, flags) : 0;
         if (mark)
             return sys_open(host, flags | mark, mode);
-        if (e && !(reads && ur_is_maps(host)))
+        bool as_it_is = !(reads && ur_is_maps(host));
+        if (e && as_it_is)
             return elsewhere(e, host, !n->foreign, n->where == UR_AT_MAGIC);
+        if (defers && as_it_is)
+            return n->foreign || is_fifo(n) ? UR_ELSEWHERE : UR_NATIVE;
         /* A magic link is only met where links are followed. */
         ret = sys_open(host, n->where == UR_AT_MAGIC ? flags & ~O_NOFOLLOW : flags, mode);
         return ret >= 0 && reads && ur_is_maps(host) ? ur_maps_open(c, (int)ret, flags) : ret;
@@ -190,6 +198,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     }
     if (e && (flags & O_PATH || type != S_IFREG))
         return elsewhere(e, host, false, false);
+    if (defers && !(flags & O_PATH) && type != S_IFREG)
+        return UR_ELSEWHERE;
     ret = sys_open(host, plain | O_NOFOLLOW, mode);
     if (is_outdated(c, d, n, ret))
         return UR_AGAIN;
@@ -198,7 +208,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
 }
 
 static long open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
-                     struct ur_elsewhere *e) {
+                     struct ur_elsewhere *e, bool defers) {
     /* As build_open_flags() in the kernel: flags that mean nothing to an O_PATH, and what does not go together. */
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -207,16 +217,20 @@ static long open_for(const struct ur_caller *c, int dirfd, const char *path, int
         return -EINVAL;
     if (tmpfile && (flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
-    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e));
+    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e, defers));
 }
 
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
-    return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL) : sys_openat(dirfd, path, flags, mode);
+    return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL, false) : sys_openat(dirfd, path, flags, mode);
 }
 
 long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                  struct ur_elsewhere *e) {
-    return open_for(c, dirfd, path, flags, mode, e);
+    return open_for(c, dirfd, path, flags, mode, e, false);
+}
+
+long ur_open_unless_waits(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {
+    return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL, true) : UR_NATIVE;
 }
 
 long ur_open_how(const struct open_how *how, size_t size) {

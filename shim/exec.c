@@ -199,7 +199,9 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
     if (!ur_in_session())
         return plain_exec(l, dirfd, path, argv, envp, flags);
     struct ur_exec *x = &l->plan;
+    int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
+    ur_cancel_release(held);
     if (ret >= 0 && x->loader)
         ret = told_exe(l);
     if (ret < 0)
@@ -271,7 +273,7 @@ long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const env
 }
 
 static int exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
-    return (int)ur_edge(ur_exec_at(dirfd, path, argv, envp, flags));
+    return (int)ur_edge_of(ur_exec_at(dirfd, path, argv, envp, flags));
 }
 
 static int exec_search(const char *file, char *const argv[], char *const envp[]) {
@@ -279,10 +281,10 @@ static int exec_search(const char *file, char *const argv[], char *const envp[])
     size_t size = ur_launch_size(argv, envp);
     void *block = ur_exec_memory_get(size, &held);
     if (!block)
-        return (int)ur_edge(-ENOMEM);
+        return (int)ur_edge_of(-ENOMEM);
     long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, getenv("PATH"), ur_in_glibc());
     ur_exec_memory_put(block, size, held);
-    return (int)ur_edge(ret);
+    return (int)ur_edge_of(ret);
 }
 
 UR_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
@@ -299,7 +301,7 @@ UR_EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *co
 
 UR_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
     if (fd < 0 || !argv || !envp)
-        return (int)ur_edge(-EINVAL);
+        return (int)ur_edge_of(-EINVAL);
     return exec_at(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 

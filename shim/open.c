@@ -1,8 +1,5 @@
 /*
  * open and its twins. The mode is read from the call only if the flags make it a parameter, as libc does.
- *
- * libc's open is a cancellation point; this one is not: a thread that waits here (in a FIFO's open) is cancelled
- * when it comes out.
  */
 #include "shim.h"
 
@@ -21,7 +18,7 @@ static inline bool needs_mode(int flags) {
 }
 
 int ur_edge_open(int dirfd, const char *path, int flags, mode_t mode) {
-    return (int)ur_edge(ur_open(UR_SELF, dirfd, ur_name(path), flags, mode));
+    return (int)ur_edge(ur_cancel_open(dirfd, ur_name(path), flags, mode));
 }
 
 UR_EXPORT int open(const char *path, int flags, ...) {

@@ -95,7 +95,7 @@ static inline const char *ur_name(const char *path) {
 /* --- the edge -------------------------------------------------------------------------------------------- */
 
 /* A raw result as libc tells it: -errno becomes errno and -1, and else errno is left alone. */
-static inline long ur_edge(long ret) {
+static inline long ur_edge_of(long ret) {
     if (__builtin_expect(ret < 0, 0)) {
         errno = (int)-ret;
         return -1;
@@ -114,6 +114,40 @@ static inline bool ur_in_glibc(void) {
 
 /* Ends the program: a fortified call was given more than its buffer holds. */
 __attribute__((noreturn)) void ur_chk_fail(void);
+
+/* --- cancellation (cancel.c) ------------------------------------------------------------------------------ */
+
+/* From here on nobody cancels this thread but at a cancellation point, as if the type were deferred; and back to what
+   ur_cancel_hold returned. */
+int ur_cancel_hold(void);
+void ur_cancel_release(int was);
+/* The call, and its raw result as libc tells it. Were the thread cancelled in the middle (PTHREAD_CANCEL_ASYNCHRONOUS),
+   what the engine holds would be lost: memory, and in a change the lock that others wait for. */
+#define ur_edge(call)                                                                                                  \
+    ({                                                                                                                 \
+        int edge_was_ = ur_cancel_hold();                                                                              \
+        long edge_ret_ = (call);                                                                                       \
+        ur_cancel_release(edge_was_);                                                                                  \
+        ur_edge_of(edge_ret_);                                                                                         \
+    })
+
+/* A cancellation point. */
+void ur_cancel_point(void);
+/* A system call that may wait, and is one: cancelled in it the thread is gone. By the gate (ur_syscall6) or not
+   (ur_plain6). No unwinder knows the gate's page: a thread that is cancelled there runs C's clean-up handlers, not
+   C++'s. */
+typedef long ur_way(long nr, long a, long b, long c, long d, long e, long f);
+long ur_cancel_wait(ur_way *way, long nr, long a, const void *b, long c, long d, const void *e, long f);
+/* Open as libc's: a cancellation point, also while it waits for the other end of a FIFO. -errno comes back. */
+long ur_cancel_open(int dirfd, const char *path, int flags, mode_t mode);
+
+/* What is to be done if the thread is cancelled before ur_cleanup_pop: libc's own list of such things, which it keeps
+   in the frames concerned. */
+struct ur_cleanup {
+    void *libc[4];
+};
+void ur_cleanup_push(struct ur_cleanup *c, void (*routine)(void *), void *arg);
+void ur_cleanup_pop(struct ur_cleanup *c);
 
 /* --- memory that needs no malloc (exec.c and start.c say why) --------------------------------------------- */
 

@@ -7,7 +7,6 @@
  */
 #include "shim.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,19 +17,10 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, stru
 
 enum { HEAD = offsetof(struct sockaddr_un, sun_path), ROOM = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
-/* A call that may wait, and so is a cancellation point: a server's thread is cancelled in accept, not after it.
-   Nothing is held meanwhile but, at worst, the one descriptor of by_directory. Only what names a host path goes by the
-   gate: no unwinder knows that page, and a thread that is cancelled in it runs C's clean-up handlers, not C++'s. */
-static long waits_at(long (*call)(long, long, long, long, long, long, long), long nr, long a, const void *b, long c,
-                     long d, const void *e, long f) {
-    int type, unused;
-    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-    long ret = call(nr, a, (long)b, c, d, (long)e, f);
-    pthread_setcanceltype(type, &unused);
-    return ret;
-}
+/* A call that may wait, and so is a cancellation point: a server's thread is cancelled in accept, not after it. Only
+   what names a host path goes by the gate. */
 static long waits(long nr, long a, const void *b, long c, long d, const void *e, long f) {
-    return waits_at(ur_plain6, nr, a, b, c, d, e, f);
+    return ur_cancel_wait(ur_plain6, nr, a, b, c, d, e, f);
 }
 
 /* An address on its way to the kernel. */
@@ -41,10 +31,20 @@ struct outgoing {
     struct sockaddr_un un;
 };
 
+static void close_dir(void *outgoing) {
+    const struct outgoing *o = outgoing;
+    if (o->dir >= 0)
+        sys_close(o->dir);
+}
+
 /* The call with this address, which to_host has seen to. */
 static long goes_to(const struct outgoing *o, long nr, long a, const void *b, long c, long d, const void *e, long f) {
     bool raw = o->addr == (const struct sockaddr *)(const void *)&o->un;
-    return waits_at(raw ? ur_syscall6 : ur_plain6, nr, a, b, c, d, e, f);
+    struct ur_cleanup cleanup;
+    ur_cleanup_push(&cleanup, close_dir, (void *)(uintptr_t)o);
+    long ret = ur_cancel_wait(raw ? ur_syscall6 : ur_plain6, nr, a, b, c, d, e, f);
+    ur_cleanup_pop(&cleanup);
+    return ret;
 }
 
 static bool names_file(const struct sockaddr *addr, socklen_t len) {
@@ -95,8 +95,7 @@ static long to_host(struct outgoing *o, const struct sockaddr *addr, socklen_t l
 }
 
 static long sent(struct outgoing *o, long ret) {
-    if (o->dir >= 0)
-        sys_close(o->dir);
+    close_dir(o);
     return ret;
 }
 
@@ -142,12 +141,14 @@ long ur_connect(int fd, const struct sockaddr *addr, socklen_t len) {
 }
 
 UR_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len) {
+    ur_cancel_point();
     return (int)ur_edge(ur_connect(fd, addr, len));
 }
 UR_TWIN(__connect, connect)
 
 UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
+    ur_cancel_point();
     long ret = to_host(&o, addr, len, 0);
     return ur_edge(ret < 0 ? ret : sent(&o, goes_to(&o, SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
 }
@@ -171,6 +172,7 @@ static long pass_in(int fd, struct msghdr *msg, int flags) {
 }
 
 static long send_message(int fd, const struct msghdr *msg, int flags) {
+    ur_cancel_point();
     if (!msg || !names_file(msg->msg_name, msg->msg_namelen) || (!ur_in_glibc() && ur_guarded()))
         return pass_out(fd, msg, flags);
     struct outgoing o;

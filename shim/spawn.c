@@ -157,9 +157,12 @@ static int child(void *arg) {
 int ur_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
              char *const argv[], char *const envp[], const char *search) {
     size_t size = GUARD + STACK + sizeof(struct call) + ur_launch_size(argv, envp);
+    int held = ur_cancel_hold();
     char *block = ur_pages_get(size);
-    if (!block)
+    if (!block) {
+        ur_cancel_release(held);
         return ENOMEM;
+    }
     UR_SYS(SYS_mprotect, block, GUARD, PROT_NONE, 0, 0, 0);
     struct call *c = (struct call *)(block + GUARD + STACK);
     *c = (struct call){.file = file, .actions = actions, .attr = attr, .argv = argv, .envp = envp, .search = search};
@@ -175,6 +178,7 @@ int ur_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *act
             continue;
     UR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &c->mask, NULL, SIGNAL_BYTES, 0, 0);
     ur_pages_put(block, size);
+    ur_cancel_release(held);
     errno = error < 0 ? (int)-error : saved; /* POSIX asks for none; some programs rely on libc's */
     if (error < 0)
         return (int)-error;

@@ -59,6 +59,14 @@ static void mode_for_null(const char *mode, char *out, size_t room) {
     out[n] = 0;
 }
 
+/* Is the stream's opening a cancellation point? */
+static bool is_point(const char *mode) {
+    for (int i = 1; i < 7 && mode[i] && mode[i] != ','; i++)
+        if (mode[i] == 'c')
+            return false;
+    return true;
+}
+
 /* "a", not "a+": libc goes to the end at once. */
 static bool at_end(int flags) {
     return (flags & O_APPEND) && (flags & O_ACCMODE) == O_WRONLY;
@@ -88,7 +96,8 @@ FILE *ur_file_open(const char *path, const char *mode) {
         errno = EINVAL;
         return NULL;
     }
-    int fd = ur_edge_open(AT_FDCWD, path, flags, 0666);
+    int fd = is_point(mode) ? ur_edge_open(AT_FDCWD, path, flags, 0666)
+                            : (int)ur_edge(ur_open(UR_SELF, AT_FDCWD, ur_name(path), flags, 0666));
     if (fd < 0)
         return NULL;
     FILE *f;
@@ -120,6 +129,10 @@ UR_TWIN(fopen64, fopen)
 FILE *_IO_fopen(const char *path, const char *mode);
 UR_TWIN(_IO_fopen, fopen)
 
+static void unlock(void *f) {
+    funlockfile(f);
+}
+
 /* path NULL: the same file in another mode. The kernel's name of the descriptor leads to it, and the engine
    sees there what it is: a lower file that is to be written is copied up. */
 UR_EXPORT FILE *freopen(const char *path, const char *mode, FILE *f) {
@@ -138,11 +151,14 @@ UR_EXPORT FILE *freopen(const char *path, const char *mode, FILE *f) {
         path = self;
     }
     flockfile(f);
+    struct ur_cleanup cleanup;
+    ur_cleanup_push(&cleanup, unlock, f);
     fflush(f); /* before the file is opened anew, perhaps truncated: libc's order is flush, close, open */
     if (flags < 0)
         errno = EINVAL;
     else
         fd = ur_edge_open(AT_FDCWD, path, flags, 0666);
+    ur_cleanup_pop(&cleanup);
     char plain[128];
     mode_for_null(mode, plain, sizeof plain);
     int saved = errno;
@@ -162,7 +178,7 @@ UR_TWIN(freopen64, freopen)
 
 UR_EXPORT FILE *tmpfile(void) {
     int saved = errno;
-    long fd = ur_open(UR_SELF, AT_FDCWD, P_tmpdir, O_TMPFILE | O_RDWR | O_EXCL, 0600);
+    long fd = ur_edge_open(AT_FDCWD, P_tmpdir, O_TMPFILE | O_RDWR | O_EXCL, 0600);
     if (fd < 0) {
         char name[] = P_tmpdir "/tmpfXXXXXX";
         fd = ur_edge(ur_temp_file(name));

@@ -35,6 +35,22 @@ static _Atomic int waiting_lock;
 static int waiting; /* threads in system(): the first ignores the signals, the last lets them be what they were */
 static struct sigaction was_int, was_quit;
 
+static void signals_as_before(void) {
+    ur_lock(&waiting_lock);
+    if (--waiting == 0) {
+        sigaction(SIGINT, &was_int, NULL);
+        sigaction(SIGQUIT, &was_quit, NULL);
+    }
+    ur_unlock(&waiting_lock);
+}
+
+/* The thread is cancelled while it waits. */
+static void abandon(void *pid) {
+    UR_PLAIN(SYS_kill, *(pid_t *)pid, SIGKILL, 0, 0, 0, 0);
+    reap(*(pid_t *)pid, NULL);
+    signals_as_before();
+}
+
 static int run(const char *line) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t child, mask, defaults;
@@ -55,23 +71,25 @@ static int run(const char *line) {
     ur_unlock(&waiting_lock);
     sigprocmask(SIG_BLOCK, &child, &mask);
 
+    pid_t pid;
     posix_spawnattr_t attr;
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &mask);
     posix_spawnattr_setsigdefault(&attr, &defaults);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    pid_t pid;
     int status = 0x7f00; /* no shell: as if it had exited with 127 */
     long ret = -shell(&pid, line, NULL, &attr);
-    if (ret == 0 && (ret = reap(pid, &status)) < 0)
-        status = -1;
-
-    ur_lock(&waiting_lock);
-    if (--waiting == 0) {
-        sigaction(SIGINT, &was_int, NULL);
-        sigaction(SIGQUIT, &was_quit, NULL);
+    if (ret == 0) {
+        struct ur_cleanup cleanup;
+        ur_cleanup_push(&cleanup, abandon, &pid);
+        do
+            ret = ur_cancel_wait(ur_plain6, SYS_wait4, pid, &status, 0, 0, NULL, 0);
+        while (ret == -EINTR);
+        ur_cleanup_pop(&cleanup);
+        if (ret < 0)
+            status = -1;
     }
-    ur_unlock(&waiting_lock);
+    signals_as_before();
     sigprocmask(SIG_SETMASK, &mask, NULL);
     ur_edge(ret);
     return status;
@@ -143,7 +161,7 @@ UR_EXPORT FILE *popen(const char *line, const char *mode) {
         errno = EINVAL;
         return NULL;
     }
-    int ends[2], saved = errno;
+    int ends[2] = {-1, -1}, saved = errno;
     if (ur_edge(UR_SYS(SYS_pipe2, ends, O_CLOEXEC, 0, 0, 0, 0)) < 0)
         return NULL;
     int mine = reads ? ends[0] : ends[1], its = reads ? ends[1] : ends[0];
@@ -189,7 +207,7 @@ UR_EXPORT int pclose(FILE *f) {
     if (!s) /* one that libc's own popen made: its fclose is its pclose */
         return fclose(f);
     pid_t pid = s->pid;
-    int status;
+    int status = 0;
     free(s);
     fclose(f);
     return ur_edge(reap(pid, &status)) < 0 ? -1 : status;

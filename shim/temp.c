@@ -35,7 +35,7 @@ static long make(char *template, int suffix, int flags, enum kind kind) {
         struct stat st;
         switch (kind) {
         case A_FILE:
-            ret = ur_open(UR_SELF, AT_FDCWD, template, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL, 0600);
+            ret = ur_cancel_open(AT_FDCWD, template, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL, 0600);
             break;
         case A_DIRECTORY:
             ret = ur_mkdir(UR_SELF, AT_FDCWD, template, 0700);
