@@ -88,7 +88,7 @@ $(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
 $(BUILD)/unionrun-layers: $(call objects,tool,$(layers) launch/say.c launch/remove.c $(config) $(engine))
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
 
-$(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/say.c)
+$(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/say.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(wrapped) config/table.c)

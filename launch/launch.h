@@ -6,6 +6,7 @@
  *     prepare.c   uppers that are thrown away
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
+ *     place.c     the directory that the command starts in
  *     keeper.c    the process between the two, which outlives the command if need be
  *     guard/      the process that answers what the shim does not see (guard.h)
  *     fence.c     what keeps every write off the lowers
@@ -59,6 +60,9 @@ long session_mend(const struct launch *launch, bool end, void (*word)(void *arg,
 
 /* Removes the session directory and the ephemeral uppers. False if something is left. */
 bool session_remove(const struct launch *launch);
+
+/* place.c. In the command's process, the session made. */
+void start_where_one_is(const struct launch *launch);
 
 /* Runs the command; returns only if it could not be started at all. */
 void run(struct launch *launch);

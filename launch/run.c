@@ -9,6 +9,7 @@
  */
 #include "config/text.h"
 #include "engine/sys.h"
+#include "launch/command.h"
 #include "launch/fence.h"
 #include "launch/guard/guard.h"
 #include "launch/keeper.h"
@@ -78,25 +79,28 @@ static const char *why_no_guard(long error) {
     }
 }
 
+enum nets { NETS_FAILED, NETS_SHIM, NETS_GUARD };
+
 /* The nets, in the command's process: the fence first, for the filter that the guard sets is the last thing that a
    process of ours does unanswered. A net that cannot be had is said once. */
-static bool protect(struct launch *launch) {
+static enum nets protect(struct launch *launch) {
     const struct options *o = &launch->options;
     long fenced = o->fence == CHOICE_OFF ? 0 : fence_enter(launch);
     if (fenced < 0) {
         say("the fence cannot be set: %s", strerror((int)-fenced));
         if (o->fence == CHOICE_REQUIRE)
-            return false;
+            return NETS_FAILED;
     }
     if (o->guard == CHOICE_OFF)
-        return true;
+        return NETS_SHIM;
     long guarded = guard_enter(launch);
     if (guarded == 0)
-        return true;
+        return NETS_GUARD;
     say("%s%s; static programs, Go and inline system calls will not see the union%s",
         o->guard == CHOICE_REQUIRE ? "--guard=require, and there can be none: " : "no guard: ", why_no_guard(guarded),
         o->guard == CHOICE_REQUIRE ? "" : " (--guard=off runs without a guard, and without this word)");
-    return guarded != -EIO && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
+    bool goes_on = guarded != -EIO && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
+    return goes_on ? NETS_SHIM : NETS_FAILED;
 }
 
 /* In the command's process: everything as it was inherited, and away. */
@@ -105,8 +109,16 @@ static void start(struct launch *launch) {
         sigaction(passed_signals[i], &inherited[i], NULL);
     sigaction(SIGCHLD, &inherited_child, NULL);
     umask(launch->umask);
-    if (!protect(launch))
+    start_where_one_is(launch);
+    enum nets nets = protect(launch);
+    if (nets == NETS_FAILED)
         _exit(EXIT_OURS);
+    /* Here the guard sees what this process calls, too. So no program of the host's need be run in a union that may have
+       nothing to run it with. */
+    if (nets == NETS_GUARD) {
+        sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
+        _exit(run_command(launch->options.command));
+    }
     UR_AUTO_TEXT trampoline = ur_path_join(launch->parts, "unionrun-exec");
     char **arguments = launch->options.command - 1;
     arguments[0] = trampoline;

@@ -54,7 +54,6 @@ long filter_install(bool ids, bool shim);
 struct guard {
     const struct launch *launch;
     struct ur_union whole;
-    char *trampoline; /* the program that finds the command, which is no file of the union's */
     int listener;
     bool stands_by;          /* it may not look into other processes: every call goes on as it is */
     dev_t proc;              /* st_dev of /proc */

@@ -329,7 +329,6 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
                        .root = geteuid() == 0,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
                        .called = PTHREAD_COND_INITIALIZER};
-    g.trampoline = ur_path_join(launch->parts, "unionrun-exec");
     struct stat st;
     if (stat("/proc", &st) == 0)
         g.proc = st.st_dev;
