@@ -6,7 +6,7 @@
 #   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
 #   make clean                                        make bench         BENCH='--quick': what it costs, beside others
 #   make sweep           kills and errors everywhere (test/safety.mk has more of this kind)
-#   make ledger          what of libc is hooked
+#   make ledger          what of libc is hooked          make fuzz root-check    test/exchange.mk: imports
 #
 # V=1 shows the commands; TESTS='test/a.bats ...' with `make check` runs only those.
 #
@@ -46,7 +46,7 @@ engine := $(wildcard engine/*.c)
 # What wrapped programs carry of it: not the tools' part.
 wrapped := $(filter-out engine/layer.c,$(engine))
 config := $(wildcard config/*.c)
-layers := $(wildcard layers/*.c)
+layers := $(wildcard layers/*.c layers/*/*.c)
 launch := $(filter-out launch/exec.c,$(wildcard launch/*.c launch/*/*.c))
 shim := $(wildcard shim/*.c)
 audit := $(wildcard audit/*.c)
@@ -86,7 +86,7 @@ $(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
 
 $(BUILD)/unionrun-layers: $(call objects,tool,$(layers) launch/say.c launch/remove.c $(config) $(engine))
-	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
+	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -larchive
 
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/say.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
@@ -97,7 +97,7 @@ $(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(wrapped) config/table.c)
 $(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/table.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(AUDIT_LDFLAGS) -o $@ $^
 
-$(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson
+$(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson $(BUILD)/have/archive
 	@mkdir -p $(@D)
 	$(COMPILE) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
 
@@ -110,15 +110,18 @@ $(BUILD)/audit/%.o: %.c
 	$(COMPILE) $(AUDIT_CFLAGS) -c -o $@ $<
 
 # What is missing is told by the name of its Debian package.
-$(BUILD)/have/jansson:
+$(BUILD)/have/jansson: package = libjansson-dev
+$(BUILD)/have/archive: package = libarchive-dev
+$(BUILD)/have/%:
 	@mkdir -p $(@D)
-	@echo '#include <jansson.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || \
-		{ echo 'jansson.h is missing: install the package libjansson-dev (or run scripts/install-deps)' >&2; exit 1; }
+	@echo '#include <$*.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || \
+		{ echo '$*.h is missing: install the package $(package) (or run scripts/install-deps)' >&2; exit 1; }
 	@touch $@
 
 # --- tests ---
 
 include test/safety.mk
+include test/exchange.mk
 
 tests: all $(test_programs)
 
@@ -154,7 +157,7 @@ SEEDS ?= 20
 differ: tests
 	DIFFER_SEEDS=$(SEEDS) DIFFER_FIRST=$(or $(FIRST),1) DIFFER_OPS=$(or $(OPS),10000) test/run $(JOBS) test/differential.bats
 
-$(BUILD)/asan/%.o: %.c | $(BUILD)/have/jansson
+$(BUILD)/asan/%.o: %.c | $(BUILD)/have/jansson $(BUILD)/have/archive
 	@mkdir -p $(@D)
 	$(COMPILE) $(ASAN_CFLAGS) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
 
@@ -178,7 +181,7 @@ $(BUILD)/asan/unionrun: unionrun.in
 
 # Each unit test; engine and shim at the differential test, of root also as a plain user; then the launcher at all of its own
 # tests. What that starts runs with the shim as usual.
-check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/asan/ops $(asan_units)
+check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/asan/ops $(asan_units) check-fuzz
 	set -e; for unit in $(asan_units); do echo "$$unit"; $$unit; done
 	ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		DIFFER_UNION_OPS=$(CURDIR)/$(BUILD)/asan/ops DIFFER_OPS=5000 \
@@ -187,7 +190,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 		test/run $(JOBS) test/config.bats test/launch.bats
 
 c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
-shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/sweep/run test/*.bash test/*.bats test/programs/*) \
+shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/sweep/run test/exchange/root-check test/*.bash test/*.bats test/programs/*) \
 	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
 
 lint:
@@ -196,7 +199,7 @@ lint:
 	cppcheck --quiet --std=c11 -j $(JOBS) --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=allocaCalled --suppress=nullPointerArithmeticRedundantCheck \
 		-I. -D_GNU_SOURCE -DUNIONRUN_VERSION='""' -D__x86_64__ \
-		$(wildcard config/*.c engine/*.c shim/*.c audit/*.c launch/*.c launch/*/*.c)
+		$(wildcard config/*.c engine/*.c shim/*.c audit/*.c launch/*.c launch/*/*.c layers/*.c layers/*/*.c)
 
 # --- installation ---
 

@@ -1,6 +1,6 @@
 /*
- * Where the command starts. With / as a target the directory that the user is in may be one that the union has not: then
- * it starts in /, as it would in a container. Beneath other targets that is a mistake, and shows as one.
+ * Where the command starts. With / as a target the directory that the user is in may be one that the union has not:
+ * then it starts in /, as it would in a container. Beneath other targets that is a mistake, and shows as one.
  */
 #include "config/check.h"
 #include "config/text.h"

@@ -113,8 +113,8 @@ static void start(struct launch *launch) {
     enum nets nets = protect(launch);
     if (nets == NETS_FAILED)
         _exit(EXIT_OURS);
-    /* Here the guard sees what this process calls, too. So no program of the host's need be run in a union that may have
-       nothing to run it with. */
+    /* Here the guard sees what this process calls, too. So no program of the host's need be run in a union that may
+       have nothing to run it with. */
     if (nets == NETS_GUARD) {
         sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
         _exit(run_command(launch->options.command));

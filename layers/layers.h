@@ -31,7 +31,8 @@ struct layers {
     struct ur_plan plan; /* after layers_open checked; the skeletons left out */
     char **path;         /* the arguments that are no options; borrowed from argv */
     size_t paths;
-    bool json; /* --json, which every tool has that tells something */
+    bool json;      /* --json, which every tool has that tells something */
+    bool unmounted; /* the tool takes no mounts: said by it before it reads its options */
 
     struct ur_union u; /* after layers_open; `shared` is NULL */
     struct ur_caller caller;

@@ -37,9 +37,11 @@ static const char *arguments_of(const char *command) {
 
 static enum layers_next print_help(const struct reader *reader, const char *about) {
     const char *command = reader->layers->command, *arguments = arguments_of(command);
-    printf("Usage: unionrun %s --layers FILE [OPTION...] %s\n", command, arguments);
-    printf("       unionrun %s --target DIR --lower DIR... [--upper DIR] [OPTION...] %s\n%s\n", command, arguments,
-           about);
+    bool mounts = !reader->layers->unmounted;
+    printf("Usage: unionrun %s %s[OPTION...] %s\n", command, mounts ? "--layers FILE " : "", arguments);
+    if (mounts)
+        printf("       unionrun %s --target DIR --lower DIR... [--upper DIR] [OPTION...] %s\n", command, arguments);
+    printf("%s\n", about);
     for (const struct layers_option *option = reader->options; option->name; option++) {
         UR_AUTO_TEXT name =
             ur_format("%s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
@@ -51,7 +53,9 @@ static enum layers_next print_help(const struct reader *reader, const char *abou
         }
         putchar('\n');
     }
-    printf("  --help          print this and exit\n\nThe mounts, as a run takes them:\n%s", ur_mount_options_help);
+    puts("  --help          print this and exit");
+    if (mounts)
+        printf("\nThe mounts, as a run takes them:\n%s", ur_mount_options_help);
     return LAYERS_DONE;
 }
 
@@ -88,7 +92,7 @@ static enum layers_next read_option(struct reader *reader, const char *about) {
     const struct layers_option *option = reader->options;
     while (option->name && strcmp(option->name, name) != 0)
         option++;
-    bool mount = ur_is_mount_option(name);
+    bool mount = !reader->layers->unmounted && ur_is_mount_option(name);
     if (!mount && !option->name)
         return wrong(reader, "%s: no such option", argument);
     if ((mount || option->value) && !value) {
@@ -124,6 +128,8 @@ enum layers_next layers_read(struct layers *layers, int argc, char **argv, const
         return wrong(&reader, "no %s", arguments_of(layers->command));
     if (layers->paths > most)
         return wrong(&reader, "%s: %s", layers->path[most], most ? "one argument too many" : "it takes no argument");
+    if (layers->unmounted)
+        return LAYERS_GO;
     UR_AUTO_TEXT mistake = ur_mount_options_check(&layers->mounts, &layers->plan, true);
     return mistake ? wrong(&reader, "%s", mistake) : LAYERS_GO;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The target /: a whole root of its own. Here a small one of busybox; `make root-check` takes Debian's.
 
+# shellcheck disable=SC2034 # helpers.bash reads them
 load helpers
 
 setup() {
