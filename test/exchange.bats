@@ -234,6 +234,31 @@ convertible() {
     convertible user
 }
 
+# Killed at the Nth call that changes something, N growing until it comes to its end. A directory's time is given back by
+# a step of its own, and is what a kill may change.
+@test "convert in place may be killed anywhere: the union shows the same, and converting again goes on" {
+    changed root
+    local form when kills
+    local changing=setxattr,lsetxattr,fsetxattr,lremovexattr,unlink,unlinkat,rename,renameat2,mknod,mknodat,link,linkat,fchmod,ftruncate,symlink
+    for form in xattr name device; do
+        kills=0
+        for ((when = 4; when < 100; when++)); do
+            run strace -qq -o "$W/trace" -e trace="$changing" -e inject="$changing:signal=KILL:when=$when" \
+                "$REPO/build/unionrun-layers" convert "${layers[@]}" --to $form
+            [ "$status" -ne 0 ] || break
+            kills=$((kills + 1))
+            same "the union after a kill at $when, --to $form" "$(directory_times <<<"$seen")" \
+                "$(union "$PROGRAMS/tree" "$TARGET" $AFTER_ALL | no_records | directory_times)"
+        done
+        [ "$status" -eq 0 ]
+        echo "$form: $kills kills"
+        [ "$kills" -ge 2 ]
+        same "the union after --to $form" "$(directory_times <<<"$seen")" \
+            "$(union "$PROGRAMS/tree" "$TARGET" $AFTER_ALL | no_records | directory_times)"
+    done
+}
+directory_times() { sed -E 's/(: d [0-7]+ [0-9:]+) .*/\1/'; }
+
 kernel_mounts() {
     [ "$(id -u)" = 0 ] || skip 'not root'
     mkdir -p "$W/up/k" "$W/up/kw" "$W/m"

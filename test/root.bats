@@ -62,3 +62,31 @@ rooted() {
     run rooted "$(command -v busybox)" ls
     [ "$status" -ne 0 ]
 }
+
+@test "a program of another libc runs in a root that has that alone" {
+    local loader
+    loader=/lib/ld-musl-$(uname -m).so.1
+    needs musl-gcc
+    as sh -c "echo 'int puts(const char *); int main(void) { puts(\"musl\"); return 0; }' >'$W/program.c'"
+    as musl-gcc -o "$root/bin/program" "$W/program.c"
+    as mkdir "$root/lib"
+    as cp -L "$loader" "$root/lib/"
+    [ "$(rooted /bin/program)" = musl ]
+    [ "$(rooted /bin/sh -c '/bin/program; cp /bin/program /tmp/copy; /tmp/copy')" = $'musl\nmusl' ]
+    UNION_OPTIONS=(--no-preload)
+    [ "$(rooted /bin/program)" = musl ]
+}
+
+@test "an image is imported and run by what the README says, and its / is the image" {
+    needs umoci
+    [ "$(id -u)" = 0 ] || skip 'umoci keeps owners for root alone'
+    tar -C "$root" --format=posix -cf "$W/root.tar" .
+    umoci init --layout "$W/oci"
+    umoci new --image "$W/oci:x"
+    umoci raw add-layer --image "$W/oci:x" "$W/root.tar"
+    tar -C "$W/oci" -cf "$W/image.tar" .
+    cd "$W"
+    as sh -c "'$UNIONRUN' import image.tar -o img && '$UNIONRUN' --layers img/base.json -- /bin/sh -c 'cat /etc/release; pwd; touch /mine'" >"$W/out"
+    [ "$(tail -2 "$W/out")" = $'image\n/' ]
+    [ -f "$W/img/upper/mine" ]
+}

@@ -136,6 +136,8 @@ static int tell(const struct convert *convert) {
 static const char about[] =
     "Make an upper one for elsewhere: its marks in one form, renamed directories as plain copies, every\n"
     "file whole. In place, or with -o in a new directory. TARGET says which upper, if there are several.\n"
+    "--json prints {to, marks, files, moved, names, data}: marks changed or made, files copied to DIR;\n"
+    "made whole: renamed directories, names of lower files, files without data.\n"
     "\n";
 
 int layers_convert(struct layers *layers, int argc, char **argv) {

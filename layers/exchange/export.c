@@ -166,6 +166,7 @@ static const char about[] =
     "Write the changes that an upper holds as an OCI image layer. TARGET says which, if there are several\n"
     "uppers. Names are below the target; whiteouts are .wh.NAME; renamed directories are told in full.\n"
     "Times are not after SOURCE_DATE_EPOCH; owners that an import recorded are the recorded ones.\n"
+    "--json prints {file, files, whiteouts, bytes}.\n"
     "\n";
 
 int layers_export(struct layers *layers, int argc, char **argv) {

@@ -316,6 +316,8 @@ static const char about[] =
     "Make lower layers of a container image, and the layer file that runs it: DIR/base.json.\n"
     "IMAGE is an OCI image layout (a directory or a tar of one), a `docker save` tar, a tar of\n"
     "files, compressed or not, or - for the standard input.\n"
+    "--json prints {directory, image, layers: [{lower, digest, diff_id, files, bytes}],\n"
+    "command, config, lost: {owners, xattrs, devices, others}}.\n"
     "\n";
 
 int layers_import(struct layers *layers, int argc, char **argv) {

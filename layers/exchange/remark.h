@@ -1,8 +1,9 @@
 /*
  * The marks of an upper, from one form to another, where they stand.
  *
- * Invariant: between any two steps the union shows the same. So a mark in the new form is there before the old one
- * goes, or takes its place by a rename; what must be told of it first (opaque=x) is told first.
+ * Invariant: between any two steps the union shows the same, but for the time of a directory, which is given back by a
+ * step of its own. So a mark in the new form is there before the old one goes, or takes its place by a rename; what
+ * must be told of it first (opaque=x) is told first.
  */
 #ifndef UNIONRUN_LAYERS_EXCHANGE_REMARK_H
 #define UNIONRUN_LAYERS_EXCHANGE_REMARK_H

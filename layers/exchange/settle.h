@@ -2,9 +2,9 @@
  * An upper that says everything itself: no redirects, no file whose other names are the lowers', no metadata without
  * its data. In place.
  *
- * Invariant: between any two steps the union shows the same. What a renamed directory shows is copied up beneath it,
- * file by file; then it is made opaque, which is one step and hides nothing any more; then what it says of other places
- * is taken away.
+ * Invariant: between any two steps the union shows the same, but for the time of a directory, which is given back by a
+ * step of its own. What a renamed directory shows is copied up beneath it, file by file; then it is made opaque, which
+ * is one step and hides nothing any more; then what it says of other places is taken away.
  */
 #ifndef UNIONRUN_LAYERS_EXCHANGE_SETTLE_H
 #define UNIONRUN_LAYERS_EXCHANGE_SETTLE_H
