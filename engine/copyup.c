@@ -191,7 +191,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     if (ret == 0)
         ret = ur_copy_xattrs(host, (int)to, NULL);
     if (ret == 0) /* before a mode that forbids the owner to write */
-        ret = ur_origin_write(u, m, (int)to, NULL, st, ino, st->st_nlink > 1);
+        ret = ur_origin_write(u, m, (int)to, NULL, st, ino, st);
     if (ret == -EOPNOTSUPP)
         ret = 0;
     if (ret == 0)
@@ -342,7 +342,7 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret == 0)
         ret = ur_set_times(tmp, ts);
     if (ret == 0)
-        ret = ur_origin_write(u, m, -1, tmp, &copy, ino, st->st_nlink > 1);
+        ret = ur_origin_write(u, m, -1, tmp, &copy, ino, st);
     if (ret == 0)
         ret = publish(u, m, ino, st, -1, tmp, upper);
     if (*tmp)
@@ -364,7 +364,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     if (ret == 0)
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
-        ret = ur_origin_write(u, m, -1, tmp, st, ur_ino(m, l, st->st_ino), false);
+        ret = ur_origin_write(u, m, -1, tmp, st, ur_ino(m, l, st->st_ino), st);
     if (ret == -EOPNOTSUPP)
         ret = 0;
     if (ret == 0)

@@ -2,11 +2,13 @@
  * st_dev, st_ino and st_nlink: one filesystem's, whatever the layers lie on.
  *
  * A file keeps the st_ino of the lower that it came from: a copied-up file says so in its xattr user.unionrun.origin
- * ("INO", or "INOl" if the lower one has more names, see links.c). What can hold no user xattr (symlinks,
- * FIFOs, sockets, devices), or whose owner may not read it, has a symlink work/origin/<its own st_ino> with the text
- * "INO BIRTH" (or "INOl BIRTH"), BIRTH being the time the upper's inode was born: a number used anew for another file
- * is told by it. Directories all have st_nlink 1, as btrfs has it and overlayfs for merged ones: "not counted". Layers
- * on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the model.
+ * ("INO SIZE TIME", or "INOl SIZE TIME" if the lower one has more names, see links.c; SIZE and TIME, that at which it
+ * was last changed, tell whether it is still the file that was copied, and are left out for directories). What can hold
+ * no user xattr (symlinks, FIFOs, sockets, devices), or whose owner may not read it, has a symlink
+ * work/origin/<its own st_ino> with the text "INO BIRTH SIZE TIME", BIRTH being the time the upper's inode was born: a
+ * number used anew for another file is told by it. Directories all have st_nlink 1, as btrfs has it and overlayfs for
+ * merged ones: "not counted". Layers on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the
+ * model.
  */
 #include "union.h"
 
@@ -48,11 +50,29 @@ static long origin_file(const struct ur_union *u, const struct ur_table_mount *m
     return ur_work_path(u, m, "/origin/", name, out);
 }
 
+enum { VALUE_MAX = 112 }; /* bytes of what is written of an origin */
+
+static char *put_origin(char *p, const char *end, const struct ur_origin *origin) {
+    p = ur_put_number(p, end, origin->ino, 10);
+    return origin->linked ? ur_put(p, end, "l", 1) : p;
+}
+
+static char *put_state(char *p, const char *end, const struct ur_origin *origin) {
+    if (!origin->recorded)
+        return p;
+    p = ur_put(p, end, " ", 1);
+    p = ur_put_number(p, end, origin->size, 16);
+    p = ur_put(p, end, " ", 1);
+    return ur_put_number(p, end, origin->time, 16);
+}
+
 /* The record in origin/: of what can hold no xattr, or has one that cannot be read. */
 static long write_record(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                         const struct stat *upper, char *value, char *p, const char *end) {
+                         const struct stat *upper, const struct ur_origin *origin) {
+    char value[VALUE_MAX], *end = value + sizeof value, *p = put_origin(value, end, origin);
     p = ur_put(p, end, " ", 1);
-    ur_put_number(p, end, birth(fd, host), 10);
+    p = ur_put_number(p, end, birth(fd, host), 10);
+    put_state(p, end, origin);
     UR_SCRATCH(s);
     long ret = origin_file(u, m, upper, s->real[0]);
     if (ret < 0)
@@ -63,46 +83,55 @@ static long write_record(const struct ur_union *u, const struct ur_table_mount *
     return sys_symlink(value, s->real[0]);
 }
 
+uint64_t ur_origin_time(const struct stat *st) {
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+}
+
 long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                     const struct stat *upper, uint64_t ino, bool linked) {
-    char value[64], *end = value + sizeof value;
-    char *p = ur_put_number(value, end, ino, 10);
-    if (linked)
-        p = ur_put(p, end, "l", 1);
+                     const struct stat *upper, uint64_t ino, const struct stat *lower) {
+    struct ur_origin origin = {.ino = ino, .linked = lower->st_nlink > 1, .recorded = true};
+    origin.size = (uint64_t)lower->st_size;
+    origin.time = ur_origin_time(lower);
+    if (S_ISDIR(lower->st_mode))
+        origin.linked = origin.recorded = false;
     if (!holds_xattr(upper))
-        return write_record(u, m, fd, host, upper, value, p, end);
-    size_t n = (size_t)(p - value);
+        return write_record(u, m, fd, host, upper, &origin);
+    char value[VALUE_MAX], *end = value + sizeof value;
+    size_t n = (size_t)(put_state(put_origin(value, end, &origin), end, &origin) - value);
     return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : ur_set_xattr(host, ORIGIN, value, n, 0);
 }
 
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st) {
-    bool linked;
+    struct ur_origin origin;
     struct stat now;
-    uint64_t ino;
-    if (!holds_xattr(st) || ur_origin_read(u, m, -1, host, st, &ino, &linked) < 0 || !ino || sys_lstat(host, &now) < 0)
+    if (!holds_xattr(st) || ur_origin_tell(u, m, -1, host, st, &origin) < 0 || !origin.ino || sys_lstat(host, &now) < 0)
         return;
-    char value[64], *end = value + sizeof value, *p = ur_put_number(value, end, ino, 10);
-    if (linked)
-        p = ur_put(p, end, "l", 1);
-    write_record(u, m, -1, host, &now, value, p, end);
+    write_record(u, m, -1, host, &now, &origin);
 }
 
-static uint64_t read_origin(const char **at, bool *linked) {
-    uint64_t ino = ur_get_number(at, 10);
-    bool has_l = **at == 'l';
-    *at += has_l;
-    if (linked)
-        *linked = has_l;
-    return ino;
+static void read_origin(const char **at, struct ur_origin *origin) {
+    origin->ino = ur_get_number(at, 10);
+    origin->linked = **at == 'l';
+    *at += origin->linked;
 }
 
-long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                    const struct stat *st, uint64_t *ino, bool *linked) {
-    char value[64];
+static void read_state(const char *at, struct ur_origin *origin) {
+    if (*at != ' ')
+        return;
+    at++;
+    origin->size = ur_get_number(&at, 16);
+    if (*at != ' ')
+        return;
+    at++;
+    origin->time = ur_get_number(&at, 16);
+    origin->recorded = true;
+}
+
+long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                    const struct stat *st, struct ur_origin *origin) {
+    char value[VALUE_MAX];
     const char *at = value;
-    *ino = 0;
-    if (linked)
-        *linked = false;
+    *origin = (struct ur_origin){0};
     if (holds_xattr(st)) {
         long n = fd >= 0 ? sys_fgetxattr(fd, ORIGIN, value, sizeof value - 1)
                          : sys_lgetxattr(host, ORIGIN, value, sizeof value - 1);
@@ -113,7 +142,8 @@ long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, in
         }
         if (n > 0) {
             value[n] = 0;
-            *ino = read_origin(&at, linked);
+            read_origin(&at, origin);
+            read_state(at, origin);
             return 0;
         }
         if (n != -EACCES)
@@ -128,14 +158,23 @@ long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, in
     if (n < 0) /* EACCES: root's record, and the caller is root no more */
         return n == -ENOENT || n == -EACCES || n == -EINVAL ? 0 : n;
     value[n] = 0;
-    *ino = read_origin(&at, linked);
+    read_origin(&at, origin);
     at += *at == ' ';
-    if (ur_get_number(&at, 10) != birth(fd, host)) {
-        *ino = 0;
-        if (linked)
-            *linked = false;
-    }
+    if (ur_get_number(&at, 10) == birth(fd, host))
+        read_state(at, origin);
+    else
+        *origin = (struct ur_origin){0};
     return 0;
+}
+
+long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                    const struct stat *st, uint64_t *ino, bool *linked) {
+    struct ur_origin origin;
+    long ret = ur_origin_tell(u, m, fd, host, st, &origin);
+    *ino = origin.ino;
+    if (linked)
+        *linked = origin.linked;
+    return ret;
 }
 
 /* The last name of an upper file went. */

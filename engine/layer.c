@@ -2,7 +2,6 @@
  * Layers at rest. The facts (what a layer itself has) come from marks.c, the judgement (who wins, what merges) from
  * dir.c; here nothing is decided.
  */
-#include "layer.h"
 #include "union.h"
 
 #include <stdlib.h>
@@ -186,7 +185,7 @@ long ur_names(const char *directory, long (*each)(void *arg, const char *name), 
 }
 
 bool ur_origin_of(const struct ur_place *place, const char *host, const struct stat *st, struct ur_origin *origin) {
-    return ur_origin_read(place->u, place->d.mount, -1, host, st, &origin->ino, &origin->linked) == 0 && origin->ino;
+    return ur_origin_tell(place->u, place->d.mount, -1, host, st, origin) == 0 && origin->ino;
 }
 
 uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const struct stat *st) {

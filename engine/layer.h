@@ -77,8 +77,13 @@ long ur_names(const char *directory, long (*each)(void *arg, const char *name), 
 /* What a copied-up file says of the lower that it was made of. False: nothing. */
 struct ur_origin {
     uint64_t ino;
-    bool linked;
+    bool linked;   /* the lower had more names */
+    bool recorded; /* what follows is known (older copies, and directories, do not say) */
+    uint64_t size; /* of the lower then */
+    uint64_t time; /* ur_origin_time of the lower then */
 };
+/* When a file was last changed, as one number. */
+uint64_t ur_origin_time(const struct stat *st);
 bool ur_origin_of(const struct ur_place *place, const char *host, const struct stat *st, struct ur_origin *origin);
 /* The number that ur_origin.ino has for a file of the i-th layer's filesystem. */
 uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const struct stat *st);

@@ -11,6 +11,7 @@
 #define UNIONRUN_ENGINE_UNION_H
 
 #include "engine.h"
+#include "layer.h"
 #include "shared.h"
 #include "sys.h"
 
@@ -401,8 +402,12 @@ enum ur_holder {
 };
 long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
                  enum ur_holder holder, const char *host, int fd, struct stat *st);
+/* `upper`: the copy's type and number; `lower`: what was copied, whose number in the union is `ino`. */
 long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
-                     const struct stat *upper, uint64_t ino, bool linked);
+                     const struct stat *upper, uint64_t ino, const struct stat *lower);
+/* All zero if it says nothing. 0 or -errno. */
+long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
+                    const struct stat *st, struct ur_origin *origin);
 /* The lower's ino that a copied-up file goes by into `ino`; 0: it has none. `linked` may be NULL. 0 or -errno. */
 long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                     const struct stat *st, uint64_t *ino, bool *linked);
