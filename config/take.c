@@ -158,6 +158,30 @@ void ur_locks_free(struct ur_locks *locks) {
     *locks = (struct ur_locks){0};
 }
 
+char *ur_commit_mark(const struct ur_plan_mount *mount) {
+    return ur_path_join(mount->work, "unionrun/commit");
+}
+
+bool ur_commit_unfinished(struct ur_plan *plan) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct ur_plan_mount *mount = &plan->mounts[i];
+        UR_AUTO_TEXT mark = mount->upper ? ur_commit_mark(mount) : NULL;
+        char ready[4096];
+        ssize_t n = mark ? readlink(mark, ready, sizeof ready - 1) : -1;
+        if (n <= 0)
+            continue;
+        ready[n] = '\0';
+        struct stat st;
+        if (lstat(ready, &st) == 0) {
+            ur_plan_fail(plan, (struct ur_where){mount->said, "upper", -1},
+                         "%s: a commit of it was interrupted; unionrun commit finishes it", mount->upper);
+            return true;
+        }
+        unlink(mark); /* it came to nothing */
+    }
+    return false;
+}
+
 bool ur_is_taken(const char *upper) {
     int fd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)

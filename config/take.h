@@ -16,6 +16,12 @@ bool ur_take_uppers(struct ur_plan *plan, struct ur_locks *locks);
 /* Closes the descriptors and frees the list. */
 void ur_locks_free(struct ur_locks *locks);
 
+/* Where the work directory notes that a commit of the upper is under way: a symlink to what says that it has to be
+   finished, if that is there. Owned by the caller. */
+char *ur_commit_mark(const struct ur_plan_mount *mount);
+/* Is a commit of one of the uppers unfinished? Then plan->error says so. */
+bool ur_commit_unfinished(struct ur_plan *plan);
+
 /* Has somebody taken this upper? Leaves no trace, and never stands in another's way. False also where it cannot be
    told (a filesystem without locks, an upper that is not there). */
 bool ur_is_taken(const char *upper);

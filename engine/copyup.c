@@ -50,10 +50,10 @@ static bool has_holes(int fd, off_t size) {
 }
 
 /* Copies data, holes kept: 0 or -errno. Offsets of both are left anywhere. */
-static long copy_data(const struct ur_table_mount *m, int from, int to, off_t size) {
+long ur_copyup_data(uint32_t caps, int from, int to, off_t size) {
     if (size == 0)
         return 0;
-    if (m->caps & UR_CAP_REFLINK && sys_ioctl(to, FICLONE, from) == 0)
+    if (caps & UR_CAP_REFLINK && sys_ioctl(to, FICLONE, from) == 0)
         return 0;
     bool no_copy_range = false;
     off_t at = 0;
@@ -128,7 +128,7 @@ static bool refused(long ret) {
 }
 
 /* Owner as far as it is allowed: a plain user's copies are his own. */
-static long give_owner(int fd, const char *host, const struct stat *st) {
+long ur_give_owner(int fd, const char *host, const struct stat *st) {
     struct stat made;
     long ret = fd >= 0 ? sys_fstat(fd, &made) : sys_lstat(host, &made);
     if (ret < 0)
@@ -141,7 +141,7 @@ static long give_owner(int fd, const char *host, const struct stat *st) {
 }
 
 /* A copy that could not keep its owner must not lend the owner's powers to another: no set-id bits then. */
-static mode_t kept_mode(const struct stat *lower, const struct stat *copy) {
+mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy) {
     mode_t mode = lower->st_mode & 07777;
     if (copy->st_uid != lower->st_uid)
         mode &= ~(mode_t)S_ISUID;
@@ -185,9 +185,9 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         return to;
     }
     struct stat copy;
-    long ret = o ? 0 : copy_data(m, (int)from, (int)to, st->st_size);
+    long ret = o ? 0 : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
     if (ret == 0)
-        ret = give_owner((int)to, NULL, st);
+        ret = ur_give_owner((int)to, NULL, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, (int)to, NULL);
     if (ret == 0) /* before a mode that forbids the owner to write */
@@ -196,8 +196,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         ret = 0;
     if (ret == 0)
         ret = sys_fstat((int)to, &copy);
-    if (ret == 0 && !has_mode(&copy, kept_mode(st, &copy)))
-        ret = sys_fchmod((int)to, kept_mode(st, &copy));
+    if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
+        ret = sys_fchmod((int)to, ur_kept_mode(st, &copy));
     if (ret == 0) {
         struct timespec ts[2] = {st->st_atim, st->st_mtim};
         if (o && st->st_size > 0) /* that is a change */
@@ -331,13 +331,13 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret < 0)
         return ret;
     struct stat copy;
-    ret = give_owner(-1, tmp, st);
+    ret = ur_give_owner(-1, tmp, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
-    if (ret == 0 && !S_ISLNK(st->st_mode) && !has_mode(&copy, kept_mode(st, &copy)))
-        ret = ur_set_mode(tmp, kept_mode(st, &copy));
+    if (ret == 0 && !S_ISLNK(st->st_mode) && !has_mode(&copy, ur_kept_mode(st, &copy)))
+        ret = ur_set_mode(tmp, ur_kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
         ret = ur_set_times(tmp, ts);
@@ -360,7 +360,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = sys_mkdir(tmp, 0700 | (st->st_mode & 0755)); /* so that nobody can make anything in it */
     if (ret < 0)
         return ret;
-    ret = give_owner(-1, tmp, st);
+    ret = ur_give_owner(-1, tmp, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
@@ -369,8 +369,8 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = 0;
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
-    if (ret == 0 && !has_mode(&copy, kept_mode(st, &copy)))
-        ret = ur_set_mode(tmp, kept_mode(st, &copy));
+    if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
+        ret = ur_set_mode(tmp, ur_kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
         ret = ur_set_times(tmp, ts);

@@ -192,6 +192,102 @@ uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const st
     return ur_ino(place->d.mount, ur_layer(place->u, place->d.mount, layer), st->st_ino);
 }
 
+long ur_layer_whiteout(enum ur_form form, const char *directory, const char *name) {
+    char host[UR_PATH_MAX];
+    size_t len = strlen(directory);
+    if (!ur_put(host, host + UR_PATH_MAX, directory, len) ||
+        !put_name(host, len, form == UR_FORM_NAME ? ".wh." : "", name))
+        return -ENAMETOOLONG;
+    if (form != UR_FORM_NAME) {
+        struct ur_table_mount as = {.caps = form == UR_FORM_DEVICE ? UR_CAP_CHARDEV : 0};
+        long ret = ur_mark_whiteouts(&as, directory);
+        return ret < 0 ? ret : ur_whiteout_make(&as, host);
+    }
+    long fd = sys_open(host, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        sys_close((int)fd);
+    return fd < 0 ? fd : 0;
+}
+
+long ur_layer_opaque(enum ur_form form, const char *directory) {
+    if (form != UR_FORM_NAME)
+        return ur_mark_opaque(directory);
+    long ret = ur_layer_whiteout(UR_FORM_NAME, directory, ".wh..opq");
+    return ret == -EEXIST ? 0 : ret;
+}
+
+long ur_layer_unopaque(const char *directory) {
+    char host[UR_PATH_MAX];
+    size_t len = strlen(directory);
+    if (!ur_put(host, host + UR_PATH_MAX, directory, len) || !put_name(host, len, "", ".wh..wh..opq"))
+        return -ENAMETOOLONG;
+    sys_unlink(host);
+    return ur_unmark_opaque(directory);
+}
+
+static long copy_regular(const char *from, const struct stat *st, const char *to) {
+    long in = sys_open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (in < 0)
+        return in;
+    long out = sys_open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    long ret = out < 0 ? out : ur_copyup_data(UR_CAP_REFLINK, (int)in, (int)out, st->st_size);
+    sys_close((int)in);
+    if (out >= 0)
+        sys_close((int)out);
+    return ret;
+}
+
+static long copy_link(const char *from, const char *to) {
+    char text[UR_PATH_MAX];
+    long n = sys_readlink(from, text, sizeof text - 1);
+    if (n < 0)
+        return n;
+    text[n] = 0;
+    return sys_symlink(text, to);
+}
+
+long ur_layer_finish(const struct stat *st, const char *host) {
+    struct stat copy;
+    long ret = ur_give_owner(-1, host, st);
+    if (ret == 0)
+        ret = sys_lstat(host, &copy);
+    if (ret == 0 && !S_ISLNK(st->st_mode))
+        ret = ur_set_mode(host, ur_kept_mode(st, &copy));
+    const struct timespec ts[2] = {st->st_atim, st->st_mtim};
+    return ret < 0 ? ret : ur_set_times(host, ts);
+}
+
+long ur_layer_copy(const char *from, const struct stat *st, const char *to) {
+    long ret;
+    if (S_ISREG(st->st_mode))
+        ret = copy_regular(from, st, to);
+    else if (S_ISLNK(st->st_mode))
+        ret = copy_link(from, to);
+    else if (S_ISDIR(st->st_mode))
+        ret = sys_mkdir(to, 0700);
+    else
+        ret = sys_mknod(to, (st->st_mode & S_IFMT) | 0600, (unsigned)st->st_rdev);
+    if (ret == 0)
+        ret = ur_copy_xattrs(from, -1, to);
+    return ret < 0 || S_ISDIR(st->st_mode) ? ret : ur_layer_finish(st, to);
+}
+
+/* Xattrs of `to` that `from` has not, nor are the union's own. */
+static long drop_xattrs(const char *from, const char *to) {
+    char *list = malloc(65536), value[1];
+    long n = list ? sys_llistxattr(to, list, 65536) : -ENOMEM;
+    for (const char *name = list; n > 0 && name < list + n; name += strlen(name) + 1)
+        if (!ur_is_marker_xattr(name) && sys_lgetxattr(from, name, value, 0) == -ENODATA)
+            ur_drop_xattr(to, name);
+    free(list);
+    return n < 0 && n != -EOPNOTSUPP ? n : 0;
+}
+
+long ur_layer_same_xattrs(const char *from, const char *to) {
+    long ret = drop_xattrs(from, to);
+    return ret < 0 ? ret : ur_copy_xattrs(from, -1, to);
+}
+
 bool ur_layer_marker_name(const char *name) {
     return ur_is_marker_name(name, strlen(name));
 }

@@ -88,6 +88,20 @@ bool ur_origin_of(const struct ur_place *place, const char *host, const struct s
 /* The number that ur_origin.ino has for a file of the i-th layer's filesystem. */
 uint64_t ur_origin_number(const struct ur_place *place, unsigned layer, const struct stat *st);
 
+/* Writes a mark of this form about `name` into a host directory: a whiteout, where nothing is; or makes the directory
+   itself opaque. -EEXIST, -EOPNOTSUPP, -EPERM: the filesystem, or the user, cannot. */
+long ur_layer_whiteout(enum ur_form form, const char *directory, const char *name);
+long ur_layer_opaque(enum ur_form form, const char *directory);
+/* Takes the opaque mark, in all its forms, from a directory. */
+long ur_layer_unopaque(const char *directory);
+
+/* Copies a host file to a host path where nothing is: data (holes kept), xattrs but the union's own, owner as far as it
+   is allowed, mode and times. A directory comes empty, with mode 0700 until ur_layer_finish gives it what `st` says. */
+long ur_layer_copy(const char *from, const struct stat *st, const char *to);
+long ur_layer_finish(const struct stat *st, const char *directory);
+/* Makes the xattrs of a directory, but the union's own, those of another. */
+long ur_layer_same_xattrs(const char *from, const char *to);
+
 /* Is it the union's own: .wh.*; user.overlay.*, trusted.overlay.*, user.unionrun.*? */
 bool ur_layer_marker_name(const char *name);
 bool ur_layer_marker_xattr(const char *name);

@@ -152,6 +152,17 @@ long ur_mark_opaque(const char *host) {
     return put(host, OPAQUE, "y", 1);
 }
 
+long ur_unmark_opaque(const char *host) {
+    long ret = 0;
+    for (unsigned i = 0; i < 2 && (ret == 0 || ret == -ENODATA || ret == -EOPNOTSUPP || ret == -EPERM); i++) {
+        char full[64];
+        char *p = ur_put(full, full + sizeof full, spaces[i], strlen(spaces[i]));
+        ur_put(p, full + sizeof full, OPAQUE, strlen(OPAQUE));
+        ret = ur_drop_xattr(host, full);
+    }
+    return ret == -ENODATA || ret == -EOPNOTSUPP || ret == -EPERM ? 0 : ret;
+}
+
 /* overlayfs.rst: whiteouts in the xattr form are looked for only where the directory says so. */
 long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host) {
     char value[8];

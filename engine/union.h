@@ -247,6 +247,7 @@ bool ur_is_marker_xattr(const char *name);
 /* Makes a whiteout at a host path, in the form that the mount's upper can hold. */
 long ur_whiteout_make(const struct ur_table_mount *m, const char *host);
 long ur_mark_opaque(const char *host);
+long ur_unmark_opaque(const char *host);
 long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host); /* the directory now holds one */
 long ur_mark_impure(const char *host);
 long ur_mark_redirect(const char *host, const char *rel);
@@ -309,6 +310,13 @@ long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *
                        int open_flags);
 /* Of a host path, to a descriptor or (fd -1) a path. Marks are left behind. */
 long ur_copy_xattrs(const char *from, int to_fd, const char *to);
+
+/* Holes kept; `caps`: UR_CAP_REFLINK. Offsets of both are left anywhere. */
+long ur_copyup_data(uint32_t caps, int from, int to, off_t size);
+/* To a descriptor or (fd -1) a path, as far as it is allowed. */
+long ur_give_owner(int fd, const char *host, const struct stat *st);
+/* The mode that a copy with the owner that it has may have. */
+mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy);
 
 /* What an operation returns to be begun anew: another process changed what it had looked up. Never leaves the engine.
  */

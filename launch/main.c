@@ -96,8 +96,8 @@ static bool get_ready(struct launch *launch) {
     if (launch->options.check)
         return show(launch);
     launch->parts = find_parts();
-    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) && session_make(launch) &&
-           fence_prepare(launch);
+    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
+           session_make(launch) && fence_prepare(launch);
 }
 
 static int act(struct launch *launch) {

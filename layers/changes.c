@@ -45,6 +45,13 @@ static struct change_side side_of(const struct ur_found *found) {
     return (struct change_side){true, ur_format("%s", found->host), found->st};
 }
 
+static void note_sides(struct change *change, const struct ur_found *below, const struct stat *mark) {
+    change->was = side_of(below);
+    change->covers = below->there;
+    change->covered = below->st;
+    change->mark = *mark;
+}
+
 static bool same_type(const struct stat *a, const struct stat *b) {
     return (a->st_mode & S_IFMT) == (b->st_mode & S_IFMT);
 }
@@ -92,7 +99,7 @@ static bool find_directory(struct finder *f, const struct ur_place *place, const
     if (ret < 0)
         return failed(view->host, ret);
     struct change *change = add(f, CHANGE_ADDED, place, name);
-    change->was = side_of(below);
+    note_sides(change, below, &view->st);
     change->now = (struct change_side){true, ur_format("%s", view->host), view->st};
     change->opaque = view->opaque && below->there;
     bool right = true;
@@ -125,16 +132,15 @@ static bool find_name(struct finder *f, const struct ur_place *place, const char
     if (view.held == UR_HELD_DIRECTORY)
         return find_directory(f, place, name, &view, &below);
     struct change *change = add(f, CHANGE_ADDED, place, name);
-    change->was = side_of(&below);
+    note_sides(change, &below, &view.st);
     if (below.there && !S_ISDIR(below.st.st_mode))
         change->key = ur_origin_number(place, below.layer, &below.st);
     if (view.held == UR_HELD_WHITEOUT) {
         change->kind = CHANGE_DELETED;
         return true;
     }
-    struct ur_origin origin;
     change->now = (struct change_side){true, ur_format("%s", view.host), view.st};
-    change->origin = ur_origin_of(place, view.host, &view.st, &origin) ? origin.ino : 0;
+    ur_origin_of(place, view.host, &view.st, &change->origin);
     if (!below.there)
         return true;
     if (same_type(&below.st, &view.st))
@@ -222,7 +228,7 @@ static int by_key(const void *a, const void *b) {
 }
 
 static struct change *deleted_as(struct change **deleted, size_t count, const struct change *change) {
-    struct change wanted = {.key = change->redirect ? 0 : change->origin, .was.host = change->was.host};
+    struct change wanted = {.key = change->redirect ? 0 : change->origin.ino, .was.host = change->was.host};
     const struct change *key = &wanted;
     struct change **found = count ? bsearch(&key, deleted, count, sizeof *deleted, by_key) : NULL;
     return found && (*found)->kind == CHANGE_DELETED ? *found : NULL;
@@ -231,7 +237,7 @@ static struct change *deleted_as(struct change **deleted, size_t count, const st
 static bool is_candidate(const struct change *change) {
     if (change->redirect)
         return change->was.there;
-    return change->now.there && !change->linked && change->origin && change->origin != change->key;
+    return change->now.there && !change->linked && change->origin.ino && change->origin.ino != change->key;
 }
 
 static bool match_renames(struct finder *f) {
@@ -253,6 +259,7 @@ static bool match_renames(struct finder *f) {
         change->from = other->path;
         other->path = NULL;
         other->kind = CHANGE_KINDS; /* taken */
+        change->left = true;
         if (change->redirect)
             continue;
         change->kind = CHANGE_RENAMED;

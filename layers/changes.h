@@ -36,15 +36,19 @@ struct change {
     enum change_kind kind;
     char *path;   /* the union's, owned */
     char *from;   /* where it was, if renamed; owned */
+    bool left;    /* the upper hides `from` by a whiteout, which belongs to the rename; else something new is there */
     bool content; /* the data, the symlink's text or the device are others */
     unsigned metadata;
     bool opaque;   /* a directory that covers what the lowers have at `path` */
     bool redirect; /* a renamed directory, whose lower parts are at another path */
     bool linked;   /* changed under another name: a hard link of the lower's */
     struct change_side was, now;
-    uint64_t key;    /* of a deleted file: its number (ur_origin_number) */
-    uint64_t origin; /* of an upper's file: the number of the lower that it was copied from; 0: none */
-    unsigned mount;  /* index in the plan */
+    uint64_t key;            /* of a deleted file: its number (ur_origin_number) */
+    struct ur_origin origin; /* of an upper's file */
+    struct stat mark;        /* raw, of what the upper itself has: a file, a directory, a whiteout */
+    bool covers;             /* a lower has something at `path`: `covered` */
+    struct stat covered;
+    unsigned mount; /* index in the plan */
 };
 
 struct changes {
@@ -58,6 +62,9 @@ void changes_free(struct changes *changes);
 
 /* Drops those that are neither at nor beneath one of the paths (all stay if there is none). */
 void changes_keep(struct changes *changes, char *const *paths, size_t count);
+
+/* A line of `diff`: a letter (with `words` a word, coloured), the name, what else; with `sizes` these, too. */
+void changes_print(const struct change *change, bool sizes, bool words);
 
 /* Compares two sides that are both there: whether the contents differ, and what of the metadata. `upper_owner`: the
    user whose copies cannot keep another owner (0 if they can). -errno if they cannot be read. */

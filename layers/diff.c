@@ -102,7 +102,7 @@ static char *sizes(const struct change *change) {
     return ur_format("%s -> %s", left, right);
 }
 
-static void print_change(const struct change *change, bool stat, bool colours) {
+void changes_print(const struct change *change, bool stat, bool colours) {
     const struct kind *kind = &kinds[change->kind];
     UR_AUTO_TEXT name = name_of(change);
     UR_AUTO_TEXT more = remark(change);
@@ -148,7 +148,7 @@ static void print_text(const struct layers *layers, const struct changes *change
                 printf("Changes of %s, kept in %s:\n", target, upper);
             }
             begun = true;
-            print_change(change, stat, colours);
+            changes_print(change, stat, colours);
             sum(&sums, change);
         }
         if (stat)

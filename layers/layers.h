@@ -74,6 +74,9 @@ enum layers_use {
 bool layers_open(struct layers *layers, enum layers_use use);
 void layers_close(struct layers *layers);
 
+/* Finishes the commits of its uppers that were interrupted (commit.c). False: has been said. */
+bool layers_finish_commit(struct layers *layers);
+
 /* The mount of the plan, and of the table, at or above a union path; NULL: none, or one without layers. */
 struct ur_plan_mount *layers_plan_mount(const struct layers *layers, const char *path);
 

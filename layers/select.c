@@ -1,0 +1,160 @@
+/* See select.h. */
+#include "layers/select.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool select_matches(const char *pattern, const char *relative) {
+    if (strchr(pattern, '/'))
+        return fnmatch(pattern + (pattern[0] == '/'), relative, FNM_PATHNAME | FNM_LEADING_DIR) == 0;
+    for (const char *at = relative; *at;) {
+        size_t length = strcspn(at, "/");
+        UR_AUTO_TEXT component = ur_copy(at, length);
+        if (fnmatch(pattern, component, 0) == 0)
+            return true;
+        at += length;
+        at += *at == '/';
+    }
+    return false;
+}
+
+static bool any_matches(char *const *patterns, const char *relative) {
+    for (; patterns && *patterns; patterns++)
+        if (select_matches(*patterns, relative))
+            return true;
+    return false;
+}
+
+static const char *relative(const struct layers *layers, const struct change *change, const char *path) {
+    const char *target = layers->plan.mounts[change->mount].target;
+    path += target[1] ? strlen(target) : 0;
+    return path + (*path == '/');
+}
+
+static bool meant(const struct layers *layers, const struct change *change, const struct select_by *by) {
+    bool in = by->paths == 0;
+    for (size_t i = 0; i < by->paths && !in; i++)
+        in = ur_path_is_in(change->path, by->path[i]) || (change->from && ur_path_is_in(change->from, by->path[i]));
+    const char *name = relative(layers, change, change->path);
+    const char *old = change->from ? relative(layers, change, change->from) : NULL;
+    if (by->include && !any_matches(by->include, name) && !(old && any_matches(by->include, old)))
+        return false;
+    return in && !any_matches(by->exclude, name) && !(old && any_matches(by->exclude, old));
+}
+
+static bool is_whole(const struct change *change) {
+    return change->redirect || (change->kind == CHANGE_REPLACED && S_ISDIR(change->now.st.st_mode));
+}
+
+/* The outermost whole that a change lies in; NULL: none. */
+static const struct change *whole_of(const struct changes *changes, size_t number) {
+    for (size_t i = 0; i < changes->count; i++)
+        if (is_whole(&changes->change[i]) && ur_path_is_in(changes->change[number].path, changes->change[i].path))
+            return &changes->change[i];
+    return NULL;
+}
+
+static bool check_wholes(const struct selection *s) {
+    for (size_t i = 0; i < s->changes->count; i++) {
+        const struct change *whole = whole_of(s->changes, i);
+        if (!whole || s->chosen[whole - s->changes->change] == s->chosen[i])
+            continue;
+        UR_AUTO_TEXT one = layers_quoted(s->changes->change[i].path);
+        UR_AUTO_TEXT all = layers_quoted(whole->path);
+        say("%s cannot be %s alone: %s was %s and goes as a whole", one, s->chosen[i] ? "taken" : "left out", all,
+            whole->redirect ? "renamed" : "made anew");
+        return false;
+    }
+    return true;
+}
+
+enum answer { ANSWER_YES, ANSWER_NO, ANSWER_REST, ANSWER_NONE, ANSWER_QUIT };
+
+static enum answer ask(const struct change *change, const char *verb) {
+    char line[16];
+    for (;;) {
+        changes_print(change, true, layers_colours());
+        printf("%s this? [y]es, [n]o, [a]ll the rest, [d]one, [q]uit: ", verb);
+        fflush(stdout);
+        if (!fgets(line, sizeof line, stdin))
+            return ANSWER_QUIT;
+        const char *known = "ynadq", *at = strchr(known, line[0]);
+        if (line[0] && at)
+            return (enum answer)(at - known);
+    }
+}
+
+/* What lies in a whole is asked for with it. False: leave all as it is. */
+static bool ask_all(struct selection *s, const char *verb) {
+    enum answer answer = ANSWER_YES;
+    for (size_t i = 0; i < s->changes->count; i++) {
+        const struct change *change = &s->changes->change[i], *whole = whole_of(s->changes, i);
+        if (!s->chosen[i])
+            continue;
+        if (whole && whole != change) {
+            s->chosen[i] = s->chosen[whole - s->changes->change];
+            continue;
+        }
+        if (answer != ANSWER_REST && answer != ANSWER_NONE)
+            answer = ask(change, verb);
+        if (answer == ANSWER_QUIT)
+            return false;
+        s->chosen[i] = answer == ANSWER_YES || answer == ANSWER_REST;
+    }
+    return true;
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add(const char ***list, size_t *count, const char *path) {
+    *list = ur_grow(*list, *count, sizeof **list);
+    (*list)[(*count)++] = path;
+}
+
+bool select_changes(struct selection *s, const struct layers *layers, const struct changes *changes,
+                    const struct select_by *by) {
+    *s = (struct selection){.changes = changes, .chosen = ur_allocate(changes->count + 1)};
+    s->all = !by->paths && !by->include && !by->exclude && !by->interactive;
+    for (size_t i = 0; i < changes->count; i++)
+        s->chosen[i] = meant(layers, &changes->change[i], by);
+    if (!check_wholes(s) || (by->interactive && !ask_all(s, by->verb)))
+        return false;
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct change *change = &changes->change[i];
+        if (!s->chosen[i])
+            continue;
+        add(&s->path, &s->paths, change->path);
+        if (change->left)
+            add(&s->path, &s->paths, change->from);
+        if (is_whole(change))
+            add(&s->whole, &s->wholes, change->path);
+    }
+    if (s->paths)
+        qsort(s->path, s->paths, sizeof *s->path, by_text);
+    return true;
+}
+
+void select_free(struct selection *s) {
+    free(s->chosen);
+    free(s->path);
+    free(s->whole);
+    *s = (struct selection){0};
+}
+
+bool select_wants(void *selection, const char *path) {
+    const struct selection *s = selection;
+    if (s->all)
+        return true;
+    if (s->paths && bsearch(&path, s->path, s->paths, sizeof *s->path, by_text))
+        return true;
+    for (size_t i = 0; i < s->wholes; i++)
+        if (ur_path_is_in(path, s->whole[i]))
+            return true;
+    return false;
+}
