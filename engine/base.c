@@ -8,12 +8,13 @@
  */
 #include "union.h"
 
-enum { SLOTS = 256, PATH_BYTES = 216 };
+enum { SLOTS = 256, PATH_BYTES = 212 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
     uint32_t len;
     uint64_t generation, dev, ino;
+    int layer; /* struct ur_base */
     char path[PATH_BYTES];
 };
 
@@ -23,20 +24,22 @@ static struct slot *slot_of(const struct stat *st) {
     return &slots[(st->st_ino ^ st->st_ino >> 8 ^ st->st_dev) % SLOTS];
 }
 
-static long recall(const struct ur_union *u, const struct stat *st, char *out) {
+static long recall(const struct ur_union *u, const struct stat *st, char *out, int *layer) {
     struct slot *s = slot_of(st);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
     if (sequence % 2 || s->ino != st->st_ino || s->dev != st->st_dev || s->len >= PATH_BYTES ||
         s->generation != atomic_load(&u->shared->generation) + 1)
         return -ENOENT;
     size_t len = s->len;
+    *layer = s->layer;
     memcpy(out, s->path, len);
     out[len] = 0;
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence ? (long)len : -ENOENT;
 }
 
-static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, uint64_t generation) {
+static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, int layer,
+                 uint64_t generation) {
     struct slot *s = slot_of(st);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     if (!generation || len >= PATH_BYTES || !ur_mount_of(u, path, len) || ur_dcache_begin(u) != generation ||
@@ -47,6 +50,7 @@ static void keep(const struct ur_union *u, const struct stat *st, const char *pa
     s->dev = st->st_dev;
     s->ino = st->st_ino;
     s->len = (uint32_t)len;
+    s->layer = layer;
     memcpy(s->path, path, len);
     atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }
@@ -69,7 +73,21 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     return -ENOENT;
 }
 
-static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+/* The layer that holds the host directory by the very path that it has in the union; -1: none, or by another. */
+static int plain_layer(const struct ur_union *u, const char *host, const char *path) {
+    const struct ur_table_mount *m;
+    unsigned layer;
+    size_t rel, target;
+    if (!ur_layer_of(u, host, strlen(host), &m, &layer, &rel))
+        return -1;
+    target = m->target.len > 1 ? m->target.len : 0;
+    return ur_path_below(path, strlen(path), ur_table_text(u->table, m->target), m->target.len) &&
+                   strcmp(host + rel, path + target) == 0
+               ? (int)layer
+               : -1;
+}
+
+static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer) {
     static const char deleted[] = " (deleted)";
     UR_SCRATCH(s);
     char *host = s->rest[0], link[64];
@@ -103,6 +121,7 @@ static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_
     long len = ur_union_path(c, host, out);
     if (len < 0)
         return len;
+    *layer = plain_layer(c->u, host, out);
     long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
     if (dead && ret == -ENOENT) {
         *dead = gone ? UR_DEAD_UPPER : UR_DEAD_LOWER;
@@ -121,25 +140,38 @@ static long raw_path(const struct ur_caller *c, int dirfd, char *out) {
     return S_ISDIR(st.st_mode) ? n : -ENOTDIR;
 }
 
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer) {
     struct stat st;
     enum ur_dead_dir is_dead = UR_ALIVE;
+    int by = -1;
+    *layer = -1;
     if (dirfd != AT_FDCWD && ur_fd_is_raw(c, dirfd))
         return raw_path(c, dirfd, out);
     if (c->pid || !c->u->shared || (dirfd < 0 && dirfd != AT_FDCWD))
-        return ask_kernel(c, dirfd, out, dead);
+        return ask_kernel(c, dirfd, out, dead, &by);
     if (sys_fstatat(dirfd, "", &st, AT_EMPTY_PATH) < 0 || !S_ISDIR(st.st_mode))
-        return ask_kernel(c, dirfd, out, dead);
-    long len = recall(c->u, &st, out);
+        return ask_kernel(c, dirfd, out, dead, &by);
+    long len = recall(c->u, &st, out, layer);
     if (len > 0)
         return len;
     uint64_t generation = ur_dcache_begin(c->u);
-    len = ask_kernel(c, dirfd, out, &is_dead);
-    if (len > 0 && !is_dead)
-        keep(c->u, &st, out, (size_t)len, generation);
+    len = ask_kernel(c, dirfd, out, &is_dead, &by);
+    if (len > 0 && !is_dead) {
+        keep(c->u, &st, out, (size_t)len, by, generation);
+        *layer = by;
+    }
     if (is_dead && !dead)
         return -ENOENT;
     if (dead)
         *dead = is_dead;
     return len;
+}
+
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+    int layer;
+    return ur_base_find(c, dirfd, out, dead, &layer);
+}
+
+bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, int *layer) {
+    return u->shared && recall(u, st, out, layer) > 0;
 }

@@ -276,6 +276,36 @@ static long load_target(const struct ur_union *u, struct ur_dir *d, const struct
     return 0;
 }
 
+/* Are names of `d` in the index? */
+static bool is_indexed(const struct ur_union *u, const struct ur_dir *d) {
+    return u->index && d->mount && !d->special && d->rels == 1;
+}
+
+/* The stack of a path, as this process or the run remembers it. Leaves `d` as it was if neither does. */
+bool ur_dir_recall(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
+    const struct ur_table_mount *m = u->index ? ur_mount_of(u, path, len) : NULL;
+    if (!m || len == m->target.len)
+        return ur_dcache_get(u, d, path, len);
+    size_t name = len;
+    while (path[name - 1] != '/')
+        name--;
+    uint64_t generation = ur_dcache_begin(u);
+    struct ur_key k;
+    if (!ur_index_key(u, path, name > 1 ? name - 1 : 1, path + name, len - name, &k) || !ur_index_get_stack(&k, d))
+        return ur_dcache_get(u, d, path, len);
+    d->generation = generation;
+    d->mount = m;
+    d->special = false;
+    d->len = (uint16_t)len;
+    memmove(d->path, path, len);
+    d->path[len] = 0;
+    d->rels = 1;
+    d->rel_used = 0;
+    d->lower_rel = 0;
+    d->rel[0] = (struct ur_rel){.cut = m->target.len > 1 ? (uint16_t)m->target.len : 0};
+    return true;
+}
+
 long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st) {
     size_t old = d->len;
     if (!append(d, name))
@@ -287,7 +317,7 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
             return load_target(u, d, m);
     }
     bool hidden = d->special && ur_is_hidden(u, d->path, len);
-    if (!hidden && ur_dcache_get(u, d, d->path, len))
+    if (!hidden && ur_dir_recall(u, d, d->path, len))
         return 0;
     /* What is found now is found from this directory's stack, which must be of now, too. */
     if (d->generation != ur_dcache_begin(u))
@@ -298,9 +328,21 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
     memset(st, 0, sizeof *st);
     if (hidden || (d->mount && ur_is_marker_name(name, strlen(name))))
         return -ENOENT;
-    if (d->mount)
+    struct ur_key k;
+    struct ur_reservation r = {NULL};
+    if (d->mount) {
+        /* Asked after the reservation: of a stack that may be out of date nothing can be learnt. */
+        if (is_indexed(u, d) && ur_index_key(u, d->path, old, name, strlen(name), &k)) {
+            r = ur_index_reserve(&k);
+            if (!d->generation || d->generation != ur_dcache_begin(u))
+                ur_index_put(&k, &r, NULL);
+        }
         ret = step(u, d, name, st);
-    else {
+        if (ret == 0 && (d->open || u->owner) && r.entry)
+            ur_index_put_stack(&k, &r, d);
+        else
+            ur_index_put(&k, &r, NULL);
+    } else {
         append(d, name);
         ret = sys_lstat(d->path, st);
         if (ret == 0 && !S_ISDIR(st->st_mode))
@@ -321,7 +363,7 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
 }
 
 long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
-    if (ur_dcache_get(u, d, path, len))
+    if (ur_dir_recall(u, d, path, len))
         return 0;
     const struct ur_table_mount *m = ur_mount_of(u, path, len);
     if (!m) {
@@ -394,28 +436,27 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
     return 0;
 }
 
-long ur_recall(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_key *k,
-               const struct ur_known *known, bool stat, struct ur_entry *e, char *host) {
+void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e) {
     *e = (struct ur_entry){.kind = UR_ABSENT};
     if (known->kind >= UR_KNOWN_ABSENT) {
         e->white = known->kind == UR_KNOWN_ABSENT_NODE   ? UR_WHITE_NODE
                    : known->kind == UR_KNOWN_ABSENT_NAME ? UR_WHITE_NAME
                                                          : UR_WHITE_NONE;
         e->in_upper = e->white;
-        return 1;
+        return;
     }
     e->kind = known->kind == UR_KNOWN_DIRECTORY ? UR_DIRECTORY : UR_FILE;
     e->spot.layer = known->layer;
     e->in_upper = known->layer == 0 && ur_has_upper(d->mount);
     e->plain = known->plain;
-    mode_t type = known->kind == UR_KNOWN_DIRECTORY ? S_IFDIR : known->kind == UR_KNOWN_SYMLINK ? S_IFLNK : S_IFREG;
-    e->st.st_mode = type;
-    e->recalled = !stat;
-    if (!stat)
-        return 1;
-    long ret = ur_spot_path(u, d, e->spot, name, host);
-    if (ret == 0)
-        ret = sys_lstat(host, &e->st);
+    e->recalled = true;
+    e->st.st_mode = known->kind == UR_KNOWN_DIRECTORY ? S_IFDIR : known->kind == UR_KNOWN_SYMLINK ? S_IFLNK : S_IFREG;
+}
+
+long ur_recall_stat(const struct ur_key *k, int fd, const char *path, struct ur_entry *e) {
+    mode_t type = e->st.st_mode;
+    long ret = sys_fstatat(fd, path, &e->st, AT_SYMLINK_NOFOLLOW);
+    e->recalled = false;
     if (ret == 0 && (e->st.st_mode & S_IFMT) == type)
         return 1;
     if (ret < 0 && ret != -ENOENT && ret != -ENOTDIR)
@@ -496,17 +537,22 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     if (ur_is_marker_name(name, len))
         return 0;
     struct ur_key k;
-    if (d->special || d->rels > 1 || !ur_index_key(u, d->path, d->len, name, len, &k))
+    if (!is_indexed(u, d) || !ur_index_key(u, d->path, d->len, name, len, &k))
         return look_up(u, d, name, e, host);
     struct ur_known known;
-    long ret = ur_index_get(&k, &known) ? ur_recall(u, d, name, &k, &known, true, e, host) : 0;
-    if (ret)
-        return ret < 0 ? ret : 0;
+    if (ur_index_get(&k, &known)) {
+        ur_recall(d, &known, e);
+        long ret = e->kind == UR_ABSENT ? 1 : ur_spot_path(u, d, e->spot, name, host);
+        if (ret == 0)
+            ret = ur_recall_stat(&k, AT_FDCWD, host, e);
+        if (ret)
+            return ret < 0 ? ret : 0;
+    }
     struct ur_reservation r = ur_index_reserve(&k);
     /* Of a stack that may be out of date nothing can be learnt. Asked after the reservation. */
     if (!d->generation || d->generation != ur_dcache_begin(u))
         ur_index_put(&k, &r, NULL);
-    ret = look_up(u, d, name, e, host);
+    long ret = look_up(u, d, name, e, host);
     ur_index_put(&k, &r, ret == 0 && worth_knowing(u, d, e, &known) ? &known : NULL);
     return ret;
 }

@@ -30,6 +30,43 @@ static bool none(const struct ur_union *u) {
     return u->shared && !atomic_load(&u->shared->origins);
 }
 
+static uint64_t filter_hash(uint64_t dev, uint64_t ino) {
+    uint64_t h = (ino ^ dev << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 29;
+}
+
+static void filter_add(_Atomic uint64_t *filter, uint64_t dev, uint64_t ino) {
+    uint64_t h = filter_hash(dev, ino);
+    for (int i = 0; i < 3; i++, h >>= 20)
+        atomic_fetch_or(&filter[h % UR_COVERED_BITS / 64], UINT64_C(1) << h % 64);
+}
+
+static bool filter_has(const _Atomic uint64_t *filter, uint64_t dev, uint64_t ino) {
+    uint64_t h = filter_hash(dev, ino);
+    for (int i = 0; i < 3; i++, h >>= 20)
+        if (!(atomic_load_explicit(&filter[h % UR_COVERED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
+            return false;
+    return true;
+}
+
+void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+    if (u->shared)
+        filter_add(u->shared->covered, dev, ino);
+}
+
+bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
+    return !u->shared || filter_has(u->shared->covered, dev, ino);
+}
+
+bool ur_origin_given(const struct ur_union *u, const struct stat *st) {
+    return u->shared && filter_has(u->shared->originated, st->st_dev, st->st_ino);
+}
+
+/* Can the upper's file have an origin? Most have none, and no call is needed to know. */
+static bool has_origin_maybe(const struct ur_union *u, const struct stat *st) {
+    return !u->shared || atomic_load_explicit(&u->shared->reused, memory_order_relaxed) || ur_origin_given(u, st);
+}
+
 static bool holds_xattr(const struct stat *st) {
     return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
@@ -94,6 +131,12 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     origin.time = ur_origin_time(lower);
     if (S_ISDIR(lower->st_mode))
         origin.linked = origin.recorded = false;
+    struct stat now;
+    long ret = fd >= 0 ? sys_fstat(fd, &now) : sys_lstat(host, &now);
+    if (ret < 0)
+        return ret;
+    if (u->shared)
+        filter_add(u->shared->originated, now.st_dev, now.st_ino);
     if (!holds_xattr(upper))
         return write_record(u, m, fd, host, upper, &origin);
     char value[VALUE_MAX], *end = value + sizeof value;
@@ -132,6 +175,8 @@ long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, in
     char value[VALUE_MAX];
     const char *at = value;
     *origin = (struct ur_origin){0};
+    if (!has_origin_maybe(u, st))
+        return 0;
     if (holds_xattr(st)) {
         long n = fd >= 0 ? sys_fgetxattr(fd, ORIGIN, value, sizeof value - 1)
                          : sys_lgetxattr(host, ORIGIN, value, sizeof value - 1);
@@ -208,27 +253,4 @@ long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const
     st->st_ino = ino;
     st->st_dev = m->dev;
     return !origin;
-}
-
-static uint64_t filter_hash(uint64_t dev, uint64_t ino) {
-    uint64_t h = (ino ^ dev << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    return h ^ h >> 29;
-}
-
-void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
-    if (!u->shared)
-        return;
-    uint64_t h = filter_hash(dev, ino);
-    for (int i = 0; i < 3; i++, h >>= 20)
-        atomic_fetch_or(&u->shared->covered[h % UR_COVERED_BITS / 64], UINT64_C(1) << h % 64);
-}
-
-bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
-    if (!u->shared)
-        return true;
-    uint64_t h = filter_hash(dev, ino);
-    for (int i = 0; i < 3; i++, h >>= 20)
-        if (!(atomic_load_explicit(&u->shared->covered[h % UR_COVERED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
-            return false;
-    return true;
 }

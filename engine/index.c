@@ -8,7 +8,8 @@
  * is entered any more: the disk is asked, as without an index.
  *
  *   bucket     a cache line: a word of state (how many are changing a name of it; a counter), and 7 entries
- *   entry      one 64-bit word, read and written whole: 51 bits of the hash, the kind, the layer. 0: free
+ *   entry      one 64-bit word, read and written whole: 51 bits of the hash, and either the kind and the layer of a
+ * name; or, under another hash of the same name, the stack of the directory: a bit for each of its layers. 0: free
  *
  * To enter a name one reserves an entry before the disk is asked, and afterwards puts the answer there by one
  * compare-and-swap. Who begins a change in between has taken the reservation away; who began before is seen by his
@@ -77,11 +78,21 @@ static uint64_t in_epoch(const struct ur_union *u, uint64_t name) {
     return fold(name ^ atomic_load(&u->shared->epoch), UINT64_C(0xa0761d6478bd642f)) & HASH;
 }
 
+static uint64_t stack_hash(const struct ur_union *u, uint64_t name) {
+    return in_epoch(u, name ^ UINT64_C(0xe7037ed1a0b428db));
+}
+
 /* The bucket is the same in each epoch, so that a change that outlasts one is seen in the next. */
 static struct ur_key key_of(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len) {
     uint64_t d = hash(dir, dir_len, u->shared->seed), n = hash(name, len, d);
-    return (struct ur_key){bucket_of(u, d >> 32, n)->entry, in_epoch(u, n), n};
+    return (struct ur_key){bucket_of(u, d >> 32, n)->entry, in_epoch(u, n), stack_hash(u, n), n};
 }
+
+/* Of a directory's stack: bits for its layers, and who may search it. */
+#define STACK_KIND UINT64_C(1)
+#define OPEN (UINT64_C(1) << 3)
+#define EVEN (UINT64_C(1) << 4)
+enum { LAYERS_SHIFT = 5, LAYERS = 8 };
 
 static struct bucket *bucket(_Atomic uint64_t *entries) {
     return (struct bucket *)((char *)entries - offsetof(struct bucket, entry));
@@ -109,7 +120,7 @@ bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
 void ur_index_drop(const struct ur_key *k) {
     for (int i = 0; i < ENTRIES; i++) {
         uint64_t e = atomic_load(&k->entries[i]);
-        while (((e & HASH) == k->hash || (e & KIND) == UR_KNOWN_RESERVED) && e &&
+        while (((e & HASH) == k->hash || (e & HASH) == k->stack || (e & KIND) == UR_KNOWN_RESERVED) && e &&
                !atomic_compare_exchange_weak(&k->entries[i], &e, 0))
             ;
     }
@@ -132,13 +143,44 @@ struct ur_reservation ur_index_reserve(const struct ur_key *k) {
     return r;
 }
 
-void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known) {
-    if (!r->entry)
-        return;
+static void put(struct ur_reservation *r, uint64_t e) {
     uint64_t mine = r->word;
-    uint64_t e = known ? k->hash | (known->plain ? PLAIN : 0) | (uint64_t)known->layer << LAYER_SHIFT | known->kind : 0;
-    atomic_compare_exchange_strong(r->entry, &mine, e);
+    if (r->entry)
+        atomic_compare_exchange_strong(r->entry, &mine, e);
     r->entry = NULL;
+}
+
+void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known) {
+    put(r, known ? k->hash | (known->plain ? PLAIN : 0) | (uint64_t)known->layer << LAYER_SHIFT | known->kind : 0);
+}
+
+/* --- stacks of directories -----------------------------------------------------------------------------------------
+ */
+
+void ur_index_put_stack(const struct ur_key *k, struct ur_reservation *r, const struct ur_dir *d) {
+    uint64_t e = k->stack | STACK_KIND | (d->open ? OPEN : 0) | (d->even ? EVEN : 0);
+    bool fits = d->rels == 1;
+    for (unsigned i = 0; i < d->spots && fits; i++) {
+        fits = d->spot[i].layer < LAYERS;
+        e |= UINT64_C(1) << (LAYERS_SHIFT + d->spot[i].layer % LAYERS);
+    }
+    put(r, fits ? e : 0);
+}
+
+bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d) {
+    for (int i = 0; i < ENTRIES; i++) {
+        uint64_t e = atomic_load_explicit(&k->entries[i], memory_order_acquire);
+        if ((e & HASH) != k->stack || (e & KIND) != STACK_KIND)
+            continue;
+        d->open = e & OPEN;
+        d->even = e & EVEN;
+        d->spots = 0;
+        for (unsigned layer = 0; layer < LAYERS; layer++)
+            if (e >> (LAYERS_SHIFT + layer) & 1)
+                d->spot[d->spots++] = (struct ur_spot){(uint16_t)layer, 0};
+        return true;
+    }
+    return false;
 }
 
 void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name) {
@@ -160,6 +202,7 @@ struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *
         return (struct ur_change){NULL};
     atomic_fetch_add(&bucket(k.entries)->state, 1);
     k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
+    k.stack = stack_hash(u, k.name);
     ur_index_drop(&k);
     return (struct ur_change){&bucket(k.entries)->state};
 }

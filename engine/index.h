@@ -23,8 +23,9 @@ struct ur_known {
 /* A name's place. Valid while nothing is said of the epoch: for one lookup. */
 struct ur_key {
     _Atomic uint64_t *entries;
-    uint64_t hash; /* in this epoch */
-    uint64_t name; /* in any */
+    uint64_t hash;  /* in this epoch */
+    uint64_t stack; /* of the directory of this name, in this epoch */
+    uint64_t name;  /* in any */
 };
 
 /* The key of `name` in the canonical directory `dir`. False: there is no index. */
@@ -45,11 +46,13 @@ struct ur_reservation {
 struct ur_reservation ur_index_reserve(const struct ur_key *k);
 void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known);
 
-/* dir.c. What the index knows of `name` in `d` (of which nothing but mount and path is used), put into `e`, with `stat`
-   as the disk has it, else st_mode has the type, and no more: 1; 0: it was wrong; -errno: the disk refused. `host`:
-   room.
-   */
-long ur_recall(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_key *k,
-               const struct ur_known *known, bool stat, struct ur_entry *e, char *host);
+/* The same of the directory's stack: of `d` the spots, `open` and `even` are put or got. */
+void ur_index_put_stack(const struct ur_key *k, struct ur_reservation *r, const struct ur_dir *d);
+bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d);
+
+/* dir.c. What the index knows, put into `e`; of its st only the type. */
+void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e);
+/* The rest of st, by the disk. 1; 0: the index was wrong, and the entry is taken out; -errno. */
+long ur_recall_stat(const struct ur_key *k, int fd, const char *path, struct ur_entry *e);
 
 #endif

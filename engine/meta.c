@@ -258,13 +258,15 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_marker_xattr(w->name))
         return -EPERM;
     ret = ur_fd_info(c, fd, &info, s->text);
-    if (ret == 0 && !info.known && s->text[0] == '/') {
+    if (ret < 0) /* it may be a lower's */
+        return ret;
+    if (!info.known && s->text[0] == '/') {
         ret = ur_may_change_raw(c->u, s->text, strlen(s->text));
         if (ret < 0)
             return ret;
     }
-    if (ret < 0 || !ur_fd_is_lower(&info)) {
-        bool access = ret == 0 && info.known && changes_access(w, &st);
+    if (!ur_fd_is_lower(&info)) {
+        bool access = info.known && changes_access(w, &st);
         access_begin(c->u, access, s->text, info.len);
         ret = apply_fd(w, fd);
         access_end(c->u, access);

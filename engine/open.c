@@ -88,6 +88,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
     char *host = s->real[0];
+    struct ur_reach r = {AT_FDCWD, s->real[0]};
     bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     bool creating = flags & O_CREAT;
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
@@ -95,6 +96,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         how |= UR_WALK_CREATE;
     bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
     long ret = ur_walk(c, dirfd, path, tmpfile ? how : how | UR_WALK_BRIEF | UR_WALK_TYPE, s, 0);
+    if (wants_write(flags)) /* one that truncates is the guard's to make, which wants a whole path */
+        n->rel = NULL;
     /* Where something will be made or copied, all must be known of the directory. */
     if (ret == 0 && n->brief && (n->entry.kind == UR_ABSENT ? creating : wants_write(flags) && !n->entry.in_upper))
         ret = ur_walk(c, dirfd, path, how, s, 0);
@@ -148,11 +151,11 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         }
         if (creating || wants_write(flags))
             return -EISDIR;
-        ret = ur_node_path(c->u, d, n, host);
+        ret = ur_node_reach(c->u, d, n, host, &r);
         if (ret == 0 && e && flags & O_PATH)
             return elsewhere(e, host, false, false);
         if (ret == 0)
-            ret = sys_open(host, plain, mode);
+            ret = sys_openat(r.fd, r.path, plain, mode);
         return is_outdated(c, d, n, ret) ? UR_AGAIN : ret;
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;
@@ -189,7 +192,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (ret < 0 && !(ret == -EPERM && device)) /* a plain user can make none */
             return ret;
     }
-    ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    ret = ur_node_reach(c->u, d, n, host, &r);
     if (ret < 0)
         return ret;
     if (type == S_IFSOCK && wants_write(flags) && !n->entry.in_upper) { /* before the fence says EACCES */
@@ -200,7 +203,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         return elsewhere(e, host, false, false);
     if (defers && !(flags & O_PATH) && type != S_IFREG)
         return UR_ELSEWHERE;
-    ret = sys_open(host, plain | O_NOFOLLOW, mode);
+    ret = sys_openat(r.fd, r.path, plain | O_NOFOLLOW, mode);
     if (is_outdated(c, d, n, ret))
         return UR_AGAIN;
     /* Removed or replaced since it was looked up. */

@@ -259,7 +259,9 @@ long ur_work_recover(const struct ur_union *u, uint32_t mount, bool end) {
     if (!end)
         sys_symlink(ur_table_text(u->table, u->table->session), s->real[1]);
     if (u->shared && !end) {
-        long ret;
+        long ret = for_all(u, m, ur_table_text(u->table, ur_layer(u, m, 0)->root), count);
+        if (ret != 0)
+            atomic_store(&u->shared->reused, 1);
         ret = ur_work_path(u, m, "/links", "", s->real[0]);
         if (ret == 0 && for_all(u, m, s->real[0], count) == 0)
             atomic_store(&u->shared->links, 0);

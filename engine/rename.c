@@ -270,6 +270,9 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     long ret = may_rename(c, from, to, flags, s->real[0]);
     if (ret == 0)
         ret = ur_upper_path(c->u, to->d, to->n->name, to->host);
+    /* Before anything of a directory changes: from then to the end nothing is learnt (ur_changing_begin). */
+    if (ret == 0 && (is_dir(from) || is_dir(to)))
+        ur_epoch_next(c->u);
     if (ret == 0 && is_dir(from))
         ret = enter(c, from, &w->child);
     if (ret == 0 && !(flags & RENAME_EXCHANGE))
@@ -284,9 +287,7 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
         return ret;
     UR_NAME_CHANGES(c->u, from->d, from->n->name);
     UR_NAME_CHANGES(c->u, to->d, to->n->name);
-    if (is_dir(from) || is_dir(to))
-        ur_epoch_next(c->u);
-    else
+    if (!is_dir(from) && !is_dir(to))
         ur_gone_taken(c->u, to->d, to->n->name);
     from->below = ur_shows_below(c->u, from->d, from->n->name);
     if (from->below < 0)

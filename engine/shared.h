@@ -55,6 +55,10 @@ struct ur_shared {
        opened before still shows the lower one. */
     _Atomic uint64_t covered[UR_COVERED_BITS / 64];
 
+    /* The same of the upper inodes that were given an origin in this run. `reused`: uppers held something before it. */
+    _Atomic uint64_t originated[UR_COVERED_BITS / 64];
+    _Atomic uint32_t reused;
+
     /* Directories that were removed by way of the work directory, the newest UR_DEAD of them: a cwd in one is told by
        the kernel as work/tmp/KEY. `ticket` is odd while a slot is written (moves.c). */
     _Atomic uint32_t dead_next;

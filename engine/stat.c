@@ -5,42 +5,40 @@
 #include <linux/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
-/* Makes the raw stat of a resolved name, taken at its host path, the union's. */
-static long identify(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, const char *host,
+/* Makes the raw stat of a resolved name the union's. `host` is room for its path. */
+static long identify(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
                      struct stat *st) {
     if (!d->mount)
         return 0;
     unsigned layer = n->self ? d->spot[0].layer : n->entry.linked ? 0 : n->entry.spot.layer;
-    bool plain = !n->self && n->entry.plain;
     enum ur_holder holder = layer || !ur_has_upper(d->mount) ? UR_HOLDER_LOWER
-                            : plain                          ? UR_HOLDER_UPPER_PLAIN
+                            : !n->self && n->entry.plain     ? UR_HOLDER_UPPER_PLAIN
                                                              : UR_HOLDER_UPPER;
-    long ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), holder, host, -1, st);
+    long ret = holder == UR_HOLDER_UPPER ? ur_node_path(c->u, d, n, host) : 0;
+    if (ret == 0)
+        ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), holder, host, -1, st);
     if (ret == 1 && holder == UR_HOLDER_UPPER && !n->self)
         ur_index_plain(c->u, d, n->name);
     return ret < 0 ? ret : 0;
 }
 
-/* A resolved name's stat, as the union tells it. `host` gets its host path. */
+/* A resolved name's stat, as the union tells it. `host` is room for its path. */
 static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
                       struct stat *st) {
-    long ret = ur_node_path(c->u, d, n, host);
-    if (ret < 0)
-        return ret;
+    bool asked = n->where != UR_AT_MAGIC && !n->self && !n->entry.linked;
+    long ret = asked ? 0 : ur_node_path(c->u, d, n, host);
+    if (asked)
+        *st = n->entry.st;
+    else if (ret == 0)
+        ret = sys_fstatat(AT_FDCWD, host, st, n->where == UR_AT_MAGIC ? 0 : AT_SYMLINK_NOFOLLOW);
     if (n->where == UR_AT_MAGIC) {
-        ret = sys_fstatat(AT_FDCWD, host, st, 0);
         if (n->lost)
             st->st_nlink = 0;
         return ret;
     }
-    if (n->self || n->entry.linked) {
-        ret = sys_lstat(host, st);
-        if (ret < 0)
-            return ret;
-    } else
-        *st = n->entry.st;
-    return identify(c, d, n, host, st);
+    return ret < 0 ? ret : identify(c, d, n, host, st);
 }
 
 /* `how`: UR_WALK_TYPE, or 0. */
@@ -93,14 +91,23 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     if (S_ISREG(st->st_mode) && shown_as_is && !copied && !links) {
         uint64_t origin;
         ret = ur_origin_read(c->u, NULL, fd, NULL, st, &origin, NULL);
-        if (origin)
+        if (origin && ur_origin_given(c->u, st))
             st->st_ino = origin;
-        return ret;
+        if (ret < 0 || !origin || ur_origin_given(c->u, st))
+            return ret;
+        /* One of an earlier run's upper, which may be a lower by now. */
     }
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && shown_as_is && !copied && !origins)
         return 0;
     UR_SCRATCH(s);
     struct ur_fdinfo info;
+    int layer;
+    if (S_ISDIR(st->st_mode) && !copied && ur_base_known(c->u, st, s->text, &layer) && layer >= 0) {
+        const struct ur_table_mount *m = ur_mount_of(c->u, s->text, strlen(s->text));
+        ret = ur_identify(c->u, m, ur_layer(c->u, m, (unsigned)layer),
+                          layer == 0 && ur_has_upper(m) ? UR_HOLDER_UPPER : UR_HOLDER_LOWER, NULL, fd, st);
+        return ret < 0 ? ret : 0;
+    }
     if (ur_fd_info(c, fd, &info, s->text) < 0 || !info.known)
         return 0;
     bool upper = info.layer == 0 && ur_has_upper(info.mount);
@@ -163,12 +170,13 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
+    struct ur_reach r = {AT_FDCWD, s->real[0]};
     ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
     if (ret == 0)
-        ret = ur_node_path(c->u, d, n, s->real[0]);
+        ret = ur_node_reach(c->u, d, n, s->real[0], &r);
     bool union_s = d->mount || n->lost;
     if (ret == 0)
-        ret = sys_statx(AT_FDCWD, s->real[0], n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
+        ret = sys_statx(r.fd, r.path, n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
                         union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK : mask, x);
     if (ret < 0 || !union_s)
         return ret;
@@ -176,7 +184,10 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
         x->stx_nlink = 0;
         return 0;
     }
-    st = (struct stat){.st_mode = x->stx_mode, .st_nlink = x->stx_nlink, .st_ino = x->stx_ino};
+    st = (struct stat){.st_mode = x->stx_mode,
+                       .st_nlink = x->stx_nlink,
+                       .st_ino = x->stx_ino,
+                       .st_dev = makedev(x->stx_dev_major, x->stx_dev_minor)};
     ret = identify(c, d, n, s->real[0], &st);
     if (ret == 0)
         tell(&st, x);
@@ -194,11 +205,12 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     UR_SCRATCH(s);
     struct ur_node *n = &s->node[0];
     long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
+    struct ur_reach r = {AT_FDCWD, s->real[0]};
     if (ret == 0)
-        ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
+        ret = ur_node_reach(c->u, &s->dir[0], n, s->real[0], &r);
     if (ret < 0)
         return ret;
-    ret = sys_faccessat(AT_FDCWD, s->real[0], mode, flags);
+    ret = sys_faccessat(r.fd, r.path, mode, flags);
     mode_t type = n->self ? S_IFDIR : n->entry.st.st_mode & S_IFMT;
     if (ret == 0 && mode & 2 && n->where == UR_AT_HOST && (type == S_IFREG || type == S_IFDIR))
         return ur_may_change_raw(c->u, s->real[0], strlen(s->real[0]));
@@ -206,9 +218,11 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (n->where == UR_AT_UNION) {
         bool writable = ur_has_upper(s->dir[0].mount);
         struct stat st;
-        if (ret == -EROFS && writable)
-            return ur_may_access(s->real[0], mode);
-        if (ret == 0 && !writable && mode & 2 && sys_lstat(s->real[0], &st) == 0 &&
+        if (ret == -EROFS && writable) {
+            ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
+            return ret < 0 ? ret : ur_may_access(s->real[0], mode);
+        }
+        if (ret == 0 && !writable && mode & 2 && sys_fstatat(r.fd, r.path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
             return -EROFS;
     }
@@ -245,9 +259,10 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
+    struct ur_reach r = {AT_FDCWD, s->real[0]};
     long ret = walk_present(c, dirfd, path, true, UR_WALK_TYPE, s);
     if (ret == 0)
-        ret = ur_node_path(c->u, d, n, s->real[0]);
+        ret = ur_node_reach(c->u, d, n, s->real[0], &r);
     if (ret < 0)
         return ret;
     /* Where /proc tells a layer's path, the union's is meant. */
@@ -265,7 +280,7 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         memcpy(buf, s->text, copy);
         return (long)copy;
     }
-    return sys_readlink(s->real[0], buf, size);
+    return sys_readlinkat(r.fd, r.path, buf, size);
 }
 
 long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {

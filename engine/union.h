@@ -94,6 +94,8 @@ struct ur_node {
     bool self;        /* the path is `dir` itself (all but UR_LAST_NAME): `name` is empty, `entry` not looked up */
     bool must_be_dir; /* a slash stood behind the name */
     bool lost;        /* UR_AT_MAGIC, and it is a lower's file that the union has no name for: not to be changed */
+    int at;           /* with `rel`: the caller's own descriptor, from which it leads to the host's file */
+    const char *rel;  /* NULL: only ur_node_path does */
     bool brief;       /* of `dir` only mount and path are known (UR_WALK_BRIEF) */
     bool foreign;     /* the kernel, given the path as it is, may come to something else; known also on failure */
     char name[UR_NAME_MAX + 1];
@@ -169,6 +171,7 @@ long ur_entry_path(const struct ur_union *u, const struct ur_dir *d, const char 
                    char *out);
 /* Loads the stack of a canonical path. -ENOENT, -ENOTDIR if it is no directory (any more). */
 long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
+bool ur_dir_recall(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
 /* From a directory to its child: -ENOENT, -ENOTDIR (then `st` tells what it is: a symlink, say). These two leave
    `d` as it was, other errors leave it unusable. */
 long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
@@ -266,10 +269,25 @@ enum ur_walk_flags {
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
 /* The host path of what a node names. */
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
+/* Where a system call finds it, by the shortest way: `path` from `fd`. `host` is room for it. */
+struct ur_reach {
+    int fd;
+    const char *path;
+};
+static inline long ur_node_reach(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *host,
+                                 struct ur_reach *r) {
+    *r = n->rel ? (struct ur_reach){n->at, n->rel} : (struct ur_reach){AT_FDCWD, host};
+    return n->rel ? 0 : ur_node_path(u, d, n, host);
+}
 /* base.c. The canonical union path of a directory that the caller has open, or of its cwd (AT_FDCWD). Length or -errno.
    `dead`: it was removed, and `out` is where it was (with dead NULL that is -ENOENT). */
 enum ur_dead_dir { UR_ALIVE, UR_DEAD_UPPER, UR_DEAD_LOWER /* which the host still has: nothing in it is to be seen */ };
 long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead);
+/* The same; `layer` is that of the layers whose directory it is, if that has it by the same path as the union; else -1.
+ */
+long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer);
+/* Does this process remember the directory of which a descriptor's `st` is? Then where it is, as above. */
+bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, int *layer);
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
 /* What the symlinks /proc/self and /proc/thread-self say to a caller that is not this thread: replaces `text` (64
@@ -416,9 +434,12 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
 /* All zero if it says nothing. 0 or -errno. */
 long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                     const struct stat *st, struct ur_origin *origin);
-/* The lower's ino that a copied-up file goes by into `ino`; 0: it has none. `linked` may be NULL. 0 or -errno. */
+/* The lower's ino that a copied-up file goes by (`st`: the upper's own) into `ino`; 0: it has none. `linked` may be
+ * NULL. 0 or -errno. */
 long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                     const struct stat *st, uint64_t *ino, bool *linked);
+/* Was the file of which `st` is given its origin in this run? True also of a few others. */
+bool ur_origin_given(const struct ur_union *u, const struct stat *st);
 /* An upper file is about to become unreadable for its owner, and so its xattr: the origin is kept in origin/, too. */
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st);
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);

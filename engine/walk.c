@@ -35,7 +35,7 @@ static const char *jump(const struct ur_union *u, struct ur_dir *d, const char *
     }
     if (!dir_end || dir_end == text + base || dir_end == text)
         return rest;
-    return ur_dcache_get(u, d, text, (size_t)(dir_end - text)) ? last : rest;
+    return ur_dir_recall(u, d, text, (size_t)(dir_end - text)) ? last : rest;
 }
 
 /* Where a magic link's target, as the kernel tells it, is in the union: rewrites `text`. Its length; 0: it has no path,
@@ -198,16 +198,23 @@ static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_nod
     return ret;
 }
 
+/* Where a path begins: "" if it is absolute. */
+struct base {
+    const char *path;
+    size_t len;
+    int fd, layer; /* the caller's descriptor; whose directory that is, or -1 (ur_base_find) */
+};
+
 /*
- * A path of plain names beneath a target, from the index alone: no directory is asked for or loaded. `base` is the
- * canonical directory where it begins, "" if it is absolute. 1: done, and of `d` nothing is known but mount and path;
- * 0: it must be walked; -errno.
+ * A path of plain names beneath a target, from the index alone: no directory is asked for or loaded. 1: done, and of
+ * `d` nothing is known but mount and path; 0: it must be walked; -errno.
  */
-static long brief(const struct ur_union *u, const char *base, size_t base_len, const char *path, int flags,
-                  struct ur_dir *d, struct ur_node *node, char *host) {
+static long brief(const struct ur_union *u, const struct base *base, const char *path, int flags, struct ur_dir *d,
+                  struct ur_node *node, char *host) {
+    const char *from = path;
     char *p = d->path, *end = d->path + UR_PATH_MAX;
-    if (base_len > 1)
-        p = ur_put(p, end, base, base_len);
+    if (base->len > 1)
+        p = ur_put(p, end, base->path, base->len);
     else
         *p = 0;
     while (*path != '/' && path[0] == '.' && path[1] == '/' && path[2] != '/')
@@ -245,7 +252,17 @@ static long brief(const struct ur_union *u, const char *base, size_t base_len, c
         node->last = UR_LAST_NAME;
         node->foreign = true;
         node->brief = true;
-        long ret = ur_recall(u, d, node->name, &k, &known, !(flags & UR_WALK_TYPE), &node->entry, host);
+        ur_recall(d, &known, &node->entry);
+        if (node->entry.kind == UR_ABSENT)
+            return 1;
+        if (base->layer >= 0 && node->entry.spot.layer == base->layer) {
+            node->at = base->fd;
+            node->rel = from;
+        }
+        struct ur_reach r = {AT_FDCWD, host};
+        long ret = flags & UR_WALK_TYPE ? 1 : ur_node_reach(u, d, node, host, &r);
+        if (ret == 0)
+            ret = ur_recall_stat(&k, r.fd, r.path, &node->entry);
         if (ret)
             return ret;
         *node = (struct ur_node){.where = UR_AT_HOST};
@@ -262,12 +279,14 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
     enum ur_dead_dir dead = UR_ALIVE;
     bool try_brief = flags & UR_WALK_BRIEF && c->u->index;
     if (path[0] == '/') {
-        ret = try_brief ? brief(c->u, "", 0, path, flags, d, node, s->real[0]) : 0;
+        static const struct base root = {"", 0, AT_FDCWD, -1};
+        ret = try_brief ? brief(c->u, &root, path, flags, d, node, s->real[0]) : 0;
         if (ret)
             return ret < 0 ? ret : 0;
         ret = ur_dir_load(c->u, d, "/", 1);
     } else {
-        ret = ur_base_path(c, dirfd, s->text, &dead);
+        struct base base = {.path = s->text, .fd = dirfd};
+        ret = ur_base_find(c, dirfd, s->text, &dead, &base.layer);
         if (dead) {
             node->foreign = true;
             memcpy(d->path, s->text, (size_t)ret + 1);
@@ -277,11 +296,11 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
                 return dead_self(c, d, node, dirfd, dead);
             ret = path ? 0 : -ENOENT;
         } else if (ret > 0) {
-            size_t base = (size_t)ret;
-            ret = try_brief ? brief(c->u, s->text, base, path, flags, d, node, s->real[0]) : 0;
+            base.len = (size_t)ret;
+            ret = try_brief ? brief(c->u, &base, path, flags, d, node, s->real[0]) : 0;
             if (ret)
                 return ret < 0 ? ret : 0;
-            ret = ur_dir_load(c->u, d, s->text, base);
+            ret = ur_dir_load(c->u, d, s->text, base.len);
         }
     }
     if (ret < 0)
