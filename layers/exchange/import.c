@@ -35,6 +35,7 @@ struct import {
     uint64_t size_left, files_left, max_size;
 
     struct ur_newdir newdir;
+    struct ur_forms forms; /* that its filesystem and this user can hold */
     struct ur_source source;
     struct ur_image image;
     char **made; /* each layer's directory, relative to the stage, bottom first */
@@ -123,7 +124,7 @@ static bool unpack_layer(struct import *import, size_t number) {
                                  .beneath = beneath,
                                  .root = root,
                                  .below = &below,
-                                 .forms = ur_forms_of(ur_probe_caps(import->newdir.fd)),
+                                 .forms = import->forms,
                                  .max_size = import->max_size,
                                  .files_left = &import->files_left,
                                  .tick = tick,
@@ -140,6 +141,7 @@ static bool unpack_layer(struct import *import, size_t number) {
 }
 
 static bool unpack_all(struct import *import) {
+    import->forms = ur_forms_of(ur_probe_caps(import->newdir.fd));
     if (mkdirat(import->newdir.fd, "layers", 0700) < 0)
         return failed(import->newdir.stage);
     import->made = ur_allocate(import->image.count * sizeof *import->made);
