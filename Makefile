@@ -88,6 +88,8 @@ $(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
 $(BUILD)/unionrun-layers: $(call objects,tool,$(layers) launch/say.c launch/remove.c $(config) $(engine))
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -larchive
 
+$(BUILD)/tool/layers/tree_page.o: layers/page.html
+
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/say.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 

@@ -73,6 +73,8 @@ enum layers_use {
 /* From the options to the union. False: has been said. */
 bool layers_open(struct layers *layers, enum layers_use use);
 void layers_close(struct layers *layers);
+/* After layers_open(LAYERS_LOOK): takes the uppers for a change, and mends. False: has been said. */
+bool layers_take(struct layers *layers);
 
 /* Finishes the commits of its uppers that were interrupted (commit.c). False: has been said. */
 bool layers_finish_commit(struct layers *layers);

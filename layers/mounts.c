@@ -71,6 +71,14 @@ bool layers_open(struct layers *layers, enum layers_use use) {
     return use == LAYERS_LOOK || mend(layers);
 }
 
+bool layers_take(struct layers *layers) {
+    umask(0);
+    if (ur_take_uppers(&layers->plan, &layers->locks))
+        return mend(layers);
+    say("%s", layers->plan.error);
+    return false;
+}
+
 void layers_close(struct layers *layers) {
     free((void *)layers->u.table);
     free(layers->path);
