@@ -452,8 +452,8 @@ long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
         if (ret == 0)
             ret = ur_dir_enter(c->u, p, n->name, &n->entry.st);
     }
-    if (ret == 0)
-        ret = ur_dir_load(c->u, d, d->path, d->len);
+    if (ret == 0 && !ur_dir_recall(c->u, d, d->path, d->len))
+        *d = *p;
     if (ret == 0 && (!d->spots || d->spot[0].layer != 0))
         return UR_AGAIN;
     return ret;

@@ -6,7 +6,8 @@
  */
 #include "union.h"
 
-enum { SLOTS = 1024, PATH_BYTES = 196, SPOTS = 12 };
+/* Those of the host's directories lie together: a page that is touched costs more than a lookup. */
+enum { SLOTS = 1024, HOST_SLOTS = 32, PATH_BYTES = 196, SPOTS = 12 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
@@ -28,6 +29,10 @@ static uint32_t hash_of(const char *path, size_t len) {
     return h ^ h >> 15;
 }
 
+static struct slot *slot_of(uint32_t hash, bool host) {
+    return &slots[host ? hash % HOST_SLOTS : HOST_SLOTS + hash % (SLOTS - HOST_SLOTS)];
+}
+
 uint64_t ur_dcache_begin(const struct ur_union *u) {
     if (!u->shared || atomic_load(&u->shared->changing))
         return 0;
@@ -38,7 +43,7 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
     if (!u->shared || len > PATH_BYTES)
         return false;
     uint32_t hash = hash_of(path, len);
-    struct slot *s = &slots[hash % SLOTS];
+    struct slot *s = slot_of(hash, !ur_mount_of(u, path, len));
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
     if (sequence % 2 || s->hash != hash || s->len != len || s->generation != atomic_load(&u->shared->generation) + 1 ||
         memcmp(s->path, path, len) != 0)
@@ -78,7 +83,7 @@ void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
     if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->spots > SPOTS || d->len > PATH_BYTES)
         return;
     uint32_t hash = hash_of(d->path, d->len);
-    struct slot *s = &slots[hash % SLOTS];
+    struct slot *s = slot_of(hash, !d->mount);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     if (sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
         return;

@@ -91,13 +91,19 @@ static bool append(struct ur_dir *d, const char *name) {
     return true;
 }
 
+/* Can a layer hold ".wh." names? One that was empty when the run began cannot: they are never made. */
+static bool may_have_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s) {
+    return s.layer != 0 || !ur_has_upper(d->mount) || !u->shared ||
+           atomic_load_explicit(&u->shared->reused, memory_order_relaxed);
+}
+
 /* Is there ".wh.NAME" in a spot? 1, 0 or -errno. */
 static long has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, const char *name, char *host) {
     char wh[UR_NAME_MAX + 1];
     char *p = ur_put(wh, wh + sizeof wh, ".wh.", 4);
     p = ur_put(p, wh + sizeof wh, name, strlen(name));
     struct stat st;
-    if (!p || ur_spot_path(u, d, s, wh, host) < 0) /* no such name can be there */
+    if (!p || !may_have_wh(u, d, s) || ur_spot_path(u, d, s, wh, host) < 0) /* no such name can be there */
         return 0;
     long ret = sys_lstat(host, &st);
     return ret == 0 ? 1 : ret == -ENOENT || ret == -ENAMETOOLONG ? 0 : ret;
@@ -217,7 +223,7 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
             follow = ret == 0;
         }
         bool opaque = marks & UR_MARK_OPAQUE;
-        if (!opaque && i + 1 < n) {
+        if (!opaque && i + 1 < n && may_have_wh(u, d, spot)) {
             ret = ur_spot_path(u, d, spot, name, s->real[1]);
             char *p = ret ? NULL : s->real[1] + strlen(s->real[1]);
             struct stat opq;

@@ -136,10 +136,11 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
 static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
     char *host = s->real[0];
     struct ur_entry *e = &n->entry;
-    long ret = ur_may_take(c->u, d, &e->st, host);
+    /* Of a file in the upper the kernel will say. */
+    long ret = e->in_upper && e->kind == UR_FILE ? 0 : ur_may_take(c->u, d, &e->st, host);
     if (ret == 0 && e->kind == UR_DIRECTORY)
         ret = -EISDIR;
-    long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
+    long below = ret < 0 ? ret : !e->in_upper ? 1 : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return below;
     uint64_t origin = 0;
@@ -212,7 +213,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     if (ur_mounts_below(c->u, child->path, child->len))
         return -EBUSY;
     ret = ur_dir_is_empty(c->u, child);
-    long below = ret < 0 ? ret : ur_shows_below(c->u, d, n->name);
+    long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return below;
     UR_NAME_CHANGES(c->u, d, n->name);

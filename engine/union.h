@@ -49,8 +49,8 @@ struct ur_dir {
     bool even;           /* who may search it, and all above it, in one layer may in all: any may be asked */
     struct ur_rel rel[UR_RELS_MAX];
     struct ur_spot spot[UR_LAYERS_MAX];
-    char rel_text[UR_REL_BYTES];
     char path[UR_PATH_MAX]; /* canonical; "/" is len 1 */
+    char rel_text[UR_REL_BYTES];
 };
 
 /* One name in a directory, as the union sees it. */
