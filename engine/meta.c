@@ -294,7 +294,7 @@ long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
                                    : UR_SYS(SYS_fchmodat, dirfd, path, mode, 0, 0, 0);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && !*path)
+    if (flags & AT_EMPTY_PATH && path && !*path)
         return change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
@@ -308,7 +308,7 @@ long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid,
                    : sys_fchownat(dirfd, path, uid, gid, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && !*path)
+    if (flags & AT_EMPTY_PATH && path && !*path)
         return dirfd == AT_FDCWD ? change(c, dirfd, ".", &w, true) : change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }

@@ -351,6 +351,8 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     struct sides *w = (void *)room;
     w->from = (struct side){.d = &s->dir[0], .n = &s->node[0]};
     w->to = (struct side){.d = &s->dir[1], .n = &s->node[1]};
+    if (!from || !to)
+        return -EFAULT;
     if (strnlen(from, UR_PATH_MAX) == UR_PATH_MAX)
         return -ENAMETOOLONG;
     /* Both parents come before either name: one that is too long is told after what is wrong with the other's parent.

@@ -55,7 +55,7 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
         return sys_fstatat(dirfd, path, st, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && !*path)
+    if (flags & AT_EMPTY_PATH && path && !*path)
         return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
     UR_SCRATCH(s);
     long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s);
@@ -198,7 +198,7 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (!ur_active(c) && dirfd == AT_FDCWD && !flags)
         return UR_AS_LIBC(UR_SYS(SYS_access, path, mode, 0, 0, 0, 0),
                           UR_SYS(SYS_faccessat, dirfd, path, mode, 0, 0, 0));
-    if (!ur_active(c) || (flags & AT_EMPTY_PATH && !*path))
+    if (!ur_active(c) || (flags & AT_EMPTY_PATH && path && !*path))
         return sys_faccessat(dirfd, path, mode, flags);
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
@@ -252,7 +252,7 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
 long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
     if (!ur_active(c) && dirfd == AT_FDCWD)
         return UR_AS_LIBC(UR_SYS(SYS_readlink, path, buf, size, 0, 0, 0), sys_readlink(path, buf, size));
-    if (!ur_active(c) || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
+    if (!ur_active(c) || !path || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
         return sys_readlinkat(dirfd, path, buf, size);
     if (size == 0)
         return -EINVAL;

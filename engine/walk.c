@@ -382,6 +382,8 @@ static bool is_in_layer(const struct ur_union *u, const char *path, size_t len) 
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
+    if (!path)
+        return -EFAULT;
     size_t len = strnlen(path, UR_PATH_MAX);
     *node = (struct ur_node){.where = UR_AT_HOST};
     if (len == 0)
