@@ -8,28 +8,45 @@
 #include <elf.h>
 #include <unistd.h>
 
-enum { HEAD = 256 /* BINPRM_BUF_SIZE: a #! line is cut there */ };
+enum { HEAD = 256 /* BINPRM_BUF_SIZE */ };
 
-/* One #! line, into interp and interp_arg. 0, or -ENOEXEC if it names no interpreter. */
-static long parse_line(const char *head, long n, struct ur_exec *x) {
-    const char *end = head + n, *at = head + 2;
-    const char *line_end = memchr(head, '\n', (size_t)n);
-    if (line_end)
-        end = line_end;
-    while (at < end && (*at == ' ' || *at == '\t'))
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+static const char *skip_blanks(const char *at, const char *last) {
+    while (at <= last && is_blank(*at))
         at++;
-    const char *interp = at;
-    while (at < end && *at != ' ' && *at != '\t' && *at)
+    return at <= last ? at : NULL;
+}
+static const char *find_end(const char *at, const char *last) {
+    while (at <= last && *at && !is_blank(*at))
         at++;
-    if (at == interp || (at == end && !line_end && n == HEAD))
-        return -ENOEXEC;
-    ur_put(x->interp, x->interp + sizeof x->interp, interp, (size_t)(at - interp));
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
-    while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
+    return at <= last ? at : NULL;
+}
+
+/* One #! line, into interp and interp_arg, as load_script() in the kernel reads it: what follows the end of a short
+   file is zeros, the last byte of a long one does not count, and an interpreter that may have been cut is none. 0, or
+   -ENOEXEC. */
+static long parse_line(char head[HEAD], long n, struct ur_exec *x) {
+    const char *last = head + HEAD - 1;
+    memset(head + n, 0, (size_t)(HEAD - n));
+    const char *end = memchr(head, '\n', HEAD);
+    if (!end) {
+        const char *name = skip_blanks(head + 2, last);
+        if (!name || !find_end(name, last))
+            return -ENOEXEC;
+        end = last;
+    }
+    while (is_blank(end[-1]))
         end--;
-    const char *nul = memchr(at, 0, (size_t)(end - at));
-    ur_put(x->interp_arg, x->interp_arg + sizeof x->interp_arg, at, (size_t)((nul ? nul : end) - at));
+    const char *name = skip_blanks(head + 2, end);
+    if (!name || name == end)
+        return -ENOEXEC;
+    const char *name_end = find_end(name, end);
+    const char *arg = name_end && *name_end ? skip_blanks(name_end, end) : NULL;
+    ur_put(x->interp, x->interp + sizeof x->interp, name, (size_t)((name_end ? name_end : end) - name));
+    ur_put(x->interp_arg, x->interp_arg + sizeof x->interp_arg, arg ? arg : "",
+           arg ? strnlen(arg, (size_t)(end - arg)) : 0);
     return 0;
 }
 
@@ -210,7 +227,7 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     struct ur_node *node = &s->node[0];
     char *name = t->text;
     long ret;
-    if (flags & AT_EMPTY_PATH && !*path) {
+    if (flags & AT_EMPTY_PATH && path && !*path) {
         struct ur_fdinfo info;
         ret = ur_fd_info(c, dirfd, &info, name);
         if (ret < 0)
@@ -239,6 +256,9 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
         ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0]));
         ret = 0;
     }
+    /* By its own path, which may be a symlink's: a process goes by the name that it was called. */
+    if (ret == 0 && !c->pid && !node->foreign && dirfd == AT_FDCWD && !x->interp[0] && !x->loader)
+        ur_put(x->path, x->path + sizeof x->path, path, strlen(path));
     return ret;
 }
 
