@@ -93,26 +93,46 @@ static char *list_with(char **text, const char *name, const char *old, const cha
     return entry;
 }
 
+/* Is one of the files or directories of the list in a union? Those are ld.so's to look for. A file's bare name is none.
+ */
+static bool lists_union(const char *list, const char *separators, bool files) {
+    UR_PATH_BUFFER(path);
+    for (const char *p = list; path && *p; p += *p != 0) {
+        size_t len = strcspn(p, separators);
+        if (len && len < UR_PATH_MAX && (!files || memchr(p, '/', len))) {
+            *append(path, p, len) = 0;
+            if (ur_is_native(UR_SELF, AT_FDCWD, path, 0) == 0)
+                return true;
+        }
+        p += len;
+    }
+    return false;
+}
+
 /* The environment that goes to the kernel: the caller's, in its order, with what the run needs. */
 static char **environment(struct ur_launch *l, char *const envp[]) {
     const struct ur_table *t = UR_SELF->u->table;
     const char *shim = ur_table_text(t, t->preload), *preload = NULL, *audit = NULL;
     size_t n = 0, preload_at = SIZE_MAX, audit_at = SIZE_MAX, session_at = SIZE_MAX;
+    bool names_union = false;
     char **out = l->envp, *text = l->text;
     for (size_t i = 0; envp && envp[i]; i++) {
         const char *value, *entry = envp[i];
+        if ((value = value_of(entry, "LD_LIBRARY_PATH")) && !ur_guarded())
+            names_union = names_union || lists_union(value, ":;", false);
         if (value_of(entry, "UNIONRUN_SESSION")) {
             if (session_at == SIZE_MAX)
                 session_at = n++;
         } else if ((value = value_of(entry, "LD_PRELOAD"))) {
             preload = value; /* the last is the one that ld.so heeds */
+            names_union = names_union || (!ur_guarded() && lists_union(value, ": ", true));
             if (preload_at == SIZE_MAX)
                 preload_at = n++;
         } else if ((value = value_of(entry, "LD_AUDIT"))) {
             audit = value;
             if (audit_at == SIZE_MAX)
                 audit_at = n++;
-        } else if (!value_of(entry, "UNIONRUN_EXE"))
+        } else if (!value_of(entry, "UNIONRUN_EXE") && !value_of(entry, "UNIONRUN_COMM"))
             out[n++] = envp[i];
     }
     if (session_at == SIZE_MAX)
@@ -130,7 +150,7 @@ static char **environment(struct ur_launch *l, char *const envp[]) {
     size_t dir = shim_dir_len(shim);
     char *own = text;
     text = append(append(text, shim, dir), audit_name, sizeof audit_name);
-    bool wanted = l->plan.audit && t->preload.len;
+    bool wanted = (l->plan.audit || names_union) && t->preload.len;
     if (audit_at == SIZE_MAX && wanted)
         audit_at = n++;
     if (audit_at != SIZE_MAX)
@@ -138,12 +158,31 @@ static char **environment(struct ur_launch *l, char *const envp[]) {
 
     if (l->plan.loader)
         out[n++] = l->exe;
+    if (l->comm[0])
+        out[n++] = l->comm;
     size_t kept = 0; /* a list that came to nothing leaves a hole */
     for (size_t i = 0; i < n; i++)
         if (out[i])
             out[kept++] = out[i];
     out[kept] = NULL;
     return out;
+}
+
+static const char *last_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* /proc/PID/comm is the name of what was to be executed. The kernel takes it from the path that it gets: of a link's
+   target, an interpreter, a loader. */
+static void told_comm(struct ur_launch *l, const char *path) {
+    const char *name = last_name(path);
+    l->comm[0] = 0;
+    if (!*name || strcmp(name, last_name(l->plan.path)) == 0)
+        return;
+    size_t len = strnlen(name, UR_COMM - 1);
+    char *at = append(l->comm, "UNIONRUN_COMM=", 14);
+    *append(at, name, len) = 0;
 }
 
 /* The arguments: as they are, or with interpreter and loader before them. */
@@ -202,6 +241,8 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
     int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
     ur_cancel_release(held);
+    if (ret >= 0)
+        told_comm(l, path);
     if (ret >= 0 && x->loader)
         ret = told_exe(l);
     if (ret < 0)

@@ -174,11 +174,14 @@ void *ur_next(_Atomic(void *) *slot, const char *name);
 
 /* --- starting programs (exec.c), for those who start one in their own way ----------------------------------- */
 
+enum { UR_COMM = 16 }; /* TASK_COMM_LEN */
+
 /* Memory for one exec: sized and taken before, so that a child that shares its parent's memory can use it. */
 struct ur_launch {
     struct ur_exec plan;
     char candidate[UR_PATH_MAX];       /* PATH search: the file that is tried */
     char exe[UR_PATH_MAX + 16];        /* UNIONRUN_EXE=... */
+    char comm[16 + UR_COMM];           /* UNIONRUN_COMM=..., or empty */
     char *text;                        /* what the environment's new strings take */
     char **argv, **shell_argv, **envp; /* room for the new arrays */
     size_t size;                       /* of the whole block */

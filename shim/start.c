@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { RACERS = 8 };
@@ -94,17 +95,20 @@ bool ur_filtered(void) {
     return atomic_load(&filtered);
 }
 
-/* Takes UNIONRUN_EXE out of the environment: it was for us, and this process' children have other names. */
-static void take_exe(void) {
-    const char *exe = find_env("UNIONRUN_EXE");
-    if (!exe)
+/* Takes UNIONRUN_EXE and UNIONRUN_COMM out of the environment: they were for us, and this process' children have other
+   names. */
+static void take_names(void) {
+    const char *exe = find_env("UNIONRUN_EXE"), *comm = find_env("UNIONRUN_COMM");
+    if (!exe && !comm)
         return;
     char **to = environ;
     for (char **from = environ; *from; from++)
-        if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0)
+        if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0 && strncmp(*from, "UNIONRUN_COMM=", 14) != 0)
             *to++ = *from;
     *to = NULL;
-    if (ur_in_session() && *exe == '/')
+    if (comm)
+        UR_PLAIN(SYS_prctl, PR_SET_NAME, comm, 0, 0, 0, 0);
+    if (exe && ur_in_session() && *exe == '/')
         ur_exe = exe;
 }
 
@@ -123,7 +127,7 @@ static void take_session(void) {
 
 __attribute__((constructor)) static void start(void) {
     take_session();
-    take_exe();
+    take_names();
 }
 
 /* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */
