@@ -3,6 +3,7 @@
 #   make                 all of it                    make check        the tests
 #   make install PREFIX= DESTDIR=                     make check-asan   engine, config and tools under ASan and UBSan
 #   make uninstall                                    make lint         format, static analysis, shell scripts
+#   make check-suites    other programs' own tests, all
 #   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
 #   make clean                                        make bench         BENCH='--quick': what it costs, beside others
 #   make sweep           kills and errors everywhere (test/safety.mk has more of this kind)
@@ -153,6 +154,10 @@ ledger:
 
 check: tests ledger
 	test/run $(JOBS) $(TESTS)
+
+# All of the suites of other programs: minutes.
+check-suites: tests
+	SUITES=all test/run $(JOBS) test/suites.bats
 
 # As many seeds of the differential test as one likes: make differ SEEDS=100 FIRST=1000 OPS=10000
 SEEDS ?= 20

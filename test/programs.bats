@@ -142,3 +142,27 @@ by() {
     needs cpio
     same_as_plain archives:run_cpio
 }
+
+@test "emacs in batch mode edits with backups, lists directories and copies trees as in a plain directory" {
+    needs emacs
+    same_as_plain emacs
+}
+
+@test "ruby's FileUtils, Dir, Find and Tempfile, and its fibers, do the same as in a plain directory" {
+    needs ruby
+    same_as_plain ruby
+}
+
+@test "node's fs, synchronous, by callbacks and by promises, does the same as in a plain directory" {
+    same_as_plain node
+}
+
+@test "a JVM compiles, lists, moves, maps, locks and watches files as in a plain directory" {
+    needs javac
+    same_as_plain java
+}
+
+@test "cargo builds, tests and rebuilds a workspace offline as in a plain directory" {
+    needs cargo
+    same_as_plain cargo
+}

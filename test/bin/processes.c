@@ -266,6 +266,51 @@ static void brokers(void) {
 }
 #endif
 
+/* A path that is none: Rust's library asks by one whether there is a statx. */
+static void nothing_named(void) {
+    static const char *volatile none; /* or the compiler would know */
+    const char *path = none;
+    static struct statx *volatile nowhere;
+    struct stat st;
+    struct statx stx;
+    char text[64];
+#define TELL(call) (errno = 0, (void)(call), dprintf(1, "%s: %s\n", #call, strerrorname_np(errno)))
+    TELL(syscall(SYS_statx, 0, path, 0, STATX_ALL, NULL));
+    TELL(statx(0, path, 0, STATX_ALL, nowhere));
+    TELL(statx(AT_FDCWD, path, 0, STATX_ALL, &stx));
+    TELL(open(path, O_RDONLY));
+    TELL(openat(AT_FDCWD, path, O_WRONLY | O_CREAT, 0600));
+    TELL(creat(path, 0600));
+    TELL(stat(path, &st));
+    TELL(lstat(path, &st));
+    TELL(fstatat(AT_FDCWD, path, &st, 0));
+    TELL(access(path, F_OK));
+    TELL(faccessat(AT_FDCWD, path, R_OK, AT_EACCESS));
+    TELL(readlink(path, text, sizeof text));
+    TELL(mkdir(path, 0700));
+    TELL(mkfifo(path, 0700));
+    TELL(rmdir(path));
+    TELL(unlink(path));
+    TELL(unlinkat(AT_FDCWD, path, 0));
+    TELL(remove(path));
+    TELL(rename(path, "none"));
+    TELL(rename("file", path));
+    TELL(link(path, "none"));
+    TELL(link("file", path));
+    TELL(symlink(path, "none"));
+    TELL(symlink("file", path));
+    TELL(chmod(path, 0700));
+    TELL(chown(path, -1, -1));
+    TELL(truncate(path, 0));
+    TELL(chdir(path));
+    TELL(getxattr(path, "user.a", text, sizeof text));
+    TELL(setxattr(path, "user.a", "b", 1, 0));
+    TELL(listxattr(path, text, sizeof text));
+    TELL(execve(path, (char *[]){text, NULL}, environ));
+    TELL(fopen(path, "r"));
+    TELL(realpath(path, NULL));
+}
+
 /* Handlers that do all calls while the thread is in one: four threads, each with a timer of its own. */
 static __thread char thread_tag[16];
 static __thread timer_t thread_timer;
@@ -617,9 +662,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } claims[] = {
-    {"daemon", daemon_by_hand}, {"daemon-libc", daemon_by_libc}, {"closed", closed},           {"catches", catches},
-    {"interrupts", interrupts}, {"altstack", altstack},          {"contexts", contexts},       {"children", children},
-    {"unshared", unshared},     {"exec", exec_in_threads},       {"first-calls", first_calls}, {"at-once", at_once},
+    {"daemon", daemon_by_hand}, {"daemon-libc", daemon_by_libc},  {"closed", closed},
+    {"catches", catches},       {"interrupts", interrupts},       {"altstack", altstack},
+    {"contexts", contexts},     {"children", children},           {"unshared", unshared},
+    {"exec", exec_in_threads},  {"nothing-named", nothing_named}, {"first-calls", first_calls},
+    {"at-once", at_once},
 #ifdef __x86_64__
     {"brokers", brokers},
 #endif
