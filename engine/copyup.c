@@ -424,6 +424,9 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         ur_covered_add(u, st->st_dev, st->st_ino);
     ur_times_give(u, parent, &times, ret == 0);
     ur_dir_relock(u, m, parent, &k);
+    struct stat now;
+    if (ur_is_gone(ret) && (sys_lstat(parent, &now) < 0 || !S_ISDIR(now.st_mode)))
+        return UR_AGAIN;
     return ret == -EEXIST ? 0 : ret;
 }
 

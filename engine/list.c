@@ -347,7 +347,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
         return len == -ENOTDIR ? 0 : len; /* raw getdents says what is wrong */
     len = ur_dir_load(c->u, d, s->text, (size_t)len);
     if (len < 0)
-        return len == -ENOENT ? 0 : len;
+        return len;
     if (!d->mount && !d->special)
         return 0;
     struct ur_fdinfo info;
@@ -371,13 +371,48 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     return 0;
 }
 
+/* Was the directory moved since its path was asked for? 1, 0 or -errno. */
+static long was_moved(const struct ur_caller *c, const struct ur_list *l, const struct ur_scratch *s) {
+    UR_SCRATCH(now);
+    const struct ur_dir *d = &s->dir[0];
+    long len = ur_base_path(c, l->fd, now->text, NULL);
+    return len < 0 ? len : len != d->len || memcmp(now->text, d->path, d->len) != 0;
+}
+
+/* Of a lower's directory that was removed the host has everything yet; the union has nothing. */
+static long start_dead(const struct ur_caller *c, struct ur_list *l, struct ur_scratch *s) {
+    struct ur_fdinfo info;
+    l->merged = ur_fd_info(c, l->fd, &info, s->text) == 0 && info.known;
+    return 0;
+}
+
+/* While directories are moved a path may lead nowhere, or elsewhere, by the time that it is used: then once more. */
 static long start(const struct ur_caller *c, struct ur_list *l) {
     UR_SCRATCH(s);
-    long ret = decide(c, l, s);
-    if (ret == 0 && l->merged)
-        ret = build(c, &s->dir[0], &l->snapshot);
-    if (ret < 0)
+    struct ur_shared *shared = ur_active(c) ? c->u->shared : NULL;
+    enum { TRIES = 1000 };
+    long ret;
+    for (int tries = 0;; tries++) {
+        uint64_t generation = shared ? atomic_load(&shared->generation) : 0;
+        ret = decide(c, l, s);
+        if (ret == 0 && l->merged)
+            ret = build(c, &s->dir[0], &l->snapshot);
+        bool calm = !shared || (atomic_load(&shared->generation) == generation && !atomic_load(&shared->changing));
+        if (ret == 0 && l->merged && !calm)
+            ret = was_moved(c, l, s);
+        if (ret == 0 || (ret < 0 && ret != -ENOENT && ret != -ENOTDIR))
+            break;
+        snapshot_free(&l->snapshot);
+        if (calm || tries == TRIES) {
+            ret = ret == -ENOENT ? start_dead(c, l, s) : ret > 0 ? -EBUSY : ret;
+            break;
+        }
+        UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    if (ret < 0) {
+        snapshot_free(&l->snapshot);
         l->decided = false;
+    }
     return ret;
 }
 

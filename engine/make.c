@@ -106,7 +106,7 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     if (!aside) {
         ret = make_at(w, host);
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
-        return ret == -EEXIST || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
+        return ret == -EEXIST || ret == -ENOTDIR || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
@@ -119,13 +119,13 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         if (ret == 0)
             ret = ur_mark_opaque(s->stage.path);
         if (ret == 0)
-            ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(&s->stage, host)
+            ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, &s->stage, host)
                                                   : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
         ur_dir_relock(c->u, d->mount, ret == 0 ? host : s->stage.path, &k);
     } else if (ret == 0)
-        ret = ur_stage_over_whiteout(&s->stage, host);
+        ret = ur_stage_over_whiteout(c->u, &s->stage, host);
     ur_stage_drop(&s->stage);
-    return ret == -EEXIST ? UR_AGAIN : ret;
+    return ret == -EEXIST || ret == -ENOTDIR ? UR_AGAIN : ret;
 }
 
 /* A copy of a lower's file that gets a name where that lower has none: who lists the directory must ask for its

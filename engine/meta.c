@@ -239,7 +239,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
     access_end(c->u, access);
-    return ret == -ENOENT ? UR_AGAIN : ret;
+    return ur_is_gone(ret) ? UR_AGAIN : ret;
 }
 
 static long change(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, bool nofollow) {

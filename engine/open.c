@@ -45,13 +45,13 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     ur_gone_taken(c->u, d, n->name);
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
-        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+        return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
     long fd = sys_open(s->stage.path, flags | O_EXCL | O_NOFOLLOW, mode);
-    ret = fd < 0 ? fd : ur_stage_over_whiteout(&s->stage, host);
+    ret = fd < 0 ? fd : ur_stage_over_whiteout(c->u, &s->stage, host);
     ur_stage_drop(&s->stage);
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);
@@ -207,7 +207,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     if (is_outdated(c, d, n, ret))
         return UR_AGAIN;
     /* Removed or replaced since it was looked up. */
-    return ret == -ENOENT || ret == -ENXIO ? (type == S_IFREG || ret == -ENOENT ? UR_AGAIN : ret) : ret;
+    return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG) ? UR_AGAIN : ret;
 }
 
 static long open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,

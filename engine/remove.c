@@ -133,6 +133,17 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
     ur_origin_drop(u, m, &e->st);
 }
 
+static long whiteout_over(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct stat *st,
+                          const char *host) {
+    struct ur_names_held k;
+    ur_names_lock(u, host, NULL, &k);
+    long ret = ur_is_still(host, st);
+    if (ret == 0)
+        ret = ur_whiteout_put(u, d, name, true);
+    ur_names_unlock(&k);
+    return ret;
+}
+
 static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
     char *host = s->real[0];
     struct ur_entry *e = &n->entry;
@@ -150,9 +161,11 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
         ret = ur_upper_path(c->u, d, n->name, host);
         if (ret == 0 && e->st.st_nlink > 1)
             ret = ur_origin_read(c->u, d->mount, -1, host, &e->st, &origin, &linked);
-        if (ret == 0)
-            ret = below ? ur_whiteout_put(c->u, d, n->name, true) : sys_unlink(host);
-        if (ret == -ENOENT)
+        if (ret == 0 && below)
+            ret = whiteout_over(c->u, d, n->name, &e->st, host);
+        else if (ret == 0)
+            ret = sys_unlink(host);
+        if (ur_is_gone(ret))
             ret = UR_AGAIN;
     } else {
         struct ur_cover k;
@@ -163,7 +176,7 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
             ret = ur_whiteout_put(c->u, d, n->name, false);
             ur_links_cover_end(c->u, d->mount, &k, ret == 0);
         }
-        if (ret == -EEXIST || ret == -ENOENT)
+        if (ret == -EEXIST || ur_is_gone(ret))
             ret = UR_AGAIN;
     }
     if (ret == 0)
@@ -174,7 +187,7 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
 /* The upper's own directory gives way to a whiteout by one step; who was quick enough to make something in it
    meanwhile gets it back. */
 static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const struct ur_dir *child,
-                                  const char *host, char *tmp) {
+                                  const struct stat *st, const char *host, char *tmp) {
     long ret = ur_upper_path(u, d, NULL, tmp);
     if (ret == 0)
         ret = ur_mark_whiteouts(d->mount, tmp);
@@ -185,11 +198,16 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
     if (ret < 0)
         return ret;
     ur_dead_note(u, d->mount, tmp, child->path);
-    ret = sys_rename(tmp, host, RENAME_EXCHANGE);
+    struct ur_names_held k;
+    ur_names_lock(u, host, NULL, &k);
+    ret = ur_is_still(host, st);
+    if (ret == 0)
+        ret = sys_rename(tmp, host, RENAME_EXCHANGE);
     if (ret == 0 && sys_rmdir(tmp) == -ENOTEMPTY) {
         sys_rename(tmp, host, RENAME_EXCHANGE);
         ret = -ENOTEMPTY;
     }
+    ur_names_unlock(&k);
     /* What else may be wrong with a directory that nobody sees any more is not this call's: it is left to the recovery.
      */
     if (ret < 0)
@@ -215,7 +233,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     ret = ur_dir_is_empty(c->u, child);
     long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name);
     if (below < 0)
-        return below;
+        return ur_is_gone(below) ? UR_AGAIN : below;
     UR_NAME_CHANGES(c->u, d, n->name);
     ur_gone_add(c->u, d, n->name);
     if (!n->entry.in_upper) {
@@ -224,7 +242,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
             ret = ur_whiteout_put(c->u, d, n->name, false);
         if (ret == 0)
             ur_forget_name(c->u, d, &n->entry, 0, false);
-        return ret == -EEXIST || ret == -ENOENT ? UR_AGAIN : ret;
+        return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
     }
     ret = ur_upper_path(c->u, d, n->name, host);
     if (ret < 0)
@@ -236,7 +254,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
             ret = ur_dir_purge(c->u, child);
     }
     if (ret == 0)
-        ret = below ? exchange_for_whiteout(c->u, d, child, host, s->real[1]) : sys_rmdir(host);
+        ret = below ? exchange_for_whiteout(c->u, d, child, &n->entry.st, host, s->real[1]) : sys_rmdir(host);
     if (ret == -ENOTEMPTY && !below && child->spots == 1) {
         /* Whiteouts of an earlier life may lie in an opaque directory. */
         ret = ur_dir_unlock(c->u, d->mount, host, host, NULL, &k);
@@ -246,7 +264,10 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
             ret = sys_rmdir(host);
     }
     ur_dir_relock(c->u, d->mount, host, &k);
-    return ret;
+    /* Marks that were for the directory may have met what has come in its place. */
+    if (ret < 0 && ret != -ENOTEMPTY && ur_is_still(host, &n->entry.st) == UR_AGAIN)
+        return UR_AGAIN;
+    return ur_is_gone(ret) ? UR_AGAIN : ret;
 }
 
 static long rmdir_last(enum ur_last last) {

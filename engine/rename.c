@@ -214,7 +214,7 @@ static long clear_target(const struct ur_caller *c, struct sides *w) {
 }
 
 /* The step that is seen. */
-static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
+static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
     const struct ur_table_mount *m = from->d->mount;
     if (flags & RENAME_EXCHANGE)
@@ -230,7 +230,7 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
         if (ret == 0)
             ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
         if (ret < 0)
-            return ret == -ENOENT ? UR_AGAIN : ret;
+            return ur_is_gone(ret) ? UR_AGAIN : ret;
         if (sys_lstat(from->host, &st) < 0 || ur_is_whiteout(from->host, &st) <= 0) {
             sys_rename(from->host, to->host, RENAME_EXCHANGE);
             return UR_AGAIN;
@@ -245,6 +245,30 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
         return sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
     long ret = sys_rename(from->host, to->host, flags);
     return ret < 0 ? ret : ur_whiteout_put(c->u, from->d, from->n->name, false);
+}
+
+/* Where whiteouts are made or replaced nobody else does so to the same names meanwhile. */
+static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
+    struct side *from = &w->from, *to = &w->to;
+    bool white = to->n->entry.white == UR_WHITE_NODE;
+    if (!from->below && !white && !(flags & RENAME_EXCHANGE))
+        return move_now(c, w, flags);
+    struct ur_names_held k;
+    struct stat st;
+    ur_names_lock(c->u, from->host, to->host, &k);
+    long ret = ur_is_still(from->host, &from->n->entry.st);
+    if (ret == 0 && flags & RENAME_EXCHANGE)
+        ret = ur_is_still(to->host, &to->n->entry.st);
+    if (ret == 0 && white) {
+        ret = sys_lstat(to->host, &st);
+        if (ret == 0)
+            ret = ur_is_whiteout(to->host, &st);
+        ret = ret > 0 ? 0 : ret == 0 || ret == -ENOENT ? UR_AGAIN : ret;
+    }
+    if (ret == 0)
+        ret = move_now(c, w, flags);
+    ur_names_unlock(&k);
+    return ret;
 }
 
 static void note_move(const struct ur_caller *c, struct sides *w, unsigned flags) {
@@ -314,7 +338,7 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     ret = move(c, w, flags);
     ur_links_cover_end(c->u, to->d->mount, &k, ret == 0);
     if (ret < 0)
-        return ret == -ENOENT ? UR_AGAIN : ret;
+        return ur_is_gone(ret) ? UR_AGAIN : ret;
     note_move(c, w, flags);
     if (!(flags & RENAME_EXCHANGE) && is_there(to))
         ur_forget_name(c->u, to->d, &to->n->entry, to->origin, to->linked);

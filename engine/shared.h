@@ -22,6 +22,7 @@ enum {
     UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
     UR_INDEX_LEAST = 64,      /* what is smaller is none */
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
+    UR_NAMES = 1024,
 };
 
 struct ur_shared {
@@ -68,6 +69,9 @@ struct ur_shared {
         uint64_t key;
         char path[UR_DEAD_PATH]; /* the union's, NUL-terminated */
     } dead[UR_DEAD];
+
+    /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id, or 0. */
+    _Atomic uint32_t names[UR_NAMES];
 
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */

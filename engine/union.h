@@ -339,6 +339,10 @@ mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy);
 /* What an operation returns to be begun anew: another process changed what it had looked up. Never leaves the engine.
  */
 #define UR_AGAIN (-ERESTART)
+/* Of a last step: what was looked up has gone since, or the directory that it lies in (a whiteout is no directory). */
+static inline bool ur_is_gone(long ret) {
+    return ret == -ENOENT || ret == -ENOTDIR;
+}
 #define UR_RETRY(call)                                                                                                 \
     ({                                                                                                                 \
         long ret_;                                                                                                     \
@@ -357,7 +361,16 @@ long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const ch
 /* Removes what is still there, if anything is. */
 void ur_stage_drop(struct ur_stage *stage);
 /* Puts what was staged in the place of the whiteout `host`. UR_AGAIN if that is no whiteout any more. */
-long ur_stage_over_whiteout(struct ur_stage *stage, const char *host);
+long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, const char *host);
+
+/* namelock.c: for who makes or replaces a whiteout, by the name's path in the upper; `other`: a second one, or NULL */
+struct ur_names_held {
+    _Atomic uint32_t *lock[2];
+};
+void ur_names_lock(const struct ur_union *u, const char *host, const char *other, struct ur_names_held *k);
+void ur_names_unlock(struct ur_names_held *k);
+/* Is at `host` what was looked up? 0, UR_AGAIN or -errno. */
+long ur_is_still(const char *host, const struct stat *st);
 
 /* Opens an upper directory of ours for a change that its mode forbids, and shuts it again. `final`: where it will be
    when that is done (or when a later run does it). `held`: another that this caller has open already, or NULL. */

@@ -63,13 +63,18 @@ void ur_stage_drop(struct ur_stage *stage) {
     }
 }
 
-/* The exchange shows what stood there: were it no whiteout (another process was faster), it is put back. */
-long ur_stage_over_whiteout(struct ur_stage *stage, const char *host) {
+/* Under the name's lock. The exchange shows what stood there: were it no whiteout, it is put back. */
+static long over_whiteout(struct ur_stage *stage, const char *host) {
     struct stat st;
-    long ret = sys_rename(stage->path, host, RENAME_EXCHANGE);
+    long ret = sys_lstat(host, &st);
+    if (ret == 0)
+        ret = ur_is_whiteout(host, &st);
+    if (ret <= 0)
+        return ret == 0 || ret == -ENOENT ? UR_AGAIN : ret;
+    ret = sys_rename(stage->path, host, RENAME_EXCHANGE);
     if (ret == -ENOENT)
         return UR_AGAIN;
-    if (ret == -EINVAL && sys_lstat(host, &st) == 0 && ur_is_whiteout(host, &st) > 0) {
+    if (ret == -EINVAL) {
         /* A filesystem that cannot exchange. A directory cannot take a whiteout's name in one step there. */
         if (sys_lstat(stage->path, &st) == 0 && S_ISDIR(st.st_mode))
             sys_unlink(host);
@@ -81,6 +86,14 @@ long ur_stage_over_whiteout(struct ur_stage *stage, const char *host) {
         return 0;
     sys_rename(stage->path, host, RENAME_EXCHANGE);
     return UR_AGAIN;
+}
+
+long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, const char *host) {
+    struct ur_names_held k;
+    ur_names_lock(u, host, NULL, &k);
+    long ret = over_whiteout(stage, host);
+    ur_names_unlock(&k);
+    return ret;
 }
 
 /*
