@@ -1,6 +1,6 @@
 # What the exchange of layers has beyond `make check`:
 #
-#   make fuzz            FUZZ_SECONDS=: any bytes as an image, by libFuzzer (clang)
+#   make fuzz-import     FUZZ_SECONDS=: any bytes as an image, by libFuzzer (clang)
 #   make root-check      ROOT=: a whole Debian root as /, made by debootstrap (as root; the network)
 
 FUZZ_SECONDS ?= 60
@@ -8,7 +8,7 @@ FUZZ_ROUNDS ?= 50
 fuzz_dir = $(BUILD)/fuzz
 imported := $(filter-out layers/main.c,$(layers)) launch/say.c launch/remove.c $(config) $(engine)
 
-.PHONY: fuzz root-check fuzz-seeds check-fuzz
+.PHONY: fuzz-import root-check fuzz-seeds check-fuzz
 
 $(BUILD)/asan/fuzz-import: $(call objects,asan,test/fuzz/import.c test/fuzz/walk.c $(imported))
 	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -larchive
@@ -28,7 +28,7 @@ fuzz-seeds:
 check-fuzz: $(BUILD)/asan/fuzz-import fuzz-seeds
 	FUZZ_DIR=$(fuzz_dir)/work $(BUILD)/asan/fuzz-import $(FUZZ_ROUNDS) 1 $(fuzz_dir)/seeds/*
 
-fuzz: $(BUILD)/fuzz-import fuzz-seeds
+fuzz-import: $(BUILD)/fuzz-import fuzz-seeds
 	FUZZ_DIR=$(fuzz_dir)/work $(BUILD)/fuzz-import -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=30 \
 		-artifact_prefix=$(fuzz_dir)/ $(fuzz_dir)/corpus $(fuzz_dir)/seeds
 

@@ -18,19 +18,19 @@ sweep() {
 errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
 
 @test "a kill at any system call leaves the view before or after: a sample, of root" {
-    sweep root --option --guard=off --kill --all --sample 120 --seed 1
+    sweep root --option --guard=off --kill --all --sample 80 --seed 1
 }
 
 @test "a kill at any system call leaves the view before or after: a sample, of a plain user with the guard" {
-    sweep user --kill --all --sample 120 --seed 2
+    sweep user --kill --all --sample 80 --seed 2
 }
 
 @test "an error of any system call is the program's, or nothing has happened: a sample, of root" {
-    sweep root --option --guard=off --fail "$errors" --sample 120 --seed 3
+    sweep root --option --guard=off --fail "$errors" --sample 80 --seed 3
 }
 
 @test "an error of any system call is the program's, or nothing has happened: a sample, of a plain user" {
-    sweep user --option --guard=off --fail "$errors" --sample 120 --seed 4
+    sweep user --option --guard=off --fail "$errors" --sample 80 --seed 4
 }
 
 @test "an error while a hard link is removed does not throw away what was written by its other names" {
@@ -54,7 +54,7 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
 }
 
 @test "a kill between a copy and its directory's times gives these back" {
-    sweep root --option --guard=off --kill --all --only "append to a lower file" --sample 60
+    sweep root --option --guard=off --kill --all --only "append to a lower file" --sample 40
 }
 
 @test "a kill between a hard link and its count leaves st_nlink right" {
@@ -71,4 +71,17 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
 
 @test "a directory that cannot be removed once it is a whiteout is no error of rmdir" {
     sweep root --option --guard=off --fail EIO,EROFS --only "rmdir of an emptied lower directory"
+}
+
+@test "nothing that POSIX makes atomic is seen half done: races by shim, by guard and by both" {
+    run "$BATS_TEST_DIRNAME/race/run" 4
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "bad input of the layer file, the layer table and paths: seconds of each fuzzer, by a fixed seed" {
+    command -v clang >/dev/null || skip "no clang"
+    FUZZ_DIR=$BATS_TEST_TMPDIR run make -C "$REPO" -s fuzz-input SECONDS=3
+    echo "$output"
+    [ "$status" -eq 0 ]
 }

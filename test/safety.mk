@@ -1,6 +1,8 @@
 # What shows that nothing is lost.
 #
 #   make sweep    a kill and errors at every system call of every operation; half an hour
+#   make race     MINUTES=5: races by shim, by guard and by both
+#   make fuzz     SECONDS=60: bad input, each kind so long
 
 sweep := $(wildcard test/sweep/*.c) test/differ/observe.c test/differ/say.c
 test_programs += $(BUILD)/test/sweep
@@ -13,3 +15,36 @@ $(BUILD)/test/sweep: $(sweep)
 
 sweep: tests
 	test/sweep/run $(SWEEP)
+
+# Races with an oracle: MINUTES each by shim, by guard, and by both.
+test_programs += $(BUILD)/test/race
+.PHONY: race
+
+$(BUILD)/test/race: test/race/race.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LDFLAGS) -o $@ $< -pthread
+
+race: tests
+	test/race/run $$((60 * $(or $(MINUTES),5)))
+
+# Bad input: test/fuzz/NAME.c is a libFuzzer target each, SECONDS of it; that of the images is exchange.mk's.
+fuzzers := $(patsubst test/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out test/fuzz/import.c test/fuzz/walk.c,$(wildcard test/fuzz/*.c)))
+FUZZ_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ = clang -std=gnu11 $(CPPFLAGS) -I. -D_GNU_SOURCE -DUNIONRUN_VERSION='"$(VERSION)"' $(FUZZ_CFLAGS)
+.PHONY: fuzz fuzz-input fuzzers
+
+$(BUILD)/fuzz/%.o: %.c | $(BUILD)/have/jansson
+	@mkdir -p $(@D)
+	@$(FUZZ) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/%: test/fuzz/%.c $(call objects,fuzz,$(config) $(engine))
+	@mkdir -p $(@D)
+	@echo '  FUZZ    $@'
+	@$(FUZZ) -fsanitize=fuzzer -o $@ $^ -ljansson
+
+fuzzers: $(fuzzers)
+
+fuzz: fuzz-input fuzz-import
+
+fuzz-input: $(fuzzers)
+	test/fuzz/run $(or $(SECONDS),60) $(fuzzers)
