@@ -28,7 +28,7 @@ static void to_statvfs(const struct statfs *from, struct statvfs *to) {
 }
 
 /* A descriptor's filesystem is that of its path: in a union, what can be written counts. */
-static long of_fd(int fd, struct statfs *st) {
+long ur_fstatfs(int fd, struct statfs *st) {
     struct stat file;
     long ret = UR_SYS(SYS_fstatfs, fd, st, 0, 0, 0, 0);
     if (ret < 0 || !ur_in_session() || sys_fstat(fd, &file) < 0 || S_ISSOCK(file.st_mode) || S_ISFIFO(file.st_mode))
@@ -42,7 +42,7 @@ static long of_fd(int fd, struct statfs *st) {
 }
 
 UR_EXPORT int fstatfs(int fd, struct statfs *st) {
-    return (int)ur_edge(of_fd(fd, st));
+    return (int)ur_edge(ur_fstatfs(fd, st));
 }
 UR_TWIN(fstatfs64, fstatfs)
 
@@ -57,7 +57,7 @@ UR_TWIN(statvfs64, statvfs)
 
 UR_EXPORT int fstatvfs(int fd, struct statvfs *st) {
     struct statfs raw;
-    long ret = of_fd(fd, &raw);
+    long ret = ur_fstatfs(fd, &raw);
     if (ret == 0)
         to_statvfs(&raw, st);
     return (int)ur_edge(ret);

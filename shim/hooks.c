@@ -7,6 +7,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/acct.h>

@@ -34,12 +34,14 @@ UR_EXPORT int inotify_add_watch(int fd, const char *path, uint32_t mask) {
 }
 
 /* path NULL: the descriptor itself. */
-UR_EXPORT int fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path) {
+long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path) {
     if (!path || !ur_in_session())
-        return (int)ur_edge(UR_SYS(SYS_fanotify_mark, fd, flags, mask, dirfd, path, 0));
+        return UR_SYS(SYS_fanotify_mark, fd, flags, mask, dirfd, path, 0);
     UR_PATH_BUFFER(real);
     long ret = real ? watched(dirfd, path, flags & FAN_MARK_DONT_FOLLOW, real) : -ENOMEM;
-    if (ret >= 0)
-        ret = UR_SYS(SYS_fanotify_mark, fd, flags, mask, AT_FDCWD, real, 0);
-    return (int)ur_edge(ret);
+    return ret < 0 ? ret : UR_SYS(SYS_fanotify_mark, fd, flags, mask, AT_FDCWD, real, 0);
+}
+
+UR_EXPORT int fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path) {
+    return (int)ur_edge(ur_fanotify_mark(fd, flags, mask, dirfd, path));
 }

@@ -234,6 +234,8 @@ long ur_temp_file(char *template); /* mkstemp */
 long ur_utime(const char *path, const struct utimbuf *times);
 long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flags);
 long ur_watch(int fd, const char *path, uint32_t mask);
+long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path);
+long ur_fstatfs(int fd, struct statfs *st);
 long ur_seccomp(unsigned op, unsigned flags, const void *program);
 long ur_chroot(const char *path);
 long ur_prctl(int option, const long a[4]);

@@ -328,3 +328,20 @@ UR_EXPORT int recvmmsg(int fd, struct mmsghdr *list, unsigned n, int flags, stru
     ur_pages_put(s, sizeof *s);
     return (int)ur_edge(ret);
 }
+
+/* --- for syscall() ---------------------------------------------------------------------------------------------- */
+
+#define UR_LENT(name)                                                                                                  \
+    _Pragma("GCC diagnostic push") UR_TWIN_QUIETLY extern __typeof(name) ur_hook_##name                                \
+        __attribute__((alias(#name), visibility("hidden")));                                                           \
+    _Pragma("GCC diagnostic pop")
+UR_LENT(sendto)
+UR_LENT(sendmsg)
+UR_LENT(sendmmsg)
+UR_LENT(recvfrom)
+UR_LENT(recvmsg)
+UR_LENT(recvmmsg)
+UR_LENT(accept)
+UR_LENT(accept4)
+UR_LENT(getsockname)
+UR_LENT(getpeername)

@@ -70,6 +70,28 @@ two_layers() {
     done
 }
 
+@test "numbers that are refused are refused to syscall() too, by shim and guard alike; what no table knows is ENOSYS" {
+    [ "$(id -u)" = 0 ] || skip 'the kernel refuses most of them to a plain user'
+    two_layers
+    local mode rows column=3
+    [ "$(uname -m)" = x86_64 ] || column=4
+    rows=$(sed -n 's/^CALL(\(.*\))$/\1/p' "$REPO/engine/numbers.def" | tr -d , | awk -v n=$((column - 1)) '
+        $4 ~ /^REFUSED_/ && $n >= 0 { sub("REFUSED_", "", $4); sub("EOPNOTSUPP", "ENOTSUP", $4); print $1, $n, $4 }
+        END { print "hole", 400, "ENOSYS"; print "tomorrow", 511, "ENOSYS"; print "later", 600, "ENOSYS"; print "none", -1002, "ENOSYS" }')
+    [ "$(wc -l <<<"$rows")" -gt 25 ]
+    echo "$rows" >"$W/rows"
+    for mode in --guard=off --guard=require --no-preload; do
+        UNION_OPTIONS=("$mode" --raw=read-only)
+        same "$mode" "$rows" "$(in_target union python3 -c '
+import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for line in open(sys.argv[1]):
+    name, number, _ = line.split()
+    ret = libc.syscall(ctypes.c_long(int(number)), -1, None, None, None, None, None)
+    print(name, number, ret if ret >= 0 else errno.errorcode[ctypes.get_errno()])' "$W/rows")"
+    done
+}
+
 # --- in hard places -----------------------------------------------------------------------------------------------
 
 @test "eight threads of 16 KiB stack make all calls" {
@@ -350,6 +372,13 @@ rows() { sed -n 's/^UR_\(HOOK([^,]*\|ALIAS(\|OWN(\)[, ]*\([A-Za-z0-9_]*\).*/\2/p
     same 'not imported' 'getdents getwd mktemp tempnam tmpnam tmpnam_r' "$(for program in "${programs[@]}"; do
         nm -D --undefined-only "$REPO/build/test/$program" | awk '{ sub(/@.*/, "", $2); print $2 }'
     done | sort -u | comm -13 - <(rows) | xargs)"
+}
+
+@test "every number that syscall() has a meaning for is called by a test" {
+    local rows
+    rows=$(sed -n 's/^UR_CALL(\([a-z0-9_]*\),.*/SYS_\1/p' "$REPO/shim/syscalls.def" | sort)
+    [ "$(wc -l <<<"$rows")" -gt 70 ]
+    same 'tested' "$rows" "$(grep -oh '\bSYS_[a-z0-9_]*' "$REPO"/test/bin/calls-sockets.c | sort -u | comm -12 - <(echo "$rows"))"
 }
 
 @test "the object needs libc alone, and no symbol version above 2.17" {

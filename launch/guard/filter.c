@@ -1,18 +1,17 @@
 /*
- * The filter: a BPF program over struct seccomp_data, made from calls.def.
+ * The filter: a BPF program over struct seccomp_data, made from calls.def and, for what is not there, numbers.def.
  *
  * The number is looked at first, and that by a balanced search: so the kernel's own bitmap of calls that are
  * always allowed (read, write and most others) stays whole, and those cost nothing. Only then comes the address.
  * Calls of the other two ABIs of x86 (i386, x32) have numbers of their own, and each is answered ENOSYS.
  */
 #include "engine/gate.h"
+#include "engine/numbers.h"
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
-#include "launch/guard/numbers.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 
 #if defined __x86_64__
@@ -44,12 +43,17 @@ struct row {
     enum class class;
 };
 
+/* What the guard has no say in. */
+enum { UNION = ALLOW, SHIM = ALLOW, GUARDED = ALLOW, PASSES = ALLOW };
+static const struct row others[] = {
+#define CALL(name, x86_64, aarch64, meaning) {CALL_##name, (enum class)meaning},
+#include "engine/numbers.def"
+};
 static const struct row calls[] = {
 #define GUARD(call, class, answer) {CALL_##call, class},
-#define REFUSE(call, error) {CALL_##call, REFUSED_##error},
 #include "launch/guard/calls.def"
 };
-enum { CALLS = sizeof calls / sizeof *calls, RANGES = 2 * CALLS + 2, CODE = 2048 };
+enum { RANGES = CALL_NUMBERS, CODE = 2048 };
 
 struct program {
     struct sock_filter code[CODE];
@@ -81,31 +85,20 @@ static size_t low(unsigned n) {
     return offsetof(struct seccomp_data, args) + n * sizeof(uint64_t);
 }
 
-static int by_number(const void *a, const void *b) {
-    return ((const struct row *)a)->number - ((const struct row *)b)->number;
-}
-
-/* Numbers as ranges of one class, in their order, with what is between them allowed. */
+/* Numbers as ranges of one class, in their order. What no table knows is no call yet. */
 static void make_ranges(struct program *p, bool ids) {
-    struct row sorted[CALLS];
-    for (unsigned i = 0; i < CALLS; i++)
-        sorted[i] = calls[i];
-    qsort(sorted, CALLS, sizeof *sorted, by_number);
-    p->range[p->ranges++] = (struct range){0, ALLOW};
-    for (unsigned i = 0; i < CALLS; i++) {
-        if (sorted[i].number < 0 || (sorted[i].class == IDS && !ids))
-            continue;
-        uint32_t number = (uint32_t)sorted[i].number;
-        struct range *last = &p->range[p->ranges - 1];
-        if (last->from == number) /* the gap that was opened after the call before */
-            p->ranges--;
-        if (p->ranges && p->range[p->ranges - 1].class == sorted[i].class)
-            p->range[p->ranges++] = (struct range){number + 1, ALLOW};
-        else {
-            p->range[p->ranges++] = (struct range){number, sorted[i].class};
-            p->range[p->ranges++] = (struct range){number + 1, ALLOW};
-        }
-    }
+    enum class of[CALL_NUMBERS];
+    for (unsigned number = 0; number < CALL_NUMBERS; number++)
+        of[number] = REFUSED_ENOSYS;
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i].number >= 0)
+            of[others[i].number] = others[i].class;
+    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (calls[i].number >= 0)
+            of[calls[i].number] = calls[i].class == IDS && !ids ? ALLOW : calls[i].class;
+    for (uint32_t number = 0; number < CALL_NUMBERS; number++)
+        if (number == 0 || of[number] != of[number - 1])
+            p->range[p->ranges++] = (struct range){number, of[number]};
 }
 
 /* A balanced search of ranges a..b: each leaf jumps to its class. */

@@ -3,9 +3,9 @@
  *
  * All that is read of it is copied once, and the copy is what is judged and done.
  */
+#include "engine/numbers.h"
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
-#include "launch/guard/numbers.h"
 
 #include <linux/capability.h>
 #include <linux/openat2.h>

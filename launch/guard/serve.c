@@ -11,10 +11,10 @@
  */
 #include "config/text.h"
 #include "engine/gate.h"
+#include "engine/numbers.h"
 #include "engine/shared.h"
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
-#include "launch/guard/numbers.h"
 #include "launch/keeper.h"
 #include "launch/say.h"
 
@@ -42,8 +42,7 @@
 
 enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10, IDLE_TICK = 50 /* ms */ };
 
-enum { NUMBERS = 512 };
-static answer_fn *answers[NUMBERS];
+static answer_fn *answers[CALL_NUMBERS];
 
 static void make_answers(void) {
     static const struct {
@@ -51,11 +50,10 @@ static void make_answers(void) {
         answer_fn *answer;
     } rows[] = {
 #define GUARD(call, class, answer) {CALL_##call, answer},
-#define REFUSE(call, error)
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].number >= 0 && rows[i].number < NUMBERS && rows[i].answer)
+        if (rows[i].number >= 0 && rows[i].answer)
             answers[rows[i].number] = rows[i].answer;
 }
 
@@ -87,7 +85,6 @@ static bool answers_elsewhere(int number) {
 #define GUARD_PATH(number)
 #define GUARD_FSTAT(number)
 #define GUARD_ADDRESS(number)
-#define REFUSE(call, error)
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -110,7 +107,7 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t t
     for (int i = 0; i < 6; i++)
         q.arg[i] = n->data.args[i];
     q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
-    answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < NUMBERS ? answers[q.number] : NULL;
+    answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
     long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
     for (int i = 0; i < q.held_count; i++)
         sys_close(q.held[i]);

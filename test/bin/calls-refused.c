@@ -1,6 +1,7 @@
-/* What is refused in a union, to root too. Not to be run outside of one. */
+/* What is refused in a union, to root too, by name and by number. Not to be run outside of one. */
 #include "calls.h"
 
+#include <sched.h>
 #include <sys/acct.h>
 #include <sys/mount.h>
 #include <sys/quota.h>
@@ -50,6 +51,14 @@ TEST(fsopen) {
 }
 TEST(fsmount) {
     CALL(fsmount(0, 0, 0));
+}
+TEST(fsconfig) {
+    CALL(fsconfig(0, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+}
+TEST(setns) {
+    int fd = open("/proc/self/ns/mnt", O_RDONLY);
+    CALL(setns(fd, 0));
+    close(fd);
 }
 TEST(quotactl) {
     CALL(quotactl(QCMD(Q_SYNC, USRQUOTA), "/dev/null", 0, NULL));

@@ -2,17 +2,25 @@
 #include "calls.h"
 
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 #include <utime.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr, socklen_t *len);
@@ -203,6 +211,49 @@ DATAGRAM_TESTS(__recvfrom_chk, by_sendto, by_recvfrom_chk)
 DATAGRAM_TESTS(recvmsg, by_sendto, by_recvmsg)
 DATAGRAM_TESTS(recvmmsg, by_sendto, by_recvmmsg)
 
+static ssize_t by_number_to(int fd, const struct sockaddr_un *to) {
+    struct iovec iov = hello();
+    struct mmsghdr m = {
+        .msg_hdr = {.msg_name = (void *)(size_t)to, .msg_namelen = sizeof *to, .msg_iov = &iov, .msg_iovlen = 1}};
+    CALL(syscall(SYS_sendto, fd, "hello", 5, 0, to, sizeof *to));
+    CALL(syscall(SYS_sendmsg, fd, &m.msg_hdr, 0));
+    return syscall(SYS_sendmmsg, fd, &m, 1, 0);
+}
+static ssize_t by_number_from(int fd, struct sockaddr_un *from, socklen_t *len) {
+    struct iovec iov = {got, sizeof got};
+    struct mmsghdr m = {.msg_hdr = {.msg_name = from, .msg_namelen = sizeof *from, .msg_iov = &iov, .msg_iovlen = 1}};
+    *len = sizeof *from;
+    CALL(syscall(SYS_recvfrom, fd, got, sizeof got, 0, from, len));
+    say_peer("from", from, *len);
+    memset(from, 0, sizeof *from);
+    CALL(syscall(SYS_recvmsg, fd, &m.msg_hdr, 0));
+    say_peer("from", from, m.msg_hdr.msg_namelen);
+    memset(from, 0, sizeof *from);
+    m.msg_hdr.msg_namelen = sizeof *from;
+    ssize_t n = syscall(SYS_recvmmsg, fd, &m, 1, 0, NULL);
+    *len = m.msg_hdr.msg_namelen;
+    return n;
+}
+DATAGRAM_TESTS(datagrams_by_number, by_number_to, by_number_from)
+static int take_by_number(int fd, struct sockaddr *addr, socklen_t *len) {
+    int other = socket(AF_UNIX, SOCK_STREAM, 0);
+    CALL(syscall(SYS_bind, other, &server_addr, sizeof server_addr));
+    CALL(syscall(SYS_connect, other, &server_addr, sizeof server_addr));
+    int conn = (int)syscall(SYS_accept4, fd, addr, len, SOCK_CLOEXEC), next;
+    CALL(next = (int)syscall(SYS_accept, fd, NULL, NULL));
+    close(next);
+    close(other);
+    CALL(syscall(SYS_getsockname, conn, addr, len));
+    say_peer("own", (const struct sockaddr_un *)(const void *)addr, *len);
+    *len = sizeof(struct sockaddr_un);
+    CALL(syscall(SYS_getpeername, conn, addr, len));
+    return conn;
+}
+static int reach_by_number(int fd, const struct sockaddr *addr, socklen_t len) {
+    return (int)syscall(SYS_connect, fd, addr, len);
+}
+STREAM_TESTS(streams_by_number, take_by_number, reach_by_number)
+
 TEST(recvfrom_connected) {
     int pair[2];
     say("%d", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
@@ -317,6 +368,41 @@ TEST(syscall) {
     say("by getdents: %ld", found);
     close(fd);
 #endif
+    struct statfs fs;
+    CALL(syscall(SYS_statfs, p->file, &fs));
+    CALL(syscall(SYS_lsetxattr, p->file, "user.e", "f", 1, 0));
+    CALL(syscall(SYS_getxattr, p->link, "user.e", text, sizeof text));
+    CALL(syscall(SYS_listxattr, p->link, text, sizeof text));
+    CALL(syscall(SYS_lremovexattr, p->file, "user.e"));
+    CALL(syscall(SYS_fchmodat2, AT_FDCWD, p->file, 0611, AT_SYMLINK_NOFOLLOW));
+    say_path(p->file);
+    fd = open(p->dir, O_RDONLY);
+    int back = open(".", O_RDONLY), entries;
+    CALL(syscall(SYS_fchdir, fd));
+    CALL(syscall(SYS_access, "low", F_OK));
+    CALL(syscall(SYS_fchdir, back));
+    CALL(syscall(SYS_ioctl, fd, FIONREAD, &entries));
+    close(fd);
+    close(back);
+    struct {
+        struct file_handle head;
+        char room[MAX_HANDLE_SZ];
+    } handle = {.head.handle_bytes = 0};
+    int mount_id;
+    CALL(syscall(SYS_name_to_handle_at, AT_FDCWD, p->file, &handle, &mount_id, 0));
+    CALL(syscall(SYS_name_to_handle_at, AT_FDCWD, p->absent, &handle, &mount_id, 0));
+    fd = inotify_init();
+    CALL(syscall(SYS_inotify_add_watch, fd, p->dir, IN_CREATE) > 0 ? 0 : -1);
+    CALL(syscall(SYS_inotify_add_watch, fd, p->absent, IN_CREATE));
+    close(fd);
+    CALL(syscall(SYS_chroot, p->absent));
+    CALL(syscall(SYS_prctl, PR_GET_DUMPABLE));
+    CALL(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &(unsigned){SECCOMP_RET_KILL_THREAD}));
+    CALL(syscall(SYS_fstatfs, fd = open(p->dir, O_RDONLY), &fs));
+    close(fd);
+    fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
+    say("%d", fd < 0 || syscall(SYS_fanotify_mark, fd, FAN_MARK_ADD, (uint64_t)FAN_OPEN, AT_FDCWD, p->file) == 0);
+    close(fd);
     say("others go through: %d %d", syscall(SYS_getpid) == getpid(), syscall(SYS_close, -1) == -1 && errno == EBADF);
     void *at = (void *)syscall(SYS_mmap, NULL, 4096, 3, 0x22, -1, 0); // NOLINT: six arguments
     say("six arguments: %d", at != (void *)-1);
@@ -325,6 +411,13 @@ TEST(syscall) {
     if (pid == 0) {
         char *argv[] = {(char *)(size_t) "true", NULL};
         syscall(SYS_execve, "/bin/true", argv, argv + 1);
+        _exit(1);
+    }
+    say_child(pid);
+    pid = fork();
+    if (pid == 0) {
+        char *argv[] = {(char *)(size_t) "true", NULL};
+        syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, argv + 1, 0);
         _exit(1);
     }
     say_child(pid);

@@ -10,7 +10,7 @@
  */
 #include "engine/gate.h"
 #include "engine/shared.h"
-#include "launch/guard/numbers.h"
+#include "engine/numbers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,6 @@ static const struct call {
     const char *class, *name;
 } calls[] = {
 #define GUARD(call, class, answer) {CALL_##call, #class, #call},
-#define REFUSE(call, error)
 #include "launch/guard/calls.def"
 };
 enum { CALLS = sizeof calls / sizeof *calls };
