@@ -11,6 +11,7 @@ int pivot_root(const char *root, const char *old);
 
 TEST(chroot) {
     CALL(chroot(p->dir));
+    CALL(syscall(SYS_chroot, p->dir));
 }
 TEST(acct) {
     CALL(acct(p->file));

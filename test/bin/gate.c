@@ -9,8 +9,8 @@
  * starts "child".
  */
 #include "engine/gate.h"
-#include "engine/shared.h"
 #include "engine/numbers.h"
+#include "engine/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
