@@ -64,6 +64,11 @@ enum ur_real_flags {
    `out` takes UR_PATH_MAX bytes. Returns its length, or -errno. */
 long ur_real(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out);
 
+/* The host path for a watch (inotify, fanotify) on what a union path names. A watch is on an inode, and what is changed
+   in a union changes in the upper: so if the watch is for changes, what the caller may write is copied up first (a
+   directory without its children), where there is an upper. `mask`: IN_* or FAN_*. As ur_real otherwise. */
+long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flags, uint64_t mask, char *out);
+
 /* The canonical union path (realpath): all symlinks resolved, in the union's namespace. As ur_real otherwise.
    With UR_REAL_CREATE the last name may be absent. */
 long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out);

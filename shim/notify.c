@@ -1,31 +1,15 @@
-/*
- * inotify and fanotify: watches on what a union path names now.
- *
- * A watch is on an inode, and a change in the union may go to another one: a directory that only lowers have gets
- * its new files in the upper. So a directory that is watched is copied up first (without its children),
- * where there is an upper. A lower file that is watched is not; when it is copied up the watch stays behind.
- */
+/* inotify and fanotify: watches on what a union path names (engine/watch.c says on what). */
 #include "shim.h"
 
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 
-static long watched(int dirfd, const char *path, bool nofollow, char *real) {
-    int flags = nofollow ? UR_REAL_NOFOLLOW : 0;
-    struct stat st;
-    long ret = ur_stat(UR_SELF, dirfd, path, &st, nofollow ? AT_SYMLINK_NOFOLLOW : 0);
-    if (ret < 0)
-        return ret;
-    if (S_ISDIR(st.st_mode) && ur_real(UR_SELF, dirfd, path, flags | UR_REAL_WRITE, real) >= 0)
-        return 0;
-    return ur_real(UR_SELF, dirfd, path, flags, real);
-}
-
 long ur_watch(int fd, const char *path, uint32_t mask) {
     if (!ur_in_session())
         return UR_SYS(SYS_inotify_add_watch, fd, path, mask, 0, 0, 0);
     UR_PATH_BUFFER(real);
-    long ret = real ? watched(AT_FDCWD, path, mask & IN_DONT_FOLLOW, real) : -ENOMEM;
+    int flags = mask & IN_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
+    long ret = real ? ur_watched(UR_SELF, AT_FDCWD, path, flags, mask, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_inotify_add_watch, fd, real, mask, 0, 0, 0);
 }
 
@@ -38,7 +22,9 @@ long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const ch
     if (!path || !ur_in_session())
         return UR_SYS(SYS_fanotify_mark, fd, flags, mask, dirfd, path, 0);
     UR_PATH_BUFFER(real);
-    long ret = real ? watched(dirfd, path, flags & FAN_MARK_DONT_FOLLOW, real) : -ENOMEM;
+    int how = flags & FAN_MARK_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
+    uint64_t inode = flags & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM) ? 0 : mask; /* the others are the host's */
+    long ret = real ? ur_watched(UR_SELF, dirfd, path, how, inode, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_fanotify_mark, fd, flags, mask, AT_FDCWD, real, 0);
 }
 

@@ -64,7 +64,6 @@ LIMITS=(
     xattrat                                          # ENOSYS
     interrupted_calls                                # EINTR before the guard has heard of the call
     traced                                           # a static program under a tracer
-    watched_file watched_directory                   # no events of a lower, or of what is copied up later
     addresses_of_streams addresses_of_datagrams      # told as absolute paths
     shut_directory                                   # rmdir of a directory of mode 0000 that is not empty: EACCES
     errors                                           # a name of all 108 bytes, which has become longer

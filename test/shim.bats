@@ -263,6 +263,28 @@ print(conn.recv(5).decode())')"
     [ -S "$UPPER/d/socket" ]
 }
 
+@test "a watch for reading, or on what one may not write, copies nothing up" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    workspace user
+    mkdir -p "$W/lowers/1/d" "$W/lowers/2/d"
+    echo text | tee "$W/lowers/1/others" "$W/lowers/2/d/others" >"$W/lowers/2/own"
+    chown "$PLAIN_USER:" "$W/lowers/2/own"
+    local guard watch='import ctypes, sys
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+read, change = 0x31, 0xfce
+print([libc.inotify_add_watch(fd, name, mask) for name, mask in
+       ((b"own", read), (b"others", change), (b"d/others", change), (b"d", change), (b".", read))])'
+    for guard in --guard=off --guard=auto --no-preload; do
+        # shellcheck disable=SC2034 # union() takes it
+        UNION_OPTIONS=("$guard") UPPER=$W/up/upper$guard
+        same "$guard" '[1, 2, 3, 4, 5]' "$(in_target union python3 -c "$watch")"
+        same 'the upper' '' "$(ls -A "$UPPER")"
+    done
+    in_target union python3 -c "${watch//read, change = 0x31/read, change = 2}"
+    same 'for changes' own "$(ls -A "$UPPER")"
+}
+
 # --- the gate -------------------------------------------------------------------------------------------------------
 
 # What is left to libc and ld.so is told union paths: a freopen's place-holder, what a codeset or a library needs.

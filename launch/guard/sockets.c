@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -129,7 +130,7 @@ long answer_inotify_add_watch(struct call *q) {
         ret = native(q, AT_FDCWD, path, flags);
     if (ret)
         return ret;
-    ret = ur_real(&q->caller, AT_FDCWD, path, flags, host);
+    ret = ur_watched(&q->caller, AT_FDCWD, path, flags, mask, host);
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_inotify_add_watch, own, host, mask, 0, 0, 0);
 }
@@ -144,7 +145,8 @@ long answer_fanotify_mark(struct call *q) {
         ret = native(q, dirfd, path, 0);
     if (ret)
         return ret;
-    ret = ur_real(&q->caller, dirfd, path, 0, host);
+    bool inode = !(q->arg[1] & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM)); /* the others are the host's */
+    ret = ur_watched(&q->caller, dirfd, path, 0, inode ? q->arg[2] : 0, host);
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_fanotify_mark, own, q->arg[1], q->arg[2], AT_FDCWD, host, 0);
 }

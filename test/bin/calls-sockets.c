@@ -280,6 +280,53 @@ TEST(inotify_add_watch) {
     close(fd);
 }
 
+/* What happened, of what was asked for; each kind once. */
+static void say_events(int fd, uint32_t wanted) {
+    char events[4096] __attribute__((aligned(8)));
+    uint32_t seen = 0;
+    ssize_t n;
+    while ((n = read(fd, events, sizeof events)) > 0)
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *e = (void *)(events + at);
+            seen |= e->mask & wanted;
+            at += (ssize_t)(sizeof *e + e->len);
+        }
+    say("  events %x", seen);
+}
+TEST(watched_file) { /* also if it is copied up later */
+    const uint32_t wanted =
+        IN_OPEN | IN_ACCESS | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF;
+    char text[8];
+    int fd = inotify_init1(IN_NONBLOCK), other = inotify_init1(IN_NONBLOCK);
+    CALL(inotify_add_watch(fd, p->file, wanted) > 0 ? 0 : -1);
+    CALL(inotify_add_watch(other, p->link, IN_MODIFY) > 0 ? 0 : -1);
+    int file = open(p->file, O_RDWR);
+    say("%zd %zd", read(file, text, sizeof text), write(file, "more", 4));
+    close(file);
+    say_events(fd, wanted);
+    say_events(other, IN_MODIFY);
+    CALL(chmod(p->file, 0600));
+    CALL(rename(p->file, p->fresh));
+    say_events(fd, IN_ATTRIB | IN_MOVE_SELF);
+    CALL(unlink(p->fresh));
+    say_events(fd, IN_DELETE_SELF);
+    close(fd);
+    close(other);
+}
+TEST(watched_directory) { /* in which both layers have something */
+    char name[128];
+    int fd = inotify_init1(IN_NONBLOCK);
+    CALL(inotify_add_watch(fd, p->dir, IN_MODIFY | IN_CLOSE_WRITE) > 0 ? 0 : -1);
+    static const char *const names[] = {"low", "high", "both", "new"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s/%s", p->dir, names[i]);
+        int file = open(name, O_WRONLY | O_CREAT | O_APPEND, 0644);
+        say("%s: %zd", names[i], write(file, "more", 4));
+        close(file);
+        say_events(fd, IN_MODIFY | IN_CLOSE_WRITE);
+    }
+    close(fd);
+}
 TEST(fanotify_mark) { /* for root alone, until recently */
     int fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
     say("%d", fd < 0 || fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, p->file) == 0);
