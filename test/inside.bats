@@ -35,7 +35,8 @@ layers_of_lists() {
     : >"$W/lowers/2/wtmp"
     cp -r /usr/lib/locale/C.utf8 "$W/lowers/2/locale/un_UN.utf8"
     echo 'alias UNIONSET// ISO-8859-1//' >"$files/gconv/gconv-modules"
-    echo '1 a catalogue of the union' | { echo '$set 1'; cat; } | gencat "$files/union.cat" -
+    # shellcheck disable=SC2016 # for gencat
+    printf '%s\n' '$set 1' '1 a catalogue of the union' | gencat "$files/union.cat" -
     python3 - "$files/locale/un/LC_MESSAGES/union.mo" <<'END'
 import struct, sys
 texts = [(b'', b'Content-Type: text/plain; charset=UTF-8\n'), (b'word', b'a word of the union')]
