@@ -6,8 +6,9 @@
  */
 #include "union.h"
 
-/* Those of the host's directories lie together: a page that is touched costs more than a lookup. */
-enum { SLOTS = 1024, HOST_SLOTS = 32, PATH_BYTES = 196, SPOTS = 12 };
+/* Those of the host's directories lie together: a page that is touched costs more than a lookup. The few that merge
+   many layers have slots of their own, behind the others. */
+enum { SLOTS = 1024, HOST_SLOTS = 32, PATH_BYTES = 196, SPOTS = 12, WIDE = 64 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
@@ -20,7 +21,12 @@ struct slot {
     char path[PATH_BYTES];
 };
 
-static struct slot slots[SLOTS];
+static struct slot slots[SLOTS + WIDE];
+static struct ur_spot wide[WIDE][UR_LAYERS_MAX];
+
+static struct ur_spot *spots_of(struct slot *s) {
+    return s < slots + SLOTS ? s->spot : wide[s - (slots + SLOTS)];
+}
 
 static uint32_t hash_of(const char *path, size_t len) {
     uint32_t h = 2166136261u;
@@ -29,7 +35,9 @@ static uint32_t hash_of(const char *path, size_t len) {
     return h ^ h >> 15;
 }
 
-static struct slot *slot_of(uint32_t hash, bool host) {
+static struct slot *slot_of(uint32_t hash, bool host, bool is_wide) {
+    if (is_wide)
+        return &slots[SLOTS + hash % WIDE];
     return &slots[host ? hash % HOST_SLOTS : HOST_SLOTS + hash % (SLOTS - HOST_SLOTS)];
 }
 
@@ -39,21 +47,18 @@ uint64_t ur_dcache_begin(const struct ur_union *u) {
     return atomic_load(&u->shared->generation) + 1;
 }
 
-bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
-    if (!u->shared || len > PATH_BYTES)
-        return false;
-    uint32_t hash = hash_of(path, len);
-    struct slot *s = slot_of(hash, !ur_mount_of(u, path, len));
+/* `spot` is room for `room` of them: `d` is left alone until all is known to be whole. */
+static bool get(const struct ur_union *u, struct slot *s, uint32_t hash, struct ur_dir *d, const char *path, size_t len,
+                struct ur_spot *spot, uint16_t room) {
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
     if (sequence % 2 || s->hash != hash || s->len != len || s->generation != atomic_load(&u->shared->generation) + 1 ||
         memcmp(s->path, path, len) != 0)
         return false;
     const struct ur_table_mount *mount = s->mount;
-    uint16_t spots = s->spots <= SPOTS ? s->spots : SPOTS;
+    uint16_t spots = s->spots <= room ? s->spots : room;
     uint64_t generation = s->generation;
     bool special = s->special, open = s->open, even = s->even;
-    struct ur_spot spot[SPOTS];
-    memcpy(spot, s->spot, sizeof spot);
+    memcpy(spot, spots_of(s), spots * sizeof spot[0]);
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&s->sequence, memory_order_relaxed) != sequence)
         return false;
@@ -74,16 +79,31 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
     return true;
 }
 
+bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
+    if (!u->shared || len > PATH_BYTES)
+        return false;
+    uint32_t hash = hash_of(path, len);
+    const struct ur_table_mount *m = ur_mount_of(u, path, len);
+    struct ur_spot few[SPOTS];
+    if (get(u, slot_of(hash, !m, false), hash, d, path, len, few, SPOTS))
+        return true;
+    struct ur_scratch *s = m && m->layers > SPOTS ? ur_scratch_get() : NULL;
+    bool got = s && get(u, slot_of(hash, false, true), hash, d, path, len, s->dir[0].spot, UR_LAYERS_MAX);
+    if (s)
+        ur_scratch_put(s);
+    return got;
+}
+
 /* Only stacks without redirects are kept: they are nearly all, and need no text of their own. What some may not search
    must be asked for each time where the process may become somebody else. */
 void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
     uint64_t generation = d->generation;
     if (d->mount && !d->open && !u->owner)
         return;
-    if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->spots > SPOTS || d->len > PATH_BYTES)
+    if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->len > PATH_BYTES)
         return;
     uint32_t hash = hash_of(d->path, d->len);
-    struct slot *s = slot_of(hash, !d->mount);
+    struct slot *s = slot_of(hash, !d->mount, d->spots > SPOTS);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     if (sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
         return;
@@ -96,7 +116,7 @@ void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
     s->special = d->special;
     s->open = d->open;
     s->even = d->even;
-    memcpy(s->spot, d->spot, d->spots * sizeof d->spot[0]);
+    memcpy(spots_of(s), d->spot, d->spots * sizeof d->spot[0]);
     memcpy(s->path, d->path, d->len);
     atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }

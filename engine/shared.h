@@ -45,6 +45,10 @@ struct ur_shared {
     /* Set once a redirected directory was met or made: from then on every directory rename is logged. */
     _Atomic uint32_t redirects;
 
+    /* What was last found out of a device (stat.c): its number << 2, whether files show it << 1, whether it has layers.
+     */
+    _Atomic uint64_t device;
+
     /* The index (index.c), which follows this block: its seed, set before the command starts; its epoch; and a Bloom
        filter of the paths at which a directory was removed. */
     uint64_t seed;

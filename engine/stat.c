@@ -63,6 +63,10 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
 }
 
 static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_is) {
+    uint64_t last = u->shared ? atomic_load_explicit(&u->shared->device, memory_order_relaxed) : 0;
+    *shown_as_is = last & 2;
+    if (last && last >> 2 == dev)
+        return last & 1;
     const struct ur_table_layer *l = ur_table_layers(u->table);
     const struct ur_table_mount *m = ur_table_mounts(u->table);
     bool any = false;
@@ -73,6 +77,8 @@ static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_
             if (m[l[i].mount].dev != dev || m[l[i].mount].flags & UR_MOUNT_MIXED_DEV)
                 *shown_as_is = false;
         }
+    if (u->shared && dev && dev << 2 >> 2 == dev)
+        atomic_store_explicit(&u->shared->device, dev << 2 | (uint64_t)*shown_as_is << 1 | any, memory_order_relaxed);
     return any;
 }
 

@@ -95,3 +95,8 @@ needs_overlayfs() {
     needs_unionrun
     as_root --layers 8 --segments 3
 }
+
+@test "a union over twenty lowers is a plain directory" {
+    needs_unionrun
+    as_plain_user --layers 20 --segments 2
+}
