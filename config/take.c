@@ -16,9 +16,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-/* A new upper looks like the directory that it covers: the union's root keeps its mode, owner and times. */
+#define OVERRIDE_STAT "user.containers.override_stat"
+
+/* A new upper looks like the directory that it covers: the union's root keeps its mode, owner and times, and the record
+   of an owner that an import could not give it. */
 static void look_like(const char *upper, const char *lower) {
     struct stat st;
     if (stat(lower, &st) < 0)
@@ -26,6 +30,10 @@ static void look_like(const char *upper, const char *lower) {
     if (chown(upper, st.st_uid, st.st_gid) < 0 && chown(upper, (uid_t)-1, st.st_gid) < 0)
         st.st_mode &= ~(mode_t)S_ISGID;
     chmod(upper, st.st_mode & 07777);
+    char record[64];
+    ssize_t size = getxattr(lower, OVERRIDE_STAT, record, sizeof record);
+    if (size > 0)
+        setxattr(upper, OVERRIDE_STAT, record, (size_t)size, 0);
     const struct timespec times[2] = {st.st_atim, st.st_mtim};
     utimensat(AT_FDCWD, upper, times, 0);
 }

@@ -95,6 +95,8 @@ import() { as "$UNIONRUN" import "$@"; }
     [ "$(stat -c '%U %a' "$W"/img/layers/1-*/etc/two)" = "$PLAIN_USER 711" ]
     as "$UNIONRUN" --layers "$W/img/base.json" -- /bin/sh -c '[ -e /etc/keep/five ] && [ ! -e /etc/keep/four ] && echo run >/ran'
     [ "$(cat "$W/img/upper/ran")" = run ]
+    as "$UNIONRUN" export --layers "$W/img/base.json" -o "$W/ran.tar"
+    [ "$(tar --numeric-owner -tvf "$W/ran.tar" ./ | awk '$6 == "./" { print $1, $2 }')" = 'drwxr-xr-x 0/0' ]
 }
 
 @test "a layout as a tar, compressed, from a pipe, and a docker save give the same layers" {

@@ -4,7 +4,7 @@
 #   make root-check      ROOT=: a whole Debian root as /, made by debootstrap (as root; the network)
 
 FUZZ_SECONDS ?= 60
-FUZZ_ROUNDS ?= 50
+FUZZ_ROUNDS ?= 25
 fuzz_dir = $(BUILD)/fuzz
 imported := $(filter-out layers/main.c,$(layers)) launch/say.c launch/remove.c $(config) $(engine)
 
