@@ -35,8 +35,12 @@ int __statfs(const char *path, struct statfs *st);
 ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t room);
 ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_t room);
 
-/* _STAT_VER_KERNEL and _STAT_VER_LINUX: one layout, where there is only one. */
+/* _STAT_VER_KERNEL and _STAT_VER_LINUX: one layout, where there is only one. x86_64 numbers it twice. */
+#if defined __x86_64__
 #define UR_VERSION(v, call) ((v) == 0 || (v) == 1 ? (call) : -EINVAL)
+#else
+#define UR_VERSION(v, call) ((v) == 0 ? (call) : -EINVAL)
+#endif
 /* A fortified call whose buffer is smaller than it says. */
 #define UR_ROOM(n, room, call) ((n) > (room) ? (ur_chk_fail(), 0L) : (call))
 /* What no run gets. A guard says so itself. */

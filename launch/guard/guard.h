@@ -124,7 +124,7 @@ struct inject {
     pid_t tid;
     uint64_t room, room_size, room_used; /* mapped in the caller */
     uint64_t mask;                       /* of signals, its own */
-    unsigned char saved[256];            /* its registers */
+    unsigned char saved[288];            /* its registers */
 };
 /* Stops the caller where it can be made to do something. From then on its call is answered: inject_end must tell how.
    0; -EPERM if another traces it (nothing has happened yet); GIVEN if it is gone. `room`: bytes of memory wanted. */

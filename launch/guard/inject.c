@@ -51,6 +51,29 @@ static void set_result(registers *r, long result, bool restarts, int number) {
     r->rax = (uint64_t)result;
     r->orig_rax = restarts ? (uint64_t)number : (uint64_t)-1;
 }
+enum { RESTARTS_LAST_CALL = 0 };
+#elif defined __aarch64__
+typedef struct user_regs_struct registers;
+enum { INSTRUCTION = 4 };
+static void set_call(registers *r, uint64_t at, long number, const uint64_t a[6]) {
+    r->pc = at;
+    r->regs[8] = (uint64_t)number;
+    for (int n = 0; n < 6; n++)
+        r->regs[n] = a[n];
+}
+static uint64_t own_instruction(const registers *r) {
+    return r->pc - INSTRUCTION;
+}
+static long result_of(const registers *r) {
+    return (long)r->regs[0];
+}
+static void set_result(registers *r, long result, bool restarts, int number) {
+    (void)restarts;
+    (void)number; /* still in x8 */
+    r->regs[0] = (uint64_t)result;
+}
+/* The kernel restarts with the first argument that its last call came with, and that cannot be told to it. */
+enum { RESTARTS_LAST_CALL = 1 };
 #else
 #error "unionrun's guard has no registers for this architecture"
 #endif
@@ -256,6 +279,8 @@ void inject_end(struct inject *i, long result) {
     bool restarts = result == -ERESTARTSYS_ || result == -ERESTARTNOINTR_ || result == -ERESTARTNOHAND_;
     if (result == -ERESTART_RESTARTBLOCK_) /* would go on with another's */
         result = -EINTR;
+    if (restarts && RESTARTS_LAST_CALL)
+        run_own(i, SYS_getpid, i->call->arg[0], 0, 0, 0);
     set_result(&r, result, restarts, i->call->number);
     set_registers(i->tid, &r);
     mask_signals(i, i->mask);
