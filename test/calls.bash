@@ -1,10 +1,14 @@
 # For the programs that make each call once (bin/calls.h): their fixture, and the comparison.
 #
+# The programs are those of $PROGRAM_DIR.
+#
 #   layers_for PROGRAM           the fixture, in two layers; more_layers, if that is a function, adds to them
 #   in_target CMD...             CMD in the target, whatever the union's tool makes of the directory it was started in
 #   same_calls PROGRAM WHO [OPTION...]   (of unionrun) it prints the same in a plain directory and in the union, and no
 #                                lower changes; without options, so also without the guard
 # shellcheck shell=bash disable=SC2034,SC2154 # W and its kin are of helpers.bash
+
+PROGRAM_DIR=${PROGRAM_DIR:-$REPO/build/test}
 
 # The fixture that bin/calls.h and bin/calls-programs.c describe, in two layers.
 layers_for() {
@@ -12,7 +16,7 @@ layers_for() {
     # shellcheck disable=SC2016 # for the script
     local body='echo "hello: $0 $# $* $SHIM_TEST"; exit 4'
     mkdir -p "$high"/{d,l} "$low"/{bin,d,f,n}
-    for name in $("$REPO/build/test/$1" list); do
+    for name in $("$PROGRAM_DIR/$1" list); do
         echo "$name" >"$low/f/$name"
         ln -s "../f/$name" "$high/l/$name"
         mkdir "$high/d/$name" "$low/d/$name"
@@ -39,15 +43,15 @@ same_calls() {
     workspace "$2"
     layers_for "$1"
     as cp -a "$W/lowers/2/." "$W/lowers/1/." "$TARGET"
-    plain=$(in_target as "$REPO/build/test/$1" 2>&1)
+    plain=$(in_target as "$PROGRAM_DIR/$1" 2>&1)
     [ -n "$plain" ]
     rm -rf "$TARGET"
     as mkdir "$TARGET"
     digests=$(lower_digest "$W"/lowers/*)
     UNION_OPTIONS=("${@:3}")
-    same "$1" "$plain" "$(in_target union "$REPO/build/test/$1" 2>&1)"
+    same "$1" "$plain" "$(in_target union "$PROGRAM_DIR/$1" 2>&1)"
     UPPER=$W/up/alone UNION_OPTIONS+=(--guard=off)
-    [ $# -gt 2 ] || same "$1, without a guard" "$plain" "$(in_target union "$REPO/build/test/$1" 2>&1)"
+    [ $# -gt 2 ] || same "$1, without a guard" "$plain" "$(in_target union "$PROGRAM_DIR/$1" 2>&1)"
     same 'the lowers' "$digests" "$(lower_digest "$W"/lowers/*)"
     same 'the target, with nothing written beneath' '' "$(ls -A "$TARGET")"
 }

@@ -114,18 +114,23 @@ TEST(name_to_handle_at) {
     }
 #define NONE
 #define COMMA ,
+#ifdef __x86_64__
+#define LINUX_VERSION 1 /* the kernel's is 0 */
+#else
+#define LINUX_VERSION 0
+#endif
 STATS(stat, NONE, NONE)
 STATS(stat64, NONE, NONE)
 STATS(lstat, NONE, NONE)
 STATS(lstat64, NONE, NONE)
 STATS(fstatat, AT_FDCWD COMMA, COMMA 0)
 STATS(fstatat64, AT_FDCWD COMMA, COMMA AT_SYMLINK_NOFOLLOW)
-STATS(__xstat, 1 COMMA, NONE)
-STATS(__xstat64, 1 COMMA, NONE)
+STATS(__xstat, LINUX_VERSION COMMA, NONE)
+STATS(__xstat64, LINUX_VERSION COMMA, NONE)
 STATS(__lxstat, 0 COMMA, NONE)
-STATS(__lxstat64, 1 COMMA, NONE)
-STATS(__fxstatat, 1 COMMA AT_FDCWD COMMA, COMMA 0)
-STATS(__fxstatat64, 1 COMMA AT_FDCWD COMMA, COMMA AT_SYMLINK_NOFOLLOW)
+STATS(__lxstat64, LINUX_VERSION COMMA, NONE)
+STATS(__fxstatat, LINUX_VERSION COMMA AT_FDCWD COMMA, COMMA 0)
+STATS(__fxstatat64, LINUX_VERSION COMMA AT_FDCWD COMMA, COMMA AT_SYMLINK_NOFOLLOW)
 
 #define FSTATS(symbol, before)                                                                                         \
     TEST(symbol) {                                                                                                     \
@@ -143,7 +148,7 @@ STATS(__fxstatat64, 1 COMMA AT_FDCWD COMMA, COMMA AT_SYMLINK_NOFOLLOW)
     }
 FSTATS(fstat, NONE)
 FSTATS(fstat64, NONE)
-FSTATS(__fxstat, 1 COMMA)
+FSTATS(__fxstat, LINUX_VERSION COMMA)
 FSTATS(__fxstat64, 0 COMMA)
 
 TEST(statx) {

@@ -343,8 +343,8 @@ TEST(syscall) {
     char text[4096];
     struct open_how how = {.flags = O_RDONLY};
     const struct timespec ts[2] = {{1000000001, 5}, {1000000002, 6}};
-    const struct timeval tv[2] = {{1000000003, 5}, {1000000004, 6}};
-    const struct utimbuf ut = {1000000005, 1000000006};
+    __attribute__((unused)) const struct timeval tv[2] = {{1000000003, 5}, {1000000004, 6}};
+    __attribute__((unused)) const struct utimbuf ut = {1000000005, 1000000006};
     int fd = (int)CALL(syscall(SYS_openat, AT_FDCWD, p->file, O_RDONLY));
     CALL(syscall(SYS_fstat, fd, &st));
     CALL(syscall(SYS_fchmod, fd, 0604));

@@ -94,6 +94,8 @@ static void in_threads(void *(*work)(void *), size_t stack) {
     pthread_t threads[THREADS];
     pthread_attr_t attr;
     pthread_attr_init(&attr);
+    if (stack && stack < (size_t)PTHREAD_STACK_MIN) /* aarch64: 128 KiB */
+        stack = (size_t)PTHREAD_STACK_MIN;
     if (stack)
         MUST(pthread_attr_setstacksize(&attr, stack) == 0);
     for (size_t i = 0; i < THREADS; i++)

@@ -5,7 +5,8 @@
  *   --without A,B     leave out these kinds (see the tables in path_acts.c, file_acts.c, tree_acts.c)
  *                     or habits: "slash" (trailing ones), "creat-directory" (O_CREAT|O_DIRECTORY), "creat-path"
  *                     (O_CREAT|O_PATH), "root" (removing or moving DIR itself), "removed"
- *                     (paths from a removed cwd or dirfd), "kept-rdonly" (keeping O_RDONLY files open)
+ *                     (paths from a removed cwd or dirfd), "kept-rdonly" (keeping O_RDONLY files open),
+ *                     "fork" (operations in a child)
  *   --mark FILE       the plain side: append the indexes of operations that would leave DIR
  *   --heed FILE       the other side: leave those out
  *   --names FILE      the names that the tree began with (populate.py's OUT/names)
@@ -112,7 +113,7 @@ static void run_one(void) {
         return;
 
     pid_t child = -1;
-    if (how < 25 && !options.continued) { /* in a child process */
+    if (how < 25 && !options.continued && !left_out("fork")) { /* in a child process */
         child = fork();
         if (child > 0) {
             await(child);
