@@ -396,6 +396,37 @@ judged() {
     each_user judged both dynamic
 }
 
+# --- beside other tools -------------------------------------------------------------------------------------------------
+
+traced_start() {
+    local mode program words said=$BATS_TEST_TMPDIR/gdb
+    rm -rf "$W/lowers"
+    as mkdir "$W/lowers" "$W/lowers/1"
+    # shellcheck disable=SC2016 # for the shell
+    as sh -c 'echo low >"$1/low"; cp /bin/cat "$1/dynamic"; cp /bin/busybox "$1/busybox"' sh "$W/lowers/1"
+    for mode in ${GUARD_MODES:-alone both}; do
+        as_guarded "$mode"
+        for program in dynamic 'busybox cat'; do
+            echo "# $program, $mode, by $WHO"
+            read -ra words <<<"$TARGET/$program $TARGET/low"
+            same strace low "$(union strace -qq -f -o /dev/null "${words[@]}" 2>&1 | no_word)"
+            command -v gdb >/dev/null || continue
+            # dash has one string for the path and for $0, which cannot be changed for the one and stay for the other
+            [ "$mode" = both ] ||
+                union env SHELL=/bin/dash gdb -q -batch -ex run --args "${words[@]}" 2>&1 </dev/null |
+                grep 'a program that is traced and has no shim cannot start this'
+            union env SHELL=/bin/bash gdb -q -batch -ex run --args "${words[@]}" >"$said" 2>&1 </dev/null
+            grep -qx low "$said" || { cat "$said"; false; }
+        done
+    done
+}
+@test "strace and gdb start programs of a union" {
+    needs strace
+    needs busybox
+    needs_guard
+    each_user traced_start
+}
+
 # --- without what other tools need ------------------------------------------------------------------------------------------
 
 @test "all of it works where user namespaces are forbidden" {

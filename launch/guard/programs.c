@@ -163,11 +163,23 @@ static long execute(struct call *q, const struct ur_exec *x, bool same, uint64_t
     return ret;
 }
 
+/* Does one of the arguments lie in the memory of the path, as $0 often does? It would change with it. */
+static bool is_argument(struct call *q, uint64_t path, size_t len, uint64_t arguments) {
+    uint64_t *list = NULL;
+    size_t count = 0;
+    bool is = read_vector(q, arguments, &list, &count) < 0;
+    for (size_t i = 0; i < count && !is; i++)
+        is = list[i] >= path && list[i] <= path + len;
+    free(list);
+    return is;
+}
+
 /* Where a tracer is in the way (gdb, strace) the arguments cannot be others: no script, and no other loader. */
-static long execute_traced(struct call *q, const struct ur_exec *x, int at) {
-    long ret = x->interp[0] || x->loader ? -EPERM : inplace_exec(q, at, x->path);
+static long execute_traced(struct call *q, const struct ur_exec *x, int at, size_t len, uint64_t arguments) {
+    long ret =
+        x->interp[0] || x->loader || is_argument(q, q->arg[at], len, arguments) ? -EPERM : inplace_exec(q, at, x->path);
     if (ret == -EPERM)
-        guard_say(q->guard, "%s: a static program that is traced cannot start this; the traced program got EPERM",
+        guard_say(q->guard, "%s: a program that is traced and has no shim cannot start this; it got EPERM",
                   x->script[0] ? x->script : x->path);
     return ret;
 }
@@ -187,7 +199,7 @@ static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t argum
         return ret;
     bool here = *path && ur_is_native(&q->caller, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == 1;
     ret = execute(q, &x, here, arguments, environment);
-    return ret == -EPERM ? execute_traced(q, &x, at) : ret;
+    return ret == -EPERM ? execute_traced(q, &x, at, strlen(path), arguments) : ret;
 }
 
 long answer_execve(struct call *q) {
