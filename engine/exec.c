@@ -62,36 +62,36 @@ static bool differs(const struct ur_caller *c, const char *path, const char *hos
 }
 
 /*
- * The loader that programs name is nearly always one, and nearly always the host's own: that is remembered, as long as
- * no directory of the union changes. Only of a path that leads through no union: in one the file may be replaced
- * (an upgrade of libc), and no generation tells. Written under a sequence count, as base.c does.
+ * The loader that programs name is nearly always one, and nearly always the host's own: the run remembers that, as long
+ * as no directory of the union changes. Only of a path that leads through no union: in one the file may be replaced (an
+ * upgrade of libc), and no generation tells. Written under a sequence count, as base.c does.
  */
-static struct {
-    _Atomic uint32_t sequence; /* odd while it is written */
-    uint64_t generation;
-    char path[64];
-} own_loader;
-
 static bool is_own_loader(const struct ur_union *u, const char *path) {
-    uint32_t sequence = atomic_load_explicit(&own_loader.sequence, memory_order_acquire);
-    if (sequence % 2 || !u->shared || own_loader.generation != ur_dcache_begin(u) || !own_loader.generation ||
-        strncmp(own_loader.path, path, sizeof own_loader.path) != 0)
+    if (!u->shared)
+        return false;
+    const struct ur_own_loader *own = &u->shared->own_loader;
+    uint32_t sequence = atomic_load_explicit(&own->sequence, memory_order_acquire);
+    if (sequence % 2 || !own->generation || own->generation != ur_dcache_begin(u) ||
+        strncmp(own->path, path, sizeof own->path) != 0)
         return false;
     atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(&own_loader.sequence, memory_order_relaxed) == sequence;
+    return atomic_load_explicit(&own->sequence, memory_order_relaxed) == sequence;
 }
 
 /* `generation`: taken before the disk was asked. */
 static void keep_own_loader(const struct ur_union *u, const char *path, uint64_t generation) {
-    uint32_t sequence = atomic_load_explicit(&own_loader.sequence, memory_order_relaxed);
+    if (!generation || path[0] != '/') /* one that is relative leads elsewhere for others */
+        return;
+    struct ur_own_loader *own = &u->shared->own_loader;
+    uint32_t sequence = atomic_load_explicit(&own->sequence, memory_order_relaxed);
     size_t len = strlen(path);
-    if (!generation || len >= sizeof own_loader.path || ur_dcache_begin(u) != generation || sequence % 2 ||
-        !atomic_compare_exchange_strong(&own_loader.sequence, &sequence, sequence + 1))
+    if (len >= sizeof own->path || ur_dcache_begin(u) != generation || sequence % 2 ||
+        !atomic_compare_exchange_strong(&own->sequence, &sequence, sequence + 1))
         return;
     atomic_thread_fence(memory_order_release);
-    own_loader.generation = generation;
-    memcpy(own_loader.path, path, len + 1);
-    atomic_store_explicit(&own_loader.sequence, sequence + 2, memory_order_release);
+    own->generation = generation;
+    memcpy(own->path, path, len + 1);
+    atomic_store_explicit(&own->sequence, sequence + 2, memory_order_release);
 }
 
 /* The PT_INTERP of a 64-bit ELF file. Its length, 0 if there is none. */

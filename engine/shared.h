@@ -49,6 +49,12 @@ struct ur_shared {
      */
     _Atomic uint64_t device;
 
+    struct ur_own_loader {         /* exec.c */
+        _Atomic uint32_t sequence; /* odd while it is written */
+        uint64_t generation;
+        char path[64];
+    } own_loader;
+
     /* The index (index.c), which follows this block: its seed, set before the command starts; its epoch; and a Bloom
        filter of the paths at which a directory was removed. */
     uint64_t seed;
