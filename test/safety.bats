@@ -85,3 +85,48 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     echo "$output"
     [ "$status" -eq 0 ]
 }
+
+@test "what a run has of memory, descriptors and work directory does not grow, and its session goes" {
+    needs git
+    needs rsync
+    run "$BATS_TEST_DIRNAME/soak/run" 1
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+# full WORDS...: the upper lies on a small filesystem, mounted with these words; then a copy-up that does not fit
+full() {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    workspace root
+    mkdir "$W/lowers/base"
+    head -c 3000000 /dev/urandom >"$W/lowers/base/big"
+    echo one >"$W/lowers/base/small"
+    mount "$@" "$W/up" 2>/dev/null || skip "cannot mount $*"
+    MOUNTED=$W/up
+    union true
+    head -c 20000000 /dev/zero >"$W/up/filler" 2>/dev/null || true # to the last block
+    local said
+    fails union sh -c "echo more >>'$TARGET/big'" 2>"$BATS_TEST_TMPDIR/said"
+    said=$(cat "$BATS_TEST_TMPDIR/said")
+    [[ $said == *"No space left on device"* ]]
+    [ "$(union sha256sum "$TARGET/big" | cut -d' ' -f1)" = "$(sha256sum <"$W/lowers/base/big" | cut -d' ' -f1)" ]
+    [ -z "$(ls "$UPPER.work/unionrun/tmp")" ]
+    rm "$W/up/filler"
+    union sh -c "echo two >>'$TARGET/small'"
+    [ "$(union cat "$TARGET/small")" = $'one\ntwo' ]
+}
+
+@test "a copy-up onto a full ext4 is ENOSPC, the view is as it was, and the run goes on" {
+    truncate -s 4M "$BATS_TEST_TMPDIR/image"
+    mkfs.ext4 -q "$BATS_TEST_TMPDIR/image" || skip "no mkfs.ext4"
+    full -o loop "$BATS_TEST_TMPDIR/image"
+}
+
+@test "a copy-up onto a full tmpfs is ENOSPC, the view is as it was, and the run goes on" {
+    full -t tmpfs -o size=1m tmpfs
+}
+
+teardown() {
+    [ -z "${MOUNTED:-}" ] || umount "$MOUNTED"
+    [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
+}

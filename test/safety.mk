@@ -2,6 +2,7 @@
 #
 #   make sweep    a kill and errors at every system call of every operation; half an hour
 #   make race     MINUTES=5: races by shim, by guard and by both
+#   make soak     MINUTES=60: builds, git gc, rsync, rm -rf in one union, and nothing grows
 #   make fuzz     SECONDS=60: bad input, each kind so long
 
 sweep := $(wildcard test/sweep/*.c) test/differ/observe.c test/differ/say.c
@@ -48,3 +49,8 @@ fuzz: fuzz-input fuzz-import
 
 fuzz-input: $(fuzzers)
 	test/fuzz/run $(or $(SECONDS),60) $(fuzzers)
+
+# Long life: builds, git gc, rsync and rm -rf in one union for MINUTES.
+.PHONY: soak
+soak: tests
+	test/soak/run $$((60 * $(or $(MINUTES),60)))
