@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -43,6 +44,24 @@ static bool make_directory(struct ur_plan *plan, struct ur_where where, const ch
     if (*made || errno == EEXIST)
         return true;
     return ur_plan_fail(plan, where, "%s: cannot be made: %s", path, strerror(errno));
+}
+
+/* Complete from the first moment: one that a killed run left half made would keep another's mode and times for good. */
+static bool make_upper(struct ur_plan *plan, struct ur_where where, const char *upper, const char *lower) {
+    struct stat st;
+    if (lstat(upper, &st) == 0)
+        return true;
+    UR_AUTO_TEXT fresh = ur_format("%s.new", upper);
+    rmdir(fresh); /* that run's */
+    if (mkdir(fresh, 0755) == 0) {
+        look_like(fresh, lower);
+        if (rename(fresh, upper) == 0)
+            return true;
+        int error = errno;
+        rmdir(fresh);
+        errno = error;
+    }
+    return ur_plan_fail(plan, where, "%s: cannot be made: %s", upper, strerror(errno));
 }
 
 static void keep_lock(struct ur_locks *locks, int fd) {
@@ -138,10 +157,8 @@ static bool probe(struct ur_plan *plan, struct ur_plan_mount *mount, int own) {
 static bool prepare_upper(struct ur_plan *plan, struct ur_locks *locks, struct ur_plan_mount *mount) {
     struct ur_where upper = {mount->said, "upper", -1}, work = {mount->said, "work", -1};
     bool made;
-    if (!make_directory(plan, upper, mount->upper, 0755, &made))
+    if (!make_upper(plan, upper, mount->upper, mount->lower[0]))
         return false;
-    if (made)
-        look_like(mount->upper, mount->lower[0]);
     if (!make_directory(plan, work, mount->work, work_mode(), &made))
         return false;
     int own = open_own(plan, locks, work, mount->work);

@@ -86,6 +86,21 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     [ "$status" -eq 0 ]
 }
 
+@test "a kill while the upper is made leaves none that has another mode and time than the lower" {
+    needs strace
+    workspace root
+    as mkdir "$W/lowers/base"
+    as chmod 1750 "$W/lowers/base"
+    touch -d 2001-02-03 "$W/lowers/base"
+    local call
+    for call in chmod utimensat rename; do
+        rm -rf "$UPPER" "$UPPER.work"
+        fails as strace -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=KILL" \
+            "$UNIONRUN" --lower "$W/lowers/base" --upper "$UPPER" --target "$TARGET" -- true
+        [ "$(union stat -c '%a %Y' "$TARGET")" = "$(stat -c '%a %Y' "$W/lowers/base")" ]
+    done
+}
+
 @test "what a run has of memory, descriptors and work directory does not grow, and its session goes" {
     needs git
     needs rsync
