@@ -6,6 +6,13 @@ import shutil
 import subprocess
 
 
+def remove(path):
+    """All of it; kernel overlayfs leaves a directory of mode 0 in its work directory."""
+    if os.geteuid() != 0 and os.path.exists(path):
+        subprocess.run(["chmod", "-R", "u+rwX", path], check=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 class Contender:
     name = ""
     what = ""
@@ -25,13 +32,13 @@ class Contender:
     def renew(self, world):
         """Also finds its place: on the filesystem of the world."""
         self.state = os.path.join(os.path.dirname(world.path), "state", self.name)
-        shutil.rmtree(self.state, ignore_errors=True)
+        remove(self.state)
         for part in ("upper", "work"):
             os.makedirs(os.path.join(self.state, part))
         os.makedirs(self.target, exist_ok=True)
 
     def drop(self):
-        shutil.rmtree(self.state, ignore_errors=True)
+        remove(self.state)
 
     def at(self, world):
         return self.target
