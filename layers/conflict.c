@@ -66,8 +66,13 @@ static const char *conflict(const struct layers *layers, const struct change *ch
     }
     if (!change->was.there)
         return NULL;
-    if (file && change->now.there && change->origin.recorded)
-        return noted(&change->origin, was) ? NULL : "changed";
+    if (file && change->now.there && change->origin.recorded) {
+        if (noted(&change->origin, was))
+            return NULL;
+        /* Of another file: moved here, or the lower's was replaced. */
+        bool same = change->origin.ino == change->key;
+        return same || later(&was->st_ctim, &change->mark.st_ctim) ? "changed" : NULL;
+    }
     if (!file && change->kind == CHANGE_DELETED)
         return deleted_changed(layers, change) ? "changed" : NULL;
     return file && later(&was->st_mtim, &change->mark.st_ctim) ? "changed" : NULL;

@@ -247,6 +247,7 @@ static bool opaque_as(const char *directory, bool wanted, bool is) {
     enum ur_form whiteout, opaque;
     if (wanted == is)
         return true;
+    chmod(directory, 0700); /* what it is to be in the end it is given afterwards */
     if (!wanted)
         return ur_layer_unopaque(directory) == 0 || failed(directory, EIO);
     UR_AUTO_TEXT room = ur_format("%s/.wh..wh.probe", directory);

@@ -214,3 +214,13 @@ same_view() { same view "$1" "$(seen)"; }
     run tool squash --top 9 --to "$W/x"
     [ "$status" -eq 125 ]
 }
+
+# Hard links are left out: a new layer holds them as one, but the count of those that stay in a lower is the upper's.
+@test "random operations with a commit every now and then are those in a plain directory" {
+    for who in root user; do
+        [ "$who" = user ] || [ "$(id -u)" = 0 ] || continue
+        workspace "$who" 2>/dev/null || true
+        WHO=$who as env TMPDIR="$W" "$BATS_TEST_DIRNAME/differ/run" --seed "${DIFFER_FIRST:-1}" --ops 800 --no-links \
+            --without kept-rdonly,root,link,kept-link --union-cmd "$BATS_TEST_DIRNAME/differ/committing"
+    done
+}
