@@ -57,8 +57,6 @@ hard_on_aarch64() { # a claim of bin/hard.c
     [ "$(id -u)" != 0 ] || chown -R "$PLAIN_USER:" "$W/lowers"
     in_target union "$PROGRAM_DIR/hard" "$1"
 }
-@test "eight threads append to one lower file: one copy-up, and nothing is lost" { hard_on_aarch64 one-file; }
-@test "eight threads read one directory stream: each entry comes once" { hard_on_aarch64 one-stream; }
 @test "calls that succeed leave errno alone" { hard_on_aarch64 errno; }
 
 @test "a union is a plain directory to random operations" {
