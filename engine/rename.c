@@ -191,6 +191,9 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
     } else
         ret = ur_mark_opaque(s->host);
     ur_dir_relock(c->u, s->d->mount, s->host, &k);
+    /* The mark may have met the whiteout that has come in its place. */
+    if (ret == -EPERM && ur_is_still(s->host, &e->st) == UR_AGAIN)
+        return UR_AGAIN;
     /* An upper that can hold no redirect: overlayfs' own answer, and mv copies. */
     return ret == -EOPNOTSUPP || ret == -ERANGE || ret == -E2BIG ? -EXDEV : ret;
 }
