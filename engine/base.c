@@ -8,13 +8,14 @@
  */
 #include "union.h"
 
-enum { SLOTS = 256, PATH_BYTES = 212 };
+enum { SLOTS = 256, PATH_BYTES = 204 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
-    uint32_t len;
+    uint16_t len, layer;
     uint64_t generation, dev, ino;
-    int layer; /* struct ur_base */
+    const struct ur_table_mount *mount; /* struct ur_layer_at */
+    bool plain;
     char path[PATH_BYTES];
 };
 
@@ -24,33 +25,36 @@ static struct slot *slot_of(const struct stat *st) {
     return &slots[(st->st_ino ^ st->st_ino >> 8 ^ st->st_dev) % SLOTS];
 }
 
-static long recall(const struct ur_union *u, const struct stat *st, char *out, int *layer) {
+static long recall(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
     struct slot *s = slot_of(st);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
     if (sequence % 2 || s->ino != st->st_ino || s->dev != st->st_dev || s->len >= PATH_BYTES ||
         s->generation != atomic_load(&u->shared->generation) + 1)
         return -ENOENT;
     size_t len = s->len;
-    *layer = s->layer;
+    *at = (struct ur_layer_at){s->mount, s->layer, s->plain};
     memcpy(out, s->path, len);
     out[len] = 0;
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence ? (long)len : -ENOENT;
 }
 
-static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, int layer,
+static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, struct ur_layer_at at,
                  uint64_t generation) {
     struct slot *s = slot_of(st);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
-    if (!generation || len >= PATH_BYTES || !ur_mount_of(u, path, len) || ur_dcache_begin(u) != generation ||
-        sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
+    if (!generation || len >= PATH_BYTES || !at.mount || !ur_mount_of(u, path, len) ||
+        ur_dcache_begin(u) != generation || sequence % 2 ||
+        !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
         return;
     atomic_thread_fence(memory_order_release);
     s->generation = generation;
     s->dev = st->st_dev;
     s->ino = st->st_ino;
-    s->len = (uint32_t)len;
-    s->layer = layer;
+    s->len = (uint16_t)len;
+    s->layer = (uint16_t)at.layer;
+    s->mount = at.mount;
+    s->plain = at.plain;
     memcpy(s->path, path, len);
     atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }
@@ -73,21 +77,20 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     return -ENOENT;
 }
 
-/* The layer that holds the host directory by the very path that it has in the union; -1: none, or by another. */
-static int plain_layer(const struct ur_union *u, const char *host, const char *path) {
-    const struct ur_table_mount *m;
-    unsigned layer;
-    size_t rel, target;
-    if (!ur_layer_of(u, host, strlen(host), &m, &layer, &rel))
-        return -1;
-    target = m->target.len > 1 ? m->target.len : 0;
-    return ur_path_below(path, strlen(path), ur_table_text(u->table, m->target), m->target.len) &&
-                   strcmp(host + rel, path + target) == 0
-               ? (int)layer
-               : -1;
+/* Where the host has a directory, whose union path is `path`. */
+static struct ur_layer_at layer_at(const struct ur_union *u, const char *host, const char *path) {
+    struct ur_layer_at at = {0};
+    size_t rel;
+    if (!ur_layer_of(u, host, strlen(host), &at.mount, &at.layer, &rel))
+        return (struct ur_layer_at){0};
+    size_t target = at.mount->target.len > 1 ? at.mount->target.len : 0;
+    at.plain = ur_path_below(path, strlen(path), ur_table_text(u->table, at.mount->target), at.mount->target.len) &&
+               strcmp(host + rel, path + target) == 0;
+    return at;
 }
 
-static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer) {
+static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead,
+                       struct ur_layer_at *at) {
     static const char deleted[] = " (deleted)";
     UR_SCRATCH(s);
     char *host = s->rest[0], link[64];
@@ -121,7 +124,7 @@ static long ask_kernel(const struct ur_caller *c, int dirfd, char *out, enum ur_
     long len = ur_union_path(c, host, out);
     if (len < 0)
         return len;
-    *layer = plain_layer(c->u, host, out);
+    *at = layer_at(c->u, host, out);
     long ret = gone ? -ENOENT : still_there(c, host, out, (size_t)len);
     if (dead && ret == -ENOENT) {
         *dead = gone ? UR_DEAD_UPPER : UR_DEAD_LOWER;
@@ -140,26 +143,16 @@ static long raw_path(const struct ur_caller *c, int dirfd, char *out) {
     return S_ISDIR(st.st_mode) ? n : -ENOTDIR;
 }
 
-long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer) {
-    struct stat st;
+long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
+                struct ur_layer_at *at) {
     enum ur_dead_dir is_dead = UR_ALIVE;
-    int by = -1;
-    *layer = -1;
-    if (dirfd != AT_FDCWD && ur_fd_is_raw(c, dirfd))
-        return raw_path(c, dirfd, out);
-    if (c->pid || !c->u->shared || (dirfd < 0 && dirfd != AT_FDCWD))
-        return ask_kernel(c, dirfd, out, dead, &by);
-    if (sys_fstatat(dirfd, "", &st, AT_EMPTY_PATH) < 0 || !S_ISDIR(st.st_mode))
-        return ask_kernel(c, dirfd, out, dead, &by);
-    long len = recall(c->u, &st, out, layer);
+    long len = recall(c->u, st, out, at);
     if (len > 0)
         return len;
     uint64_t generation = ur_dcache_begin(c->u);
-    len = ask_kernel(c, dirfd, out, &is_dead, &by);
-    if (len > 0 && !is_dead) {
-        keep(c->u, &st, out, (size_t)len, by, generation);
-        *layer = by;
-    }
+    len = ask_kernel(c, dirfd, out, &is_dead, at);
+    if (len > 0 && !is_dead)
+        keep(c->u, st, out, (size_t)len, *at, generation);
     if (is_dead && !dead)
         return -ENOENT;
     if (dead)
@@ -167,11 +160,31 @@ long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_
     return len;
 }
 
-long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
-    int layer;
-    return ur_base_find(c, dirfd, out, dead, &layer);
+long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, struct ur_layer_at *at) {
+    struct stat st;
+    *at = (struct ur_layer_at){0};
+    if (dirfd != AT_FDCWD && ur_fd_is_raw(c, dirfd))
+        return raw_path(c, dirfd, out);
+    if (c->pid || !c->u->shared || (dirfd < 0 && dirfd != AT_FDCWD) || sys_fstatat(dirfd, "", &st, AT_EMPTY_PATH) < 0 ||
+        !S_ISDIR(st.st_mode)) {
+        struct ur_layer_at others;
+        return ask_kernel(c, dirfd, out, dead, &others);
+    }
+    return ur_base_at(c, dirfd, &st, out, dead, at);
 }
 
-bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, int *layer) {
-    return u->shared && recall(u, st, out, layer) > 0;
+void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
+                  uint64_t generation) {
+    struct stat st;
+    if (!c->pid && c->u->shared && generation && sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        keep(c->u, &st, path, len, at, generation);
+}
+
+long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead) {
+    struct ur_layer_at at;
+    return ur_base_find(c, dirfd, out, dead, &at);
+}
+
+bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
+    return u->shared && recall(u, st, out, at) > 0;
 }

@@ -160,8 +160,8 @@ long ur_getcwd(const struct ur_caller *c, char *buf, size_t n);
 
 /* A directory as it is listed. What one layer alone holds is streamed from `fd`; what more layers hold is read
    whole at the first ur_list_read after an open or a rewind (a snapshot, which POSIX allows). The state is the
-   caller's; the engine maps memory for a snapshot (mmap) and frees it in ur_list_close. Not thread-safe for
-   one listing; different listings are independent. */
+   caller's; the engine maps memory (mmap) for a snapshot that the caller has no room for, and frees it in
+   ur_list_close. Not thread-safe for one listing; different listings are independent. */
 struct ur_list {
     int fd;       /* the directory's descriptor: the caller's own, never closed here */
     bool decided; /* how it is read was found out */
@@ -169,16 +169,19 @@ struct ur_list {
     struct ur_list_filter {
         const struct ur_table_mount *mount; /* NULL: nothing to filter */
         uint32_t layer;
-        bool whiteouts;  /* may hold whiteouts in the xattr form */
-        bool impure;     /* st_ino of its entries must be asked for one by one */
-        uint64_t parent; /* st_ino of ".." */
+        bool whiteouts;        /* may hold whiteouts in the xattr form */
+        bool impure;           /* st_ino of its entries must be asked for one by one */
+        uint64_t self, parent; /* st_ino of "." and ".." */
     } filter;
-    struct ur_snapshot { /* mapped memory; see list.c */
-        unsigned char *entries;
-        size_t size, used;
-        uint32_t *index; /* byte offset of each entry */
-        size_t index_size, count, at;
+    struct ur_snapshot { /* see list.c */
+        unsigned char *area;
+        size_t size, used, count, at;
     } snapshot;
+    /* The caller's, set after ur_list_init: room for a snapshot that fits, aligned for uint64_t (NULL: none); and that
+       nobody goes by the descriptor's own offset, so that it may be read through. */
+    void *room;
+    size_t room_size;
+    bool offset_is_free;
 };
 
 struct ur_list_entry {

@@ -2,8 +2,9 @@
  * Listings. overlayfs.rst, "Merged directories": the names of all layers, each once, less what is covered.
  *
  * A directory that one layer alone holds is streamed: the kernel's records, less markers. One that more layers
- * hold, or beneath which a target lies, is read whole when reading begins: packed entries and an index of them, in
- * mapped memory, with a hash table of the names while it is built. d_ino agrees with what stat says.
+ * hold, or beneath which a target lies, is read whole when reading begins: packed entries from the start of an area,
+ * and from its end downwards their offsets. The area is the caller's room while that is enough, then mapped memory; so
+ * is, while it is built, a hash table of the names. d_ino agrees with what stat says.
  */
 #include "union.h"
 
@@ -16,7 +17,8 @@ struct packed { /* an entry of a snapshot */
     uint64_t ino;
     uint16_t len;
     unsigned char type; /* DT_WHT: covered */
-    bool ask;           /* its st_ino is to be asked for */
+    bool upper : 1;     /* the upper holds it */
+    bool ask : 1;       /* its st_ino is to be asked for */
     char name[];
 };
 
@@ -25,33 +27,45 @@ static void *map(size_t size) {
     return at < 0 && at > -4096 ? NULL : (void *)at;
 }
 
-/* Twice as large, or `first` bytes. */
-static bool grow(void *area, size_t *size, size_t first) {
-    void *old, *new;
-    memcpy(&old, area, sizeof old);
-    size_t want = *size ? *size * 2 : first;
-    new = map(want);
-    if (!new)
-        return false;
-    if (*size) {
-        memcpy(new, old, *size);
-        sys_munmap(old, *size);
-    }
-    memcpy(area, &new, sizeof new);
-    *size = want;
-    return true;
+static bool is_mapped(const struct ur_list *l) {
+    return l->snapshot.size && l->snapshot.area != l->room;
 }
 
-static void snapshot_free(struct ur_snapshot *p) {
-    if (p->size)
-        sys_munmap(p->entries, p->size);
-    if (p->index_size)
-        sys_munmap(p->index, p->index_size);
-    *p = (struct ur_snapshot){0};
+static void snapshot_free(struct ur_list *l) {
+    if (is_mapped(l))
+        sys_munmap(l->snapshot.area, l->snapshot.size);
+    l->snapshot = (struct ur_snapshot){0};
+}
+
+/* Where the offset of entry `i` stands. */
+static uint32_t *offset_of(const struct ur_snapshot *p, size_t i) {
+    return (uint32_t *)(p->area + p->size) - (i + 1);
 }
 
 static struct packed *entry_at(const struct ur_snapshot *p, size_t i) {
-    return (struct packed *)(p->entries + p->index[i]);
+    return (struct packed *)(p->area + *offset_of(p, i));
+}
+
+/* Makes room for an entry of `size` bytes more. */
+static bool reserve(struct ur_list *l, size_t size) {
+    struct ur_snapshot *p = &l->snapshot;
+    while (p->used + size + (p->count + 1) * sizeof(uint32_t) > p->size) {
+        struct ur_snapshot to = *p;
+        to.size = p->size >= 32768 ? p->size * 2 : 65536;
+        to.area = p->size ? NULL : l->room;
+        if (to.area)
+            to.size = l->room_size / 8 * 8;
+        else if (!(to.area = map(to.size)))
+            return false;
+        if (p->used) {
+            memcpy(to.area, p->area, p->used);
+            memcpy(offset_of(&to, p->count - 1), offset_of(p, p->count - 1), p->count * sizeof(uint32_t));
+        }
+        if (is_mapped(l))
+            sys_munmap(p->area, p->size);
+        *p = to;
+    }
+    return true;
 }
 
 static uint32_t hash_of(const char *name, size_t len) {
@@ -61,13 +75,18 @@ static uint32_t hash_of(const char *name, size_t len) {
     return h;
 }
 
-/* A snapshot under construction: slots hold index + 1. */
+/* A snapshot under construction. Of the table's slots, each of which holds a number of an entry + 1, the first part is
+   used: as much as there are entries for. */
+enum { SLOTS_LEAST = 2048 /* bytes */ };
 struct building {
     const struct ur_caller *c;
     const struct ur_dir *d;
-    struct ur_snapshot *p;
+    struct ur_list *l;
+    struct ur_snapshot *p; /* of `l` */
+    int own;               /* the spot that l->fd itself is; -1: none, or who knows */
     uint32_t *slots;
-    size_t slots_size;
+    size_t slots_size, slots_room; /* bytes */
+    bool slots_mapped;
 };
 
 static uint32_t *slot_of(const struct building *b, const char *name, size_t len) {
@@ -80,17 +99,19 @@ static uint32_t *slot_of(const struct building *b, const char *name, size_t len)
 }
 
 static long rehash(struct building *b) {
-    size_t old_size = b->slots_size;
-    uint32_t *old = b->slots;
-    b->slots_size = old_size ? old_size * 4 : 16384;
-    b->slots = map(b->slots_size);
-    if (!b->slots) {
-        b->slots = old;
-        b->slots_size = old_size;
-        return -ENOMEM;
-    }
-    if (old_size)
-        sys_munmap(old, old_size);
+    size_t want = b->slots_size ? b->slots_size * 4 : SLOTS_LEAST;
+    if (want > b->slots_room) {
+        void *more = map(want);
+        if (!more)
+            return -ENOMEM;
+        if (b->slots_mapped)
+            sys_munmap(b->slots, b->slots_room);
+        b->slots = more;
+        b->slots_room = want;
+        b->slots_mapped = true;
+    } else
+        memset(b->slots, 0, want);
+    b->slots_size = want;
     for (size_t i = 0; i < b->p->count; i++) {
         const struct packed *e = entry_at(b->p, i);
         *slot_of(b, e->name, e->len) = (uint32_t)i + 1;
@@ -111,17 +132,13 @@ static long add(struct building *b, const char *name, size_t len, uint64_t ino, 
         return 0;
     }
     size_t size = (sizeof(struct packed) + len + 1 + 7) / 8 * 8;
-    while (p->used + size > p->size)
-        if (!grow(&p->entries, &p->size, 65536))
-            return -ENOMEM;
-    while ((p->count + 1) * sizeof *p->index > p->index_size)
-        if (!grow(&p->index, &p->index_size, 16384))
-            return -ENOMEM;
-    struct packed *e = (struct packed *)(p->entries + p->used);
+    if (!reserve(b->l, size))
+        return -ENOMEM;
+    struct packed *e = (struct packed *)(p->area + p->used);
     *e = (struct packed){.ino = ino, .len = (uint16_t)len, .type = type};
     memcpy(e->name, name, len);
     e->name[len] = 0;
-    p->index[p->count++] = (uint32_t)p->used;
+    *offset_of(p, p->count++) = (uint32_t)p->used;
     p->used += size;
     *slot = (uint32_t)p->count;
     if (was)
@@ -179,10 +196,12 @@ static long add_name(struct building *b, struct reading *r, const struct sys_dir
     long ret = add(b, e->name, len, ino, white ? DT_WHT : type, &was);
     if (ret < 0)
         return ret;
-    if (!was)
-        entry_at(b->p, b->p->count - 1)->ask = r->upper && r->marks & UR_MARK_IMPURE;
-    else if (was->type != DT_WHT)
-        was->ask = true; /* the upper's may be a copy of this one */
+    if (!was) {
+        was = entry_at(b->p, b->p->count - 1);
+        was->upper = r->upper;
+        was->ask = r->upper && r->marks & UR_MARK_IMPURE;
+    } else if (was->upper && was->type != DT_WHT)
+        was->ask = true; /* it may be a copy of this one */
     return 0;
 }
 
@@ -218,22 +237,28 @@ static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
         ret = ur_spot_path(b->c->u, d, d->spot[i], NULL, r.host);
         r.upper = d->spot[i].layer == 0 && ur_has_upper(d->mount);
         r.layer = ur_layer(b->c->u, d->mount, d->spot[i].layer);
-        r.marks = ret < 0 ? ret : ur_marks(r.host, s->text);
+        r.marks = ret < 0 ? ret : ur_marks_at((int)i == b->own ? b->l->fd : -1, r.host, s->text);
     } else
         ret = ur_put(r.host, r.host + UR_PATH_MAX, d->path, d->len) ? 0 : -ENAMETOOLONG;
     if (ret < 0 || r.marks < 0)
         return ret < 0 ? ret : r.marks;
-    long fd = sys_open(r.host, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    bool through = (int)i == b->own && b->l->offset_is_free;
+    long fd = through ? b->l->fd : sys_open(r.host, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
     r.fd = (int)fd;
+    if (through)
+        sys_lseek(r.fd, 0, SEEK_SET);
     ret = read_all(b, &r, add_name, s->rest[0], sizeof s->rest[0]);
     if (ret == 0 && r.has_wh) {
         ret = sys_lseek(r.fd, 0, SEEK_SET);
         if (ret == 0)
             ret = read_all(b, &r, add_wh, s->rest[0], sizeof s->rest[0]);
     }
-    sys_close(r.fd);
+    if (through)
+        sys_lseek(r.fd, 0, SEEK_SET);
+    else
+        sys_close(r.fd);
     return ret;
 }
 
@@ -309,12 +334,52 @@ static size_t parent_len(const struct ur_dir *d) {
     return len > 1 ? len - 1 : 1;
 }
 
-static long build(const struct ur_caller *c, const struct ur_dir *d, struct ur_snapshot *p) {
+/*
+ * The number of "..": the directory's siblings have just asked for the same one. It is kept as base.c keeps paths, and
+ * holds as long: no directory was moved, removed or copied up.
+ */
+static struct parent {
+    _Atomic uint32_t sequence; /* odd while it is written */
+    uint16_t len;
+    uint64_t generation, ino;
+    char path[200];
+} parents[16];
+
+static uint64_t parent_number(const struct ur_caller *c, const struct ur_dir *d, char *room) {
+    size_t len = parent_len(d);
+    struct parent *s = &parents[hash_of(d->path, len) % (sizeof parents / sizeof *parents)];
+    uint64_t generation = c->pid ? 0 : ur_dcache_begin(c->u), ino;
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
+    if (sequence % 2 == 0 && generation && s->generation == generation && s->len == len &&
+        memcmp(s->path, d->path, len) == 0) {
+        ino = s->ino;
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence)
+            return ino;
+    }
+    ino = number_of(c, d, len, room);
+    if (!generation || len > sizeof s->path || ur_dcache_begin(c->u) != generation ||
+        !ur_mount_of(c->u, d->path, len) || sequence % 2 ||
+        !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
+        return ino;
+    atomic_thread_fence(memory_order_release);
+    s->generation = generation;
+    s->len = (uint16_t)len;
+    s->ino = ino;
+    memcpy(s->path, d->path, len);
+    atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
+    return ino;
+}
+
+static long build(const struct ur_caller *c, const struct ur_dir *d, int own, struct ur_list *l) {
     UR_SCRATCH(s);
-    struct building b = {.c = c, .d = d, .p = p};
-    long ret = add(&b, ".", 1, number_of(c, d, d->len, s->text), DT_DIR, NULL);
+    struct building b = {.c = c, .d = d, .l = l, .p = &l->snapshot, .own = own};
+    b.slots = (uint32_t *)(void *)s->rest[1];
+    b.slots_room = sizeof s->rest[1];
+    uint64_t self = l->filter.self ? l->filter.self : number_of(c, d, d->len, s->text);
+    long ret = add(&b, ".", 1, self, DT_DIR, NULL);
     if (ret == 0)
-        ret = add(&b, "..", 2, number_of(c, d, parent_len(d), s->text), DT_DIR, NULL);
+        ret = add(&b, "..", 2, parent_number(c, d, s->text), DT_DIR, NULL);
     unsigned spots = d->mount ? d->spots : 1;
     for (unsigned i = 0; ret == 0 && i < spots; i++)
         ret = add_layer(&b, s, i);
@@ -322,10 +387,10 @@ static long build(const struct ur_caller *c, const struct ur_dir *d, struct ur_s
         ret = ask_numbers(&b, s->real[0]);
     if (ret == 0 && d->special)
         ret = add_special(&b);
-    if (b.slots_size)
-        sys_munmap(b.slots, b.slots_size);
+    if (b.slots_mapped)
+        sys_munmap(b.slots, b.slots_room);
     if (ret < 0)
-        snapshot_free(p);
+        snapshot_free(l);
     return ret;
 }
 
@@ -333,41 +398,60 @@ void ur_list_init(struct ur_list *l, int fd) {
     *l = (struct ur_list){.fd = fd};
 }
 
-/* How is the directory behind the descriptor to be read? Fills `d` if it is to be merged. */
-static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scratch *s) {
+/* st_ino of a directory that is open, in spot 0 of its stack, from its own stat. */
+static long own_number(const struct ur_caller *c, const struct ur_dir *d, int fd, struct stat *st, uint64_t *ino) {
+    bool upper = d->spot[0].layer == 0 && ur_has_upper(d->mount);
+    long ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, d->spot[0].layer),
+                           upper ? UR_HOLDER_UPPER : UR_HOLDER_LOWER, NULL, fd, st);
+    *ino = st->st_ino;
+    return ret < 0 ? ret : 0;
+}
+
+/* How is the directory behind the descriptor to be read? Fills `d` if it is to be merged, and `own`: the spot that the
+   descriptor is, or -1. */
+static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scratch *s, int *own) {
     struct ur_dir *d = &s->dir[0];
     l->decided = true;
     l->merged = false;
     l->filter = (struct ur_list_filter){0};
+    *own = -1;
     struct stat st;
-    if (!ur_active(c) || (sys_fstat(l->fd, &st) == 0 && st.st_nlink == 0))
-        return 0;
-    long len = ur_base_path(c, l->fd, s->text, NULL);
+    long ret = sys_fstat(l->fd, &st);
+    if (!ur_active(c) || (ret == 0 && (st.st_nlink == 0 || !S_ISDIR(st.st_mode))))
+        return 0; /* raw getdents says what is wrong */
+    struct ur_layer_at at = {0};
+    bool cached = ret == 0 && !c->pid && c->u->shared && !ur_fd_is_raw(c, l->fd);
+    long len = cached ? ur_base_at(c, l->fd, &st, s->text, NULL, &at) : ur_base_path(c, l->fd, s->text, NULL);
     if (len < 0)
-        return len == -ENOTDIR ? 0 : len; /* raw getdents says what is wrong */
+        return len == -ENOTDIR ? 0 : len;
     len = ur_dir_load(c->u, d, s->text, (size_t)len);
     if (len < 0)
         return len;
     if (!d->mount && !d->special)
         return 0;
-    struct ur_fdinfo info;
-    long marks = 0;
     l->merged = d->special || d->spots > 1;
-    if (!l->merged) {
+    if (!at.mount && !l->merged) {
+        struct ur_fdinfo info;
         len = ur_fd_info(c, l->fd, &info, s->text);
-        l->merged = len < 0 || !info.known || info.mount != d->mount || info.layer != d->spot[0].layer;
+        if (len == 0 && info.known)
+            at = (struct ur_layer_at){.mount = info.mount, .layer = info.layer};
     }
-    if (l->merged)
-        return 0;
+    for (unsigned i = 0; at.mount && at.mount == d->mount && *own < 0 && i < d->spots; i++)
+        if (d->spot[i].layer == at.layer)
+            *own = (int)i;
+    l->merged |= *own != 0;
+    ret = *own == 0 ? own_number(c, d, l->fd, &st, &l->filter.self) : 0;
+    if (ret < 0 || l->merged)
+        return ret < 0 ? ret : 0;
     len = ur_spot_path(c->u, d, d->spot[0], NULL, s->real[0]);
-    marks = len < 0 ? len : ur_marks(s->real[0], s->text);
+    long marks = len < 0 ? len : ur_marks_at(l->fd, s->real[0], s->text);
     if (marks < 0)
         return marks;
     l->filter.mount = d->mount;
-    l->filter.layer = info.layer;
+    l->filter.layer = at.layer;
     l->filter.whiteouts = marks & UR_MARK_WHITEOUTS;
-    l->filter.impure = info.layer == 0 && ur_has_upper(d->mount) && marks & UR_MARK_IMPURE;
-    l->filter.parent = number_of(c, d, parent_len(d), s->text);
+    l->filter.impure = at.layer == 0 && ur_has_upper(d->mount) && marks & UR_MARK_IMPURE;
+    l->filter.parent = parent_number(c, d, s->text);
     return 0;
 }
 
@@ -392,17 +476,18 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
     struct ur_shared *shared = ur_active(c) ? c->u->shared : NULL;
     enum { TRIES = 1000 };
     long ret;
+    int own;
     for (int tries = 0;; tries++) {
         uint64_t generation = shared ? atomic_load(&shared->generation) : 0;
-        ret = decide(c, l, s);
+        ret = decide(c, l, s, &own);
         if (ret == 0 && l->merged)
-            ret = build(c, &s->dir[0], &l->snapshot);
+            ret = build(c, &s->dir[0], own, l);
         bool calm = !shared || (atomic_load(&shared->generation) == generation && !atomic_load(&shared->changing));
         if (ret == 0 && l->merged && !calm)
             ret = was_moved(c, l, s);
         if (ret == 0 || (ret < 0 && ret != -ENOENT && ret != -ENOTDIR))
             break;
-        snapshot_free(&l->snapshot);
+        snapshot_free(l);
         if (calm || tries == TRIES) {
             ret = ret == -ENOENT ? start_dead(c, l, s) : ret > 0 ? -EBUSY : ret;
             break;
@@ -410,7 +495,7 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
         UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
     if (ret < 0) {
-        snapshot_free(&l->snapshot);
+        snapshot_free(l);
         l->decided = false;
     }
     return ret;
@@ -422,11 +507,7 @@ static bool filter(const struct ur_caller *c, const struct ur_list *l, struct sy
     if (!f->mount)
         return true;
     if (ur_is_dot(e->name)) {
-        struct stat st;
-        if (e->name[1] == '.')
-            e->ino = f->parent;
-        else if (ur_fstat(c, l->fd, &st) == 0)
-            e->ino = st.st_ino;
+        e->ino = e->name[1] ? f->parent : f->self;
         return true;
     }
     if (ur_is_marker_name(e->name, strlen(e->name)))
@@ -490,7 +571,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
 long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie) {
     (void)c;
     if (cookie == 0) {
-        snapshot_free(&l->snapshot);
+        snapshot_free(l);
         l->decided = false;
         return sys_lseek(l->fd, 0, SEEK_SET);
     }
@@ -502,7 +583,7 @@ long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie)
 }
 
 void ur_list_close(struct ur_list *l) {
-    snapshot_free(&l->snapshot);
+    snapshot_free(l);
 }
 
 /* Emits from a snapshot as the kernel would; the place is the descriptor's own offset, so dup and fork share it. */

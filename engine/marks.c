@@ -81,9 +81,11 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
 }
 
 /* One call tells that there is nothing, which is nearly always so. */
-long ur_marks(const char *host, char *redirect) {
+long ur_marks_at(int fd, const char *host, char *redirect) {
     char list[512];
-    long n = sys_llistxattr(host, list, sizeof list);
+    long n = fd >= 0 ? sys_flistxattr(fd, list, sizeof list) : -EBADF;
+    if (n == -EBADF) /* none, or O_PATH */
+        n = sys_llistxattr(host, list, sizeof list);
     if (n == 0 || n == -EOPNOTSUPP)
         return 0;
     if (n == -ERANGE || n == -E2BIG) {
@@ -107,6 +109,10 @@ long ur_marks(const char *host, char *redirect) {
     }
     long marks = which ? read_marks(host, which, redirect) : 0;
     return marks < 0 ? marks : marks | others;
+}
+
+long ur_marks(const char *host, char *redirect) {
+    return ur_marks_at(-1, host, redirect);
 }
 
 long ur_is_whiteout(const char *host, const struct stat *st) {

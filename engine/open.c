@@ -81,6 +81,23 @@ static long elsewhere_nothing(struct ur_elsewhere *e, long error) {
     return UR_ELSEWHERE;
 }
 
+/* A directory that was opened to be read is likely to be listed, and the base of other names: which it is, is kept. */
+static void note_directory(const struct ur_caller *c, int fd, struct ur_dir *d, const struct ur_node *n,
+                           uint64_t generation) {
+    struct ur_spot spot = n->self ? d->spot[0] : n->entry.spot;
+    struct ur_layer_at at = {d->mount, spot.layer, spot.rel == 0};
+    size_t len = d->len;
+    char *p = d->path + len, *end = d->path + UR_PATH_MAX;
+    if (!n->self) {
+        if (len > 1)
+            p = ur_put(p, end, "/", 1);
+        p = ur_put(p, end, n->name, strlen(n->name));
+    }
+    if (p)
+        ur_base_note(c, fd, d->path, (size_t)(p - d->path), at, generation);
+    d->path[len] = 0;
+}
+
 /* `e`: for another. `defers`: ur_open_unless_waits. */
 static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                       struct ur_elsewhere *e, bool defers) {
@@ -92,6 +109,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     bool creating = flags & O_CREAT;
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
+    uint64_t generation = ur_dcache_begin(c->u);
     if (creating)
         how |= UR_WALK_CREATE;
     bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
@@ -156,6 +174,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             return elsewhere(e, host, false, false);
         if (ret == 0)
             ret = sys_openat(r.fd, r.path, plain, mode);
+        if (ret >= 0 && flags & O_DIRECTORY)
+            note_directory(c, (int)ret, d, n, generation);
         return is_outdated(c, d, n, ret) ? UR_AGAIN : ret;
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;

@@ -107,11 +107,11 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
         return 0;
     UR_SCRATCH(s);
     struct ur_fdinfo info;
-    int layer;
-    if (S_ISDIR(st->st_mode) && !copied && ur_base_known(c->u, st, s->text, &layer) && layer >= 0) {
-        const struct ur_table_mount *m = ur_mount_of(c->u, s->text, strlen(s->text));
-        ret = ur_identify(c->u, m, ur_layer(c->u, m, (unsigned)layer),
-                          layer == 0 && ur_has_upper(m) ? UR_HOLDER_UPPER : UR_HOLDER_LOWER, NULL, fd, st);
+    struct ur_layer_at at;
+    if (S_ISDIR(st->st_mode) && !copied && ur_base_known(c->u, st, s->text, &at)) {
+        bool held = at.layer == 0 && ur_has_upper(at.mount);
+        ret = ur_identify(c->u, at.mount, ur_layer(c->u, at.mount, at.layer), held ? UR_HOLDER_UPPER : UR_HOLDER_LOWER,
+                          NULL, fd, st);
         return ret < 0 ? ret : 0;
     }
     if (ur_fd_info(c, fd, &info, s->text) < 0 || !info.known)

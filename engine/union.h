@@ -243,6 +243,7 @@ enum ur_marks {
 };
 /* The marks of a host directory; `redirect` (UR_PATH_MAX bytes) gets the text if there is one. >= 0 or -errno. */
 long ur_marks(const char *host, char *redirect);
+long ur_marks_at(int fd, const char *host, char *redirect); /* the same; `fd` is it, open, or -1 */
 /* 1, 0, or -errno if the disk cannot tell. */
 long ur_is_whiteout(const char *host, const struct stat *st);
 bool ur_is_marker_name(const char *name, size_t len);
@@ -283,11 +284,22 @@ static inline long ur_node_reach(const struct ur_union *u, const struct ur_dir *
    `dead`: it was removed, and `out` is where it was (with dead NULL that is -ENOENT). */
 enum ur_dead_dir { UR_ALIVE, UR_DEAD_UPPER, UR_DEAD_LOWER /* which the host still has: nothing in it is to be seen */ };
 long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead);
-/* The same; `layer` is that of the layers whose directory it is, if that has it by the same path as the union; else -1.
- */
-long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, int *layer);
-/* Does this process remember the directory of which a descriptor's `st` is? Then where it is, as above. */
-bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, int *layer);
+/* Where the host has a directory of the union. */
+struct ur_layer_at {
+    const struct ur_table_mount *mount; /* NULL: unknown, or in no layer */
+    unsigned layer;
+    bool plain; /* the layer has it by the very path that it has in the union */
+};
+/* The same; all zero if it had to be asked for another. */
+long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, struct ur_layer_at *at);
+/* The same of a descriptor of a directory of which the caller (pid 0, with shared state) has the stat, and not raw. */
+long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
+                struct ur_layer_at *at);
+/* Does this process remember the directory of which a descriptor's `st` is? Then where it is. */
+bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at);
+/* `fd` was opened at `path`, which was found at `generation` (ur_dcache_begin): what ur_base_path will be asked. */
+void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
+                  uint64_t generation);
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
 /* What the symlinks /proc/self and /proc/thread-self say to a caller that is not this thread: replaces `text` (64

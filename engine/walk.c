@@ -202,7 +202,8 @@ static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_nod
 struct base {
     const char *path;
     size_t len;
-    int fd, layer; /* the caller's descriptor; whose directory that is, or -1 (ur_base_find) */
+    int fd; /* the caller's own descriptor */
+    struct ur_layer_at at;
 };
 
 /*
@@ -255,7 +256,7 @@ static long brief(const struct ur_union *u, const struct base *base, const char 
         ur_recall(d, &known, &node->entry);
         if (node->entry.kind == UR_ABSENT)
             return 1;
-        if (base->layer >= 0 && node->entry.spot.layer == base->layer) {
+        if (base->at.mount == d->mount && base->at.plain && node->entry.spot.layer == base->at.layer) {
             node->at = base->fd;
             node->rel = from;
         }
@@ -279,14 +280,14 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
     enum ur_dead_dir dead = UR_ALIVE;
     bool try_brief = flags & UR_WALK_BRIEF && c->u->index;
     if (path[0] == '/') {
-        static const struct base root = {"", 0, AT_FDCWD, -1};
+        static const struct base root = {.path = "", .fd = AT_FDCWD};
         ret = try_brief ? brief(c->u, &root, path, flags, d, node, s->real[0]) : 0;
         if (ret)
             return ret < 0 ? ret : 0;
         ret = ur_dir_load(c->u, d, "/", 1);
     } else {
         struct base base = {.path = s->text, .fd = dirfd};
-        ret = ur_base_find(c, dirfd, s->text, &dead, &base.layer);
+        ret = ur_base_find(c, dirfd, s->text, &dead, &base.at);
         if (dead) {
             node->foreign = true;
             memcpy(d->path, s->text, (size_t)ret + 1);

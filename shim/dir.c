@@ -30,6 +30,9 @@ static DIR *stream_on(int fd) {
     d->fd = fd;
     atomic_init(&d->lock, 0);
     ur_list_init(&d->list, fd);
+    d->list.room = d->buf; /* a merged directory is not streamed */
+    d->list.room_size = sizeof d->buf;
+    d->list.offset_is_free = true;
     d->pos = d->end = 0;
     d->here = 0;
     return d;
