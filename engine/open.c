@@ -128,8 +128,10 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (ur_is_hidden(c->u, host, strlen(host)))
             return creating ? -EACCES : -ENOENT;
         struct stat st;
-        if (n->lost && wants_write(flags)) /* but of a symlink's descriptor the kernel has its own word */
-            return sys_fstatat(AT_FDCWD, host, &st, 0) == 0 && S_ISLNK(st.st_mode) ? -ELOOP : -EROFS;
+        if (n->lost && wants_write(flags)) { /* but of a symlink or a directory the kernel has its own word */
+            mode_t type = sys_fstatat(AT_FDCWD, host, &st, 0) == 0 ? st.st_mode & S_IFMT : 0;
+            return type == S_IFLNK ? -ELOOP : type == S_IFDIR ? -EISDIR : -EROFS;
+        }
         ret = n->where == UR_AT_HOST ? may_open_raw(c->u, n, host, flags) : 0;
         if (ret < 0)
             return ret;

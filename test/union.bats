@@ -408,6 +408,12 @@ looks_empty() {
     lowers 'mkdir -p 1/d 2/d 2/e/f; touch 1/d/a 2/d/b; touch 2/e/f/x'
     lasts 'rmdir d; rm d/a; rmdir d; rm d/b; ls -A d; rmdir d; ls; rmdir e/f; rm e/f/x; rmdir e/f e; ls -A'
 }
+removed_here() {
+    lowers 'mkdir -p 1/d 2/d 2/e'
+    as_in_plain 'for n in d e; do (cd $n && rmdir ../$n && { : >. ; }) 2>&1; (cd $n) 2>&1; done; ls -A'
+}
+@test "a directory that was removed beneath its reader is a directory yet: it is not opened for writing (EISDIR)" { each removed_here; }
+
 @test "a merged directory that looks empty can be removed, and only then" { each looks_empty; }
 
 marker_names() {
