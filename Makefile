@@ -195,7 +195,7 @@ $(BUILD)/asan/unionrun: unionrun.in
 	@mkdir -p $(@D)
 	sed 's,@PARTS@,.,' $< >$@
 	chmod 755 $@
-	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so $(@D)
+	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so ../unionrun-layers $(@D)
 
 # Each unit test; engine and shim at the differential test, of root also as a plain user; then the launcher at all of its own
 # tests. What that starts runs with the shim as usual.
