@@ -463,11 +463,11 @@ static long was_moved(const struct ur_caller *c, const struct ur_list *l, const 
     return len < 0 ? len : len != d->len || memcmp(now->text, d->path, d->len) != 0;
 }
 
-/* Of a lower's directory that was removed the host has everything yet; the union has nothing. */
+/* Of a lower's directory that was removed the host has everything yet; the union says what the kernel does. */
 static long start_dead(const struct ur_caller *c, struct ur_list *l, struct ur_scratch *s) {
     struct ur_fdinfo info;
-    l->merged = ur_fd_info(c, l->fd, &info, s->text) == 0 && info.known;
-    return 0;
+    l->merged = false;
+    return ur_fd_info(c, l->fd, &info, s->text) == 0 && info.known ? -ENOENT : 0;
 }
 
 /* While directories are moved a path may lead nowhere, or elsewhere, by the time that it is used: then once more. */

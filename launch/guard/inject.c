@@ -158,15 +158,15 @@ static long run_own(struct inject *i, long number, uint64_t a, uint64_t b, uint6
     return result;
 }
 
-/* What lies at the gate's place need not be one. */
-enum gate { GATE_NONE, GATE_EMPTY, GATE_OTHER, GATE_THERE };
+/* What lies at the gate's place need not be one. One that is being written has no first word yet. */
+enum gate { GATE_NONE, GATE_BEGUN, GATE_OTHER, GATE_THERE };
 static enum gate look_for_gate(const struct inject *i) {
-    static const unsigned char empty[sizeof ur_gate_code];
+    static const unsigned char empty[sizeof(long)];
     unsigned char there[sizeof ur_gate_code];
     if (peer_read(i->call, UR_GATE, there, sizeof there) < 0)
         return GATE_NONE;
     return memcmp(there, ur_gate_code, sizeof there) == 0 ? GATE_THERE
-           : memcmp(there, empty, sizeof there) == 0      ? GATE_EMPTY
+           : memcmp(there, empty, sizeof empty) == 0      ? GATE_BEGUN
                                                           : GATE_OTHER;
 }
 
@@ -174,7 +174,7 @@ static enum gate look_for_gate(const struct inject *i) {
 static long wait_for_gate(const struct inject *i) {
     enum { PATIENCE = 1000 };
     enum gate seen = look_for_gate(i);
-    for (int tries = 0; seen == GATE_EMPTY && tries < PATIENCE; tries++) {
+    for (int tries = 0; seen == GATE_BEGUN && tries < PATIENCE; tries++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         seen = look_for_gate(i);
     }
