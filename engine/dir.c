@@ -174,22 +174,40 @@ static long redirect_text(const struct ur_dir *d, unsigned i, bool upper, const 
     return p ? 0 : -ENAMETOOLONG;
 }
 
+/*
+ * The marks of an upper's directory, whose stat is `here`. Between the two another process may have moved it and put a
+ * whiteout in its place, which has no marks: then what was read is nothing. `generation`: as ur_dcache_begin told it
+ * before the stat; as long as that holds no directory was moved. UR_AGAIN: the stat, too, must be taken anew.
+ */
+static long settled_marks(const struct ur_union *u, const char *host, const struct stat *here, uint64_t generation,
+                          char *value) {
+    long marks = ur_marks(host, value);
+    if (marks < 0 || (generation && generation == ur_dcache_begin(u)))
+        return marks == -ENOENT || marks == -ENOTDIR ? UR_AGAIN : marks;
+    struct stat now;
+    long ret = sys_lstat(host, &now);
+    return ret < 0 || !S_ISDIR(now.st_mode) || now.st_ino != here->st_ino ? UR_AGAIN : marks;
+}
+
 /* From the stack of a directory to that of its child `name`, by the disk. */
 static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st) {
     UR_SCRATCH(s);
     char *host = s->real[0], *value = s->rest[0], *to = s->rest[1];
     unsigned found = 0, n = d->spots;
     bool follow = false;
-    unsigned from = 0;
+    unsigned from = 0, tries = 0;
     struct ur_access access = {0};
     for (unsigned i = 0; i < n; i++) {
         struct stat here;
         struct ur_spot spot = d->spot[i];
         bool upper = spot.layer == 0 && ur_has_upper(d->mount);
         bool bottom = spot.layer + 1u == d->mount->layers;
+        uint64_t generation = upper ? ur_dcache_begin(u) : 0;
         long ret = ur_spot_path(u, d, spot, name, host);
         if (ret == 0)
             ret = sys_lstat(host, &here);
+        if (ret == -ENOTDIR) /* what was the directory has gone */
+            return -ENOENT;
         if (ret == -ENOENT) {
             ret = i + 1 < n ? has_wh(u, d, spot, name, host) : 0;
             if (ret < 0)
@@ -211,9 +229,13 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
                 return -ENOTDIR;
             break;
         }
-        long marks = ur_marks(host, value);
+        long marks = upper ? settled_marks(u, host, &here, generation, value) : ur_marks(host, value);
+        if (marks == UR_AGAIN && tries++ < 1000) {
+            i--;
+            continue;
+        }
         if (marks < 0)
-            return marks;
+            return marks == UR_AGAIN ? -EBUSY : marks;
         if (bottom) /* nothing lies beneath it that they could speak of */
             marks &= UR_MARK_ACL;
         if (marks & UR_MARK_REDIRECT) {
@@ -417,6 +439,8 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
         long ret = ur_spot_path(u, d, d->spot[i], name, host);
         if (ret == 0)
             ret = sys_lstat(host, &e->st);
+        if (ret == -ENOTDIR) /* what was the directory has gone, and all in it: what lies below is not to be seen */
+            return 0;
         if (ret == -ENOENT) {
             ret = i + 1u < d->spots ? has_wh(u, d, d->spot[i], name, host) : 0;
             if (ret < 0)
