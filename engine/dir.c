@@ -182,11 +182,19 @@ static long redirect_text(const struct ur_dir *d, unsigned i, bool upper, const 
 static long settled_marks(const struct ur_union *u, const char *host, const struct stat *here, uint64_t generation,
                           char *value) {
     long marks = ur_marks(host, value);
-    if (marks < 0 || (generation && generation == ur_dcache_begin(u)))
+    if (generation && generation == ur_dcache_begin(u))
         return marks == -ENOENT || marks == -ENOTDIR ? UR_AGAIN : marks;
+    /* Then of the very directory, held open; one that cannot be read, by its name. */
+    long fd = sys_open(host, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     struct stat now;
-    long ret = sys_lstat(host, &now);
-    return ret < 0 || !S_ISDIR(now.st_mode) || now.st_ino != here->st_ino ? UR_AGAIN : marks;
+    long ret = fd >= 0 ? sys_fstat((int)fd, &now) : sys_lstat(host, &now);
+    if (fd >= 0) {
+        marks = ur_marks_at((int)fd, host, value);
+        sys_close((int)fd);
+    }
+    if (ret < 0 || !S_ISDIR(now.st_mode) || now.st_ino != here->st_ino || marks == -ENOENT || marks == -ENOTDIR)
+        return UR_AGAIN;
+    return marks;
 }
 
 /* From the stack of a directory to that of its child `name`, by the disk. */

@@ -57,7 +57,8 @@ static bool ends_in(const char *full, size_t len, const char *name) {
     return false;
 }
 
-static long read_marks(const char *host, unsigned which, char *redirect) {
+/* `listed`: they have been seen there a moment ago; -ENOENT if they are not any more. */
+static long read_marks(const char *host, unsigned which, bool listed, char *redirect) {
     long marks = 0;
     char value[8];
     if (which & UR_MARK_OPAQUE) {
@@ -66,6 +67,8 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
             marks |= UR_MARK_OPAQUE;
         if (n == 1 && value[0] == 'x')
             marks |= UR_MARK_WHITEOUTS;
+        if (n == -ENODATA && listed)
+            return -ENOENT;
         if (n < 0 && n != -ENODATA && n != -EACCES && n != -ERANGE)
             return n;
     }
@@ -74,7 +77,9 @@ static long read_marks(const char *host, unsigned which, char *redirect) {
         if (n > 0) {
             redirect[n] = 0;
             marks |= UR_MARK_REDIRECT;
-        } else if (n < 0 && n != -ENODATA)
+        } else if (n == -ENODATA && listed)
+            return -ENOENT;
+        else if (n < 0 && n != -ENODATA)
             return n;
     }
     return marks;
@@ -89,7 +94,7 @@ long ur_marks_at(int fd, const char *host, char *redirect) {
     if (n == 0 || n == -EOPNOTSUPP)
         return 0;
     if (n == -ERANGE || n == -E2BIG) {
-        long marks = read_marks(host, UR_MARK_OPAQUE | UR_MARK_REDIRECT, redirect);
+        long marks = read_marks(host, UR_MARK_OPAQUE | UR_MARK_REDIRECT, false, redirect);
         return marks < 0 ? marks : marks | UR_MARK_ACL;
     }
     if (n < 0)
@@ -107,7 +112,7 @@ long ur_marks_at(int fd, const char *host, char *redirect) {
         else if (strcmp(name, "system.posix_acl_access") == 0)
             others |= UR_MARK_ACL;
     }
-    long marks = which ? read_marks(host, which, redirect) : 0;
+    long marks = which ? read_marks(host, which, true, redirect) : 0;
     return marks < 0 ? marks : marks | others;
 }
 

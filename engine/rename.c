@@ -149,6 +149,17 @@ static long enter(const struct ur_caller *c, struct side *s, struct ur_dir *chil
     return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
 }
 
+/* chattr(1) +i or +a: the kernel's own EPERM. */
+static bool is_immutable(const char *host) {
+    int flags = 0;
+    long fd = sys_open(host, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    long ret = sys_ioctl((int)fd, FS_IOC_GETFLAGS, (long)&flags);
+    sys_close((int)fd);
+    return ret == 0 && flags & (FS_IMMUTABLE_FL | FS_APPEND_FL);
+}
+
 /* Brings what is to be moved into the upper, ready to stand in the place of `at`. */
 static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, struct side *at) {
     struct ur_entry *e = &s->n->entry;
@@ -191,8 +202,8 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
     } else
         ret = ur_mark_opaque(s->host);
     ur_dir_relock(c->u, s->d->mount, s->host, &k);
-    /* The mark may have met the whiteout that has come in its place. */
-    if (ret == -EPERM && ur_is_still(s->host, &e->st) == UR_AGAIN)
+    /* The mark may have met a whiteout that came in its place, and may have gone again. */
+    if (ret == -EPERM && !is_immutable(s->host))
         return UR_AGAIN;
     /* An upper that can hold no redirect: overlayfs' own answer, and mv copies. */
     return ret == -EOPNOTSUPP || ret == -ERANGE || ret == -E2BIG ? -EXDEV : ret;
