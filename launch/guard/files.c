@@ -1,6 +1,6 @@
 /*
- * Answers: open. A regular file or a directory is opened here and handed over (SECCOMP_IOCTL_NOTIF_ADDFD, in one step
- * with the answer); what the caller must open itself is opened by it (inject.c).
+ * Answers: open. A regular file or a directory is opened here and handed over (SECCOMP_IOCTL_NOTIF_ADDFD);
+ * what the caller must open itself is opened by it (inject.c).
  */
 #include "config/table.h"
 #include "engine/sys.h"
@@ -11,17 +11,25 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Hands our descriptor (or -errno) over. The limit on descriptors is the caller's own. */
+/*
+ * Hands our descriptor (or -errno) over. The limit on descriptors is the caller's own. Ours is closed before the caller
+ * goes on (peer_let_go says why), so it is not done in one step with the answer; but for a kernel where a signal may
+ * end the call between the two, and the descriptor would be left to a caller that does not know of it.
+ */
 static long hand_over(struct call *q, long fd, int flags) {
     if (fd < 0)
         return fd;
     struct seccomp_notif_addfd add = {.id = q->id,
                                       .srcfd = (uint32_t)fd,
-                                      .flags = SECCOMP_ADDFD_FLAG_SEND,
+                                      .flags = q->guard->killable ? 0 : SECCOMP_ADDFD_FLAG_SEND,
                                       .newfd_flags = flags & O_CLOEXEC ? O_CLOEXEC : 0};
-    long ret = ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : GIVEN;
+    long ret = ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    if (ret < 0)
+        ret = -errno;
     sys_close((int)fd);
-    return ret == -ENOENT || ret == -EINPROGRESS ? GIVEN : ret; /* it was killed meanwhile */
+    if (ret == -ENOENT || ret == -EINPROGRESS) /* it was killed meanwhile */
+        return GIVEN;
+    return ret >= 0 && add.flags & SECCOMP_ADDFD_FLAG_SEND ? GIVEN : ret;
 }
 
 /* What ld.so is told to preload is no file of the union's. */

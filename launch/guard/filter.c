@@ -244,12 +244,13 @@ static long install(const struct program *p, unsigned long flags) {
     return UR_SYS(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole, 0, 0, 0);
 }
 
-long filter_install(bool ids, bool shim) {
+long filter_install(bool ids, bool shim, bool *killable) {
     static struct program program;
     program = (struct program){0};
     make(&program, ids, shim);
     unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     /* Without it a signal shows in calls that know no EINTR: stat, mkdir ... Linux 5.19. */
     long fd = install(&program, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-    return fd == -EINVAL ? install(&program, flags) : fd;
+    *killable = fd != -EINVAL;
+    return *killable ? fd : install(&program, flags);
 }

@@ -46,8 +46,9 @@ long guard_enter(struct launch *launch);
 /* --- filter.c --- */
 
 /* Installs the filter on the calling thread. `ids`: calls that change who one is are sent, too; `shim`: programs have
-   one. Needs no_new_privs or CAP_SYS_ADMIN. Returns the listener's descriptor or -errno. */
-long filter_install(bool ids, bool shim);
+   one. Needs no_new_privs or CAP_SYS_ADMIN. `killable`: what guard.killable is
+   to be. Returns the listener's descriptor or -errno. */
+long filter_install(bool ids, bool shim, bool *killable);
 
 /* --- one call that is answered --- */
 
@@ -55,6 +56,7 @@ struct guard {
     const struct launch *launch;
     struct ur_union whole;
     int listener;
+    bool killable;           /* a call that has been heard is torn by no signal but a kill */
     bool stands_by;          /* it may not look into other processes: every call goes on as it is */
     dev_t proc;              /* st_dev of /proc */
     bool root;               /* the run is root's: its processes may be others */
@@ -83,7 +85,7 @@ struct call {
     bool answered;
     uint64_t arg[6];
     struct ur_caller caller; /* for paths: cwd and descriptors of the thread */
-    int held[8];             /* descriptors to be closed when it is done */
+    int held[8];             /* descriptors to be closed before the caller goes on */
     int held_count;
 };
 
@@ -106,6 +108,9 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
 /* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
 long peer_fd(struct call *q, int fd);
+/* Closes what this call has opened here and got from the caller. It comes before the caller goes on, who may close his
+   own and expect it to be the last: the other end of a socket, a lock, exec of what was written (ETXTBSY) tell. */
+void peer_let_go(struct call *q);
 /* A raw path of the caller's: with its /proc/self in place of ours. `path` or `room`. */
 const char *peer_own_proc(const struct call *q, const char *path, char room[UR_PATH_MAX]);
 /* What the kernel says of a descriptor of ours: its length, or -errno. */

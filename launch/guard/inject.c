@@ -231,6 +231,7 @@ long inject_begin(struct inject *i, struct call *q, size_t room) {
         ptrace(PTRACE_DETACH, q->pid, 0, 0);
         return errno == ESRCH ? GIVEN : -EPERM;
     }
+    peer_let_go(q);
     answer(q, -ENOSYS); /* lets it go towards user mode, where it stops */
     q->answered = true;
     registers r = {0};

@@ -51,6 +51,7 @@ long inplace_exec(struct call *q, int which, const char *host) {
         return -EPERM;
     struct seccomp_notif_resp r = {.id = q->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     q->answered = true;
+    peer_let_go(q);
     ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
     return GIVEN;
 }

@@ -117,6 +117,11 @@ long peer_fd(struct call *q, int fd) {
     return got;
 }
 
+void peer_let_go(struct call *q) {
+    while (q->held_count > 0)
+        sys_close(q->held[--q->held_count]);
+}
+
 const char *peer_own_proc(const struct call *q, const char *path, char room[UR_PATH_MAX]) {
     static const char *const own[] = {"/proc/self/", "/proc/thread-self/"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)

@@ -109,8 +109,7 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t t
     q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
     answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
     long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
-    for (int i = 0; i < q.held_count; i++)
-        sys_close(q.held[i]);
+    peer_let_go(&q);
     if (result != GIVEN && !q.answered)
         send_answer(&q, result);
 }
@@ -269,9 +268,14 @@ static void outlive_shared(const struct guard *g) {
     sigaction(SIGBUS, &action, NULL);
 }
 
-/* The listener, and the process that it comes from. */
-static int receive_listener(int socket, pid_t *command) {
-    struct iovec v = {command, sizeof *command};
+/* What comes with the listener. */
+struct hello {
+    pid_t command; /* the process that it comes from */
+    bool killable;
+};
+
+static int receive_listener(int socket, struct hello *hello) {
+    struct iovec v = {hello, sizeof *hello};
     union {
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -289,9 +293,9 @@ static int receive_listener(int socket, pid_t *command) {
     return fd;
 }
 
-static bool send_listener(int socket, int listener) {
-    pid_t self = getpid();
-    struct iovec v = {&self, sizeof self};
+static bool send_listener(int socket, int listener, bool killable) {
+    struct hello hello = {getpid(), killable};
+    struct iovec v = {&hello, sizeof hello};
     union {
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -303,7 +307,7 @@ static bool send_listener(int socket, int listener) {
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(sizeof listener);
     memcpy(CMSG_DATA(head), &listener, sizeof listener);
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == sizeof self;
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == sizeof hello;
 }
 
 /* May this process look into that one, as the answers need it? 0 or an errno. A tracer that is there already (strace
@@ -346,10 +350,11 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     make_answers();
     meta_start(launch);
     /* Nothing comes if the command could not be started, or goes without a guard. */
-    pid_t command;
+    struct hello hello = {0};
     long opened = open_union(&g, launch->session);
-    g.listener = receive_listener(from_command, &command);
-    int wrong = opened < 0 ? (int)-opened : g.listener < 0 ? EIO : can_look_into(&g, command);
+    g.listener = receive_listener(from_command, &hello);
+    int wrong = opened < 0 ? (int)-opened : g.listener < 0 ? EIO : can_look_into(&g, hello.command);
+    g.killable = hello.killable;
     g.stands_by = wrong;
     (void)!write(from_command, &wrong, sizeof wrong);
     close(from_command);
@@ -401,15 +406,16 @@ long guard_enter(struct launch *launch) {
     long fd = sys_open(shared, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    long listener = filter_install(geteuid() == 0, !launch->options.no_preload);
+    bool killable;
+    long listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        listener = filter_install(geteuid() == 0, !launch->options.no_preload);
+        listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
     }
     if (listener >= 0) {
         int wrong = EIO;
         uint32_t on = 1;
-        if (!send_listener(launch->guard.to, (int)listener) ||
+        if (!send_listener(launch->guard.to, (int)listener, killable) ||
             read(launch->guard.to, &wrong, sizeof wrong) != sizeof wrong ||
             (!wrong && pwrite((int)fd, &on, sizeof on, offsetof(struct ur_shared, guard)) != sizeof on))
             wrong = EIO; /* the filter cannot be taken back: the command must not be run */

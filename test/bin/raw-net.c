@@ -230,6 +230,24 @@ TEST(long_names) { // a short name whose real path is longer than a socket's add
     say_dir(".");
 }
 
+TEST(closed_at_once) { // nobody else has kept the socket: its other end sees that
+    int pair[2], late = 0;
+    char part[120] = "";
+    memset(part, 'd', sizeof part - 1); // an address that the caller is made to reach by its directory
+    RAW(mkdir, part, 0755);
+    CALL(chdir, part);
+    for (int i = 0; i < 300; i++) {
+        char c;
+        if (RAW(socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0 || on_name(SYS_bind, pair[0], "s") < 0)
+            break;
+        close(pair[0]);
+        late += RAW(read, pair[1], &c, 1) != 0;
+        close(pair[1]);
+        RAW(unlink, "s");
+    }
+    say("not closed: %d", late);
+}
+
 /* --- watches ----------------------------------------------------------------------------------------------------- */
 
 /* The events that have arrived, those of `wanted` alone; each once, sorted. */

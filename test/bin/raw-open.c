@@ -334,6 +334,17 @@ TEST(descriptors) { // the lowest free number, and none left open
     CALL(open, "dir", O_PATH);
     say_dir(".");
 }
+TEST(closed_at_once) { // nobody else has kept the file open for writing: a lease is given (and exec would go well)
+    long reader = RAW(open, "new", O_RDONLY | O_CREAT, 0600);
+    int late = 0;
+    for (int i = 0; i < 1000; i++) {
+        long writer = RAW(open, "new", O_WRONLY, 0);
+        close((int)writer);
+        late += writer < 0 || RAW(fcntl, reader, F_SETLEASE, F_RDLCK) != 0;
+        RAW(fcntl, reader, F_SETLEASE, F_UNLCK);
+    }
+    say("not closed: %d", late);
+}
 TEST(umask) {
     static const mode_t masks[] = {0, 022, 077, 0777, 0027};
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
