@@ -9,24 +9,47 @@
 #include "config/text.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-const char ur_mount_options_help[] =
-    "  --layers FILE   the mounts as JSON\n"
-    "\n"
-    "or, without a file, for each mount:\n"
-    "  --target DIR    where the union is seen; for several mounts, put it before the others\n"
-    "  --lower DIR     a read-only layer; give more, the topmost first\n"
-    "  --upper DIR     takes the changes; made if missing. Without it the union is read-only\n"
-    "  --work DIR      unionrun's own, on the upper's filesystem (UPPER.work if not given)\n"
-    "  --pass PATH     leave PATH in a target as the host has it; give more for more paths\n"
-    "                  (for the target / these are /proc, /sys and /dev if none is given)\n";
+/* Where --help's text stands beside the names. */
+enum { HELP_COLUMN = 18 };
+
+const struct ur_option ur_mount_options[] = {
+    {"--layers", "FILE", "the mounts as JSON"},
+    {"--target", "DIR", "where the union is seen; for several mounts, put it before the others"},
+    {"--lower", "DIR", "a read-only layer; give more, the topmost first"},
+    {"--upper", "DIR", "takes the changes; made if missing. Without it the union is read-only"},
+    {"--work", "DIR", "unionrun's own, on the upper's filesystem (UPPER.work if not given)"},
+    {"--pass", "PATH",
+     "leave PATH in a target as the host has it; give more for more paths\n"
+     "(for the target / these are /proc, /sys and /dev if none is given)"},
+    {0}};
+
+void ur_option_print(const struct ur_option *option) {
+    int width = printf("  %s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
+    printf("%*s", width < HELP_COLUMN ? HELP_COLUMN - width : 0, "");
+    if (width >= HELP_COLUMN)
+        printf("\n%*s", HELP_COLUMN, "");
+    for (const char *c = option->help; *c; c++) {
+        putchar(*c);
+        if (*c == '\n')
+            printf("%*s", HELP_COLUMN, "");
+    }
+    putchar('\n');
+}
+
+void ur_mount_options_print(void) {
+    ur_option_print(ur_mount_options); /* --layers */
+    puts("\nor, without a file, for each mount:");
+    for (const struct ur_option *option = ur_mount_options + 1; option->name; option++)
+        ur_option_print(option);
+}
 
 bool ur_is_mount_option(const char *name) {
-    static const char *const names[] = {"--layers", "--target", "--lower", "--upper", "--work", "--pass"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (const struct ur_option *option = ur_mount_options; option->name; option++)
+        if (strcmp(name, option->name) == 0)
             return true;
     return false;
 }

@@ -7,13 +7,28 @@
 
 #include "config/plan.h"
 
+/*
+ * A row of --help. The options' tables are made of them, and --help is what completions and the manual are made of
+ * (scripts/options), so a row is all that an option needs to be told everywhere.
+ */
+struct ur_option {
+    const char *name;  /* "--layers"; NULL ends a table */
+    const char *value; /* NULL: a flag. FILE, DIR, PATH: completed as such; "auto|off": one of these words */
+    const char *help;  /* without the last newline */
+};
+
+void ur_option_print(const struct ur_option *option);
+
 struct ur_mount_options {
     const char *layers; /* the layer file, borrowed; NULL: the plan holds the mounts of the command line */
     bool target_first;  /* the command line's first mount began with --target */
 };
 
-/* Lines of --help about them. */
-extern const char ur_mount_options_help[];
+/* The first is --layers. */
+extern const struct ur_option ur_mount_options[];
+
+/* Prints the lines of --help about them. */
+void ur_mount_options_print(void);
 
 /* Is it one of them? Each takes a value. */
 bool ur_is_mount_option(const char *name);

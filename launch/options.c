@@ -7,6 +7,7 @@
 #include "launch/say.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,28 +22,7 @@ static const char help[] =
     "writable upper, seen as one tree. The lowers stay as they are; every change goes to the upper.\n"
     "\n";
 
-static const char more_help[] =
-    "\n"
-    "  --ephemeral     throw the changes away at the end: a fresh upper under ${TMPDIR:-/tmp} in place\n"
-    "                  of each upper of the file, or for each mount of the command line\n"
-    "  --writable PATH let programs write to PATH outside the unions as well, beside /tmp and /dev/shm\n"
-    "                  (or what the file has as \"writable\" in place of these); give more for more paths\n"
-    "  --raw=HOW       the layers' own paths are: hide, not there (if not given, and the file says\n"
-    "                  nothing); read-only; allow, as any other\n"
-    "  --fence=HOW     keep the lowers, and all but the writable paths, from writes by the kernel\n"
-    "                  (Landlock): auto, where it can; require, or do not run; off\n"
-    "  --guard=HOW     serve also programs and calls that the shim does not see (seccomp): the same\n"
-    "  --index=SIZE    memory in which the run's processes remember who holds a name: 8M if not given, 0 for none\n"
-    "  --no-preload    the guard alone, without the shim; implies --guard=require\n"
-    "\n"
-    "  --check         only check the mounts and print them; runs nothing, changes nothing\n"
-    "  --json          with --check and doctor: print as JSON\n"
-    "  --verbose       say more on stderr\n"
-    "  --help          print this and exit\n"
-    "  --version       print the version and exit\n"
-    "\n"
-    "unionrun doctor tells what this host offers, and what a run would cover: exit status 0 if nothing\n"
-    "is missing, 1 if something is.\n"
+static const char last_help[] =
     "\n"
     "The exit status is the command's; a signal that ends it ends unionrun too. 125: unionrun itself\n"
     "failed, 126: the command cannot be run, 127: it was not found.\n";
@@ -88,30 +68,30 @@ static enum options_next read_choice(const char *name, const char *value, enum c
     return wrong("%s=%s: it is auto, require or off", name, value);
 }
 
-static enum options_next read_raw(struct options *options, const char *value) {
+static enum options_next read_fence(struct reader *reader, const char *value) {
+    return read_choice("--fence", value, &reader->options->fence);
+}
+
+static enum options_next read_guard(struct reader *reader, const char *value) {
+    return read_choice("--guard", value, &reader->options->guard);
+}
+
+static enum options_next read_raw(struct reader *reader, const char *value) {
+    struct options *options = reader->options;
     if (!ur_raw_named(value, &options->raw))
         return wrong("--raw=%s: it is hide, read-only or allow", value);
     options->raw_said = true;
     return OPTIONS_RUN;
 }
 
-static enum options_next read_index(struct options *options, const char *value) {
+static enum options_next read_index(struct reader *reader, const char *value) {
+    struct options *options = reader->options;
     options->index_said = ur_index_size(value, &options->index);
     return options->index_said ? OPTIONS_RUN : wrong("--index=%s: it is " UR_INDEX_SIZES, value);
 }
 
-static enum options_next read_value(struct reader *reader, const char *name, const char *value) {
-    if (strcmp(name, "--fence") == 0)
-        return read_choice(name, value, &reader->options->fence);
-    if (strcmp(name, "--guard") == 0)
-        return read_choice(name, value, &reader->options->guard);
-    if (strcmp(name, "--raw") == 0)
-        return read_raw(reader->options, value);
-    if (strcmp(name, "--index") == 0)
-        return read_index(reader->options, value);
-    if (ur_is_mount_option(name))
-        return misread(ur_mount_option(&reader->options->mounts, reader->plan, name, value));
-    char *mistake = ur_path_option_check(name, value); /* --writable */
+static enum options_next read_writable(struct reader *reader, const char *value) {
+    char *mistake = ur_path_option_check("--writable", value);
     if (mistake)
         return misread(mistake);
     struct options *options = reader->options;
@@ -120,39 +100,83 @@ static enum options_next read_value(struct reader *reader, const char *name, con
     return OPTIONS_RUN;
 }
 
-static bool takes_value(const char *name) {
-    static const char *const names[] = {"--writable", "--raw", "--fence", "--guard", "--index"};
-    if (ur_is_mount_option(name))
-        return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return false;
+static enum options_next print_help(struct reader *reader, const char *value);
+
+static enum options_next print_version(struct reader *reader, const char *value) {
+    (void)reader, (void)value;
+    puts("unionrun " UNIONRUN_VERSION);
+    return OPTIONS_DONE;
 }
 
-/* Where a flag is kept; NULL: there is no such flag. */
-static bool *flag(struct options *options, const char *name) {
-    if (strcmp(name, "--check") == 0)
-        return &options->check;
-    if (strcmp(name, "--json") == 0)
-        return &options->json;
-    if (strcmp(name, "--ephemeral") == 0)
-        return &options->ephemeral;
-    if (strcmp(name, "--verbose") == 0)
-        return &options->verbose;
-    if (strcmp(name, "--no-preload") == 0)
-        return &options->no_preload;
+/* The options, but for those of the mounts, as --help tells them; an empty row is an empty line. */
+static const struct row {
+    struct ur_option option;
+    enum options_next (*read)(struct reader *reader, const char *value); /* NULL: a flag, which sets */
+    size_t flag;                                                         /* the bool at this offset in struct options */
+} rows[] = {
+    {{"--ephemeral", NULL,
+      "throw the changes away at the end: a fresh upper under ${TMPDIR:-/tmp} in place\n"
+      "of each upper of the file, or for each mount of the command line"},
+     NULL,
+     offsetof(struct options, ephemeral)},
+    {{"--writable", "PATH",
+      "let programs write to PATH outside the unions as well, beside /tmp and /dev/shm\n"
+      "(or what the file has as \"writable\" in place of these); give more for more paths"},
+     read_writable,
+     0},
+    {{"--raw", "hide|read-only|allow",
+      "the layers' own paths are: not there (hide; if not given, and the file says\n"
+      "nothing); read-only; as any other (allow)"},
+     read_raw,
+     0},
+    {{"--fence", "auto|require|off",
+      "keep the lowers, and all but the writable paths, from writes by the kernel\n"
+      "(Landlock): auto, where it can; require, or do not run; off"},
+     read_fence,
+     0},
+    {{"--guard", "auto|require|off", "serve also programs and calls that the shim does not see (seccomp): the same"},
+     read_guard,
+     0},
+    {{"--index", "SIZE", "memory in which the run's processes remember who holds a name: 8M if not given, 0 for none"},
+     read_index,
+     0},
+    {{"--no-preload", NULL, "the guard alone, without the shim; implies --guard=require"},
+     NULL,
+     offsetof(struct options, no_preload)},
+    {{0}, NULL, 0},
+    {{"--check", NULL, "only check the mounts and print them; runs nothing, changes nothing"},
+     NULL,
+     offsetof(struct options, check)},
+    {{"--json", NULL, "with --check and doctor: print as JSON"}, NULL, offsetof(struct options, json)},
+    {{"--verbose", NULL, "say more on stderr"}, NULL, offsetof(struct options, verbose)},
+    {{"--help", NULL, "print this and exit"}, print_help, 0},
+    {{"--version", NULL, "print the version and exit"}, print_version, 0},
+};
+
+static const struct row *row_of(const char *name) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].option.name && strcmp(name, rows[i].option.name) == 0)
+            return &rows[i];
     return NULL;
 }
 
-static void print_help(void) {
+static enum options_next print_help(struct reader *reader, const char *value) {
+    (void)reader, (void)value;
     fputs(help, stdout);
-    fputs(ur_mount_options_help, stdout);
-    fputs(more_help, stdout);
-    puts("\nTools for layers at rest, which take the mounts as a run does; each has a --help of its own:");
+    ur_mount_options_print();
+    putchar('\n');
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].option.name)
+            ur_option_print(&rows[i].option);
+        else
+            putchar('\n');
+    puts("\nSubcommands; the tools for layers at rest take the mounts as a run does, and have a --help each:");
+    puts("  doctor          what this host offers, and what a run would cover; exit status 1 if something is missing");
 #define COMMAND(name, arguments, what) printf("  %-15s %s\n", #name, what);
 #include "layers/commands.def"
 #undef COMMAND
+    fputs(last_help, stdout);
+    return OPTIONS_DONE;
 }
 
 static enum options_next read_option(struct reader *reader) {
@@ -160,29 +184,25 @@ static enum options_next read_option(struct reader *reader) {
     size_t length = strcspn(argument, "=");
     UR_AUTO_TEXT name = ur_copy(argument, length);
     const char *value = argument[length] ? argument + length + 1 : NULL;
-    if (takes_value(name)) {
+    const struct row *row = row_of(name);
+    bool mount = ur_is_mount_option(name);
+    if (!mount && !row && argument[0] != '-')
+        return wrong("%s: not an option; -- stands before the command", argument);
+    if (!mount && !row)
+        return wrong("%s: no such option", argument);
+    if (mount || row->option.value) {
         if (!value && !*reader->arguments)
             return wrong("%s wants a value", name);
-        return read_value(reader, name, value ? value : *reader->arguments++);
-    }
-    bool *kept = flag(reader->options, name);
-    if (kept && value)
+        value = value ? value : *reader->arguments++;
+    } else if (value) {
         return wrong("%s takes no value", name);
-    if (kept) {
-        *kept = true;
-        return OPTIONS_RUN;
     }
-    if (strcmp(argument, "--help") == 0) {
-        print_help();
-        return OPTIONS_DONE;
-    }
-    if (strcmp(argument, "--version") == 0) {
-        puts("unionrun " UNIONRUN_VERSION);
-        return OPTIONS_DONE;
-    }
-    if (argument[0] != '-')
-        return wrong("%s: not an option; -- stands before the command", argument);
-    return wrong("%s: no such option", argument);
+    if (mount)
+        return misread(ur_mount_option(&reader->options->mounts, reader->plan, name, value));
+    if (row->read)
+        return row->read(reader, value);
+    *(bool *)((char *)reader->options + row->flag) = true;
+    return OPTIONS_RUN;
 }
 
 static enum options_next check_nets(struct options *options) {

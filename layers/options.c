@@ -38,24 +38,19 @@ static const char *arguments_of(const char *command) {
 static enum layers_next print_help(const struct reader *reader, const char *about) {
     const char *command = reader->layers->command, *arguments = arguments_of(command);
     bool mounts = !reader->layers->unmounted;
-    printf("Usage: unionrun %s %s[OPTION...] %s\n", command, mounts ? "--layers FILE " : "", arguments);
+    const char *space = *arguments ? " " : "";
+    printf("Usage: unionrun %s %s[OPTION...]%s%s\n", command, mounts ? "--layers FILE " : "", space, arguments);
     if (mounts)
-        printf("       unionrun %s --target DIR --lower DIR... [--upper DIR] [OPTION...] %s\n", command, arguments);
+        printf("       unionrun %s --target DIR --lower DIR... [--upper DIR] [OPTION...]%s%s\n", command, space,
+               arguments);
     printf("%s\n", about);
-    for (const struct layers_option *option = reader->options; option->name; option++) {
-        UR_AUTO_TEXT name =
-            ur_format("%s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
-        printf("  %-15s ", name);
-        for (const char *c = option->help; *c; c++) {
-            putchar(*c);
-            if (*c == '\n')
-                printf("%18s", "");
-        }
-        putchar('\n');
+    for (const struct layers_option *option = reader->options; option->name; option++)
+        ur_option_print(&(struct ur_option){option->name, option->value, option->help});
+    ur_option_print(&(struct ur_option){"--help", NULL, "print this and exit"});
+    if (mounts) {
+        puts("\nThe mounts, as a run takes them:");
+        ur_mount_options_print();
     }
-    puts("  --help          print this and exit");
-    if (mounts)
-        printf("\nThe mounts, as a run takes them:\n%s", ur_mount_options_help);
     return LAYERS_DONE;
 }
 
