@@ -271,13 +271,13 @@ static long publish(const struct ur_union *u, const struct ur_table_mount *m, ui
 
 /* The copy is opened before it appears: if it cannot be, nothing has changed. Its name moves with it, so that the
    kernel tells the right one of the descriptor. */
-static long publish_open(int fd, char *tmp, const char *upper, struct opening *o) {
+static long publish_open(char *tmp, const char *upper, struct opening *o) {
     long own = sys_open(tmp, o->flags | O_NOFOLLOW, 0);
     if (own < 0)
         return own;
     long ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
     if (ret == -EINVAL) { /* the filesystem knows no such rename: opened once more, by its name */
-        ret = name_copy(fd, tmp, upper);
+        ret = name_copy(-1, tmp, upper);
         sys_close((int)own);
         return ret;
     }
@@ -301,10 +301,15 @@ static long copy_regular(const struct ur_union *u, const struct ur_table_mount *
     long fd = make_regular(u, m, ino, host, st, o, tmp);
     if (fd < 0)
         return fd;
-    ret = o ? publish_open((int)fd, tmp, upper, o) : publish(u, m, ino, st, (int)fd, tmp, upper);
+    if (o) { /* shut before it appears: who watches the directory would be told that somebody has written it */
+        sys_close((int)fd);
+        ret = publish_open(tmp, upper, o);
+    } else
+        ret = publish(u, m, ino, st, (int)fd, tmp, upper);
     if (*tmp)
         sys_unlink(tmp);
-    sys_close((int)fd);
+    if (!o)
+        sys_close((int)fd);
     return ret;
 }
 

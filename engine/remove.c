@@ -144,6 +144,31 @@ static long whiteout_over(const struct ur_union *u, const struct ur_dir *d, cons
     return ret;
 }
 
+/*
+ * A whiteout has come for a name, which whoever watches the directory takes for the name's coming (IN_CREATE). So that
+ * it is told to have gone, the whiteout is moved out; what the kernel puts in its place in the same step, it tells
+ * nobody of. What goes wrong with it is no matter.
+ */
+static void say_gone(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    const uint32_t need = UR_CAP_CHARDEV | UR_CAP_RENAME_WHITEOUT;
+    if (!u->shared || !atomic_load_explicit(&u->shared->watched, memory_order_relaxed) ||
+        (d->mount->caps & need) != need)
+        return;
+    struct ur_scratch *s = ur_scratch_get();
+    if (!s)
+        return;
+    char *host = s->real[0], *tmp = s->real[1];
+    if (ur_upper_path(u, d, name, host) == 0 && ur_work_path(u, d->mount, "/tmp/", NULL, tmp) == 0) {
+        struct ur_names_held k;
+        struct stat st;
+        ur_names_lock(u, host, NULL, &k); /* nobody puts anything into its place */
+        if (sys_lstat(host, &st) == 0 && ur_is_whiteout(host, &st) > 0 && sys_rename(host, tmp, RENAME_WHITEOUT) == 0)
+            sys_unlink(tmp);
+        ur_names_unlock(&k);
+    }
+    ur_scratch_put(s);
+}
+
 static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
     char *host = s->real[0];
     struct ur_entry *e = &n->entry;
@@ -179,6 +204,8 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
         if (ret == -EEXIST || ur_is_gone(ret))
             ret = UR_AGAIN;
     }
+    if (ret == 0 && below)
+        say_gone(c->u, d, n->name);
     if (ret == 0)
         ur_forget_name(c->u, d, e, origin, linked);
     return ret;
@@ -240,6 +267,8 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
         ret = ur_copyup_dir(c, d);
         if (ret == 0)
             ret = ur_whiteout_put(c->u, d, n->name, false);
+        if (ret == 0)
+            say_gone(c->u, d, n->name);
         if (ret == 0)
             ur_forget_name(c->u, d, &n->entry, 0, false);
         return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;

@@ -242,7 +242,7 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
         if (ret == 0 && from->below)
             ret = ur_mark_whiteouts(m, s->real[0]);
         if (ret == 0)
-            ret = sys_rename(from->host, to->host, RENAME_EXCHANGE);
+            ret = sys_rename(to->host, from->host, RENAME_EXCHANGE); /* a watch tells last what comes (watch.c) */
         if (ret < 0)
             return ur_is_gone(ret) ? UR_AGAIN : ret;
         if (sys_lstat(from->host, &st) < 0 || ur_is_whiteout(from->host, &st) <= 0) {

@@ -44,6 +44,9 @@ struct ur_shared {
     _Atomic uint32_t origins;
     /* Set once a redirected directory was met or made: from then on every directory rename is logged. */
     _Atomic uint32_t redirects;
+    /* Set once a directory of a union is watched for changes (watch.c): from then on what a deletion tells watches is
+       seen to. */
+    _Atomic uint32_t watched;
 
     /* What was last found out of a device (stat.c): its number << 2, whether files show it << 1, whether it has layers.
      */

@@ -71,7 +71,7 @@ static long over_whiteout(struct ur_stage *stage, const char *host) {
         ret = ur_is_whiteout(host, &st);
     if (ret <= 0)
         return ret == 0 || ret == -ENOENT ? UR_AGAIN : ret;
-    ret = sys_rename(stage->path, host, RENAME_EXCHANGE);
+    ret = sys_rename(host, stage->path, RENAME_EXCHANGE); /* so that a watch tells last what comes (watch.c) */
     if (ret == -ENOENT)
         return UR_AGAIN;
     if (ret == -EINVAL) {

@@ -327,6 +327,85 @@ TEST(watched_directory) { /* in which both layers have something */
     }
     close(fd);
 }
+/* What a watcher takes a name for, by the last that it was told of it. */
+static void say_taken_for(int fd, const char *name, bool *there) {
+    char events[4096] __attribute__((aligned(8)));
+    ssize_t n;
+    bool changed = false;
+    while ((n = read(fd, events, sizeof events)) > 0)
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *e = (void *)(events + at);
+            at += (ssize_t)(sizeof *e + e->len);
+            if (!e->len || strcmp(e->name, name) != 0)
+                continue;
+            if (e->mask & (IN_CREATE | IN_MOVED_TO))
+                *there = true;
+            if (e->mask & (IN_DELETE | IN_MOVED_FROM))
+                *there = false;
+            changed = changed || e->mask & (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE);
+        }
+    say("  %s is %sthere%s", name, *there ? "" : "not ", changed ? ", changed" : "");
+}
+TEST(watched_names) { /* of a directory that both layers have: deleted, made again, replaced, moved */
+    enum { ON_LOW = 1 };
+    char path[3][128];
+    static const char *const names[] = {"low", "high", "both"};
+    int fd = inotify_init1(IN_NONBLOCK);
+    CALL(inotify_add_watch(fd, p->dir, IN_ALL_EVENTS) > 0 ? 0 : -1);
+    for (int i = 0; i < 3; i++)
+        snprintf(path[i], sizeof path[i], "%s/%s", p->dir, names[i]);
+    for (int i = 0; i < 3; i++) {
+        bool there = true;
+        say("%s", names[i]);
+        if (i != ON_LOW) { /* the copy that was made for a change is deleted, or there was none */
+            CALL(truncate(path[i], 1));
+            say_taken_for(fd, names[i], &there);
+        }
+        CALL(unlink(path[i]));
+        say_taken_for(fd, names[i], &there);
+        CALL(close(open(path[i], O_CREAT | O_EXCL | O_WRONLY, 0644)));
+        say_taken_for(fd, names[i], &there);
+        CALL(unlink(path[i]));
+        say_taken_for(fd, names[i], &there);
+        CALL(mkdir(path[i], 0755));
+        say_taken_for(fd, names[i], &there);
+        CALL(rmdir(path[i]));
+        say_taken_for(fd, names[i], &there);
+        CALL(symlink("nowhere", path[i]));
+        say_taken_for(fd, names[i], &there);
+        CALL(rename(path[i], p->fresh));
+        say_taken_for(fd, names[i], &there);
+        CALL(rename(p->fresh, path[i]));
+        say_taken_for(fd, names[i], &there);
+        CALL(unlink(path[i]));
+        CALL(mkdir(p->fresh, 0755));
+        say_taken_for(fd, names[i], &there);
+        CALL(rename(p->fresh, path[i]));
+        say_taken_for(fd, names[i], &there);
+    }
+    close(fd);
+}
+TEST(watched_tree) { /* the parent is not told that its directory is watched, too, nor of what is done in that */
+    char events[4096] __attribute__((aligned(8))), name[128];
+    struct stat st;
+    int fd = inotify_init1(IN_NONBLOCK);
+    CALL(inotify_add_watch(fd, "d", IN_CREATE | IN_MOVE | IN_DELETE) > 0 ? 0 : -1);
+    CALL(inotify_add_watch(fd, p->dir, IN_CREATE) > 0 ? 0 : -1);
+    CALL(stat(p->dir, &st));
+    say("%zd", read(fd, events, sizeof events));
+    snprintf(name, sizeof name, "%s/new", p->dir);
+    CALL(close(creat(name, 0644)));
+    ssize_t n = read(fd, events, sizeof events);
+    say("one is told: %d",
+        n == (ssize_t)sizeof(struct inotify_event) + 16 && ((struct inotify_event *)events)->wd == 2);
+    CALL(mkdir("d/watched_tree_more", 0755)); /* and removed over nothing */
+    CALL(rmdir("d/watched_tree_more"));
+    for (ssize_t at = 0; (n = read(fd, events, sizeof events)) > 0;)
+        for (at = 0; at < n;
+             at += (ssize_t)(sizeof(struct inotify_event) + ((struct inotify_event *)(events + at))->len))
+            say("%x %s", ((struct inotify_event *)(events + at))->mask, ((struct inotify_event *)(events + at))->name);
+    close(fd);
+}
 TEST(fanotify_mark) { /* for root alone, until recently */
     int fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
     say("%d", fd < 0 || fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, p->file) == 0);

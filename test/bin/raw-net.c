@@ -309,6 +309,28 @@ TEST(watched_directory) {
         close((int)fd);
     }
 }
+TEST(watched_names) { // what was told last of a name is whether it is there
+    static const char *const names[] = {"dir/low", "dir/high", "dir/up", "dir/both", "bottom/a"};
+    static char buffer[8192] __attribute__((aligned(8)));
+    for (int i = 0; i < 5; i++)
+        for (int act = 0; act < 4; act++) { // delete, make, delete, make a directory
+            long fd = RAW(inotify_init1, IN_NONBLOCK), got;
+            const char *last = "nothing";
+            RAW(inotify_add_watch, fd, i < 4 ? "dir" : "bottom", IN_CREATE | IN_DELETE | IN_MOVE);
+            long ret = act == 1   ? RAW(mknod, names[i], S_IFREG | 0644, 0)
+                       : act == 3 ? RAW(mkdir, names[i], 0755)
+                                  : RAW(unlink, names[i]);
+            while ((got = RAW(read, fd, buffer, sizeof buffer)) > 0)
+                for (long at = 0; at < got;) {
+                    const struct inotify_event *e = (const void *)(buffer + at);
+                    at += (long)(sizeof *e + e->len);
+                    if (strcmp(e->name, strchr(names[i], '/') + 1) == 0)
+                        last = e->mask & (IN_CREATE | IN_MOVED_TO) ? "comes" : "goes";
+                }
+            say("%s %d: %s, %s", names[i], act, result(ret), last);
+            close((int)fd);
+        }
+}
 TEST(watched_file) { // what changes a lower's file is seen, though the copy changes
     long fd = RAW(inotify_init1, IN_NONBLOCK);
     static const char *const files[] = {"low", "bottom/a", "up"};
