@@ -26,11 +26,13 @@
  * That two of a run's names share 63 bits of a hash is taken as impossible: with a million names known, asking for a
  * million more meets it once in 10^7 runs.
  *
- * The directories of a name lie in one block of buckets: who works in one directory touches few pages.
+ * A name has two buckets: at home, which is in the one page of its directory, and away, in a block of pages, for what a
+ * large directory has no room for at home. So who works in one directory touches few pages: a page that the processor
+ * has no translation of costs as much as all the rest of a lookup. What is away counts only while the home is full.
  */
 #include "index.h"
 
-enum { ENTRIES = 7, BUCKET = 64, BLOCK = 64 << 10 };
+enum { ENTRIES = 7, BUCKET = 64, PAGE = 4 << 10, BLOCK = 64 << 10 };
 
 struct bucket {
     _Atomic uint64_t state; /* low half: changes under way; high half: a counter that makes reservations differ */
@@ -54,38 +56,61 @@ static uint64_t fold(uint64_t a, uint64_t b) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t hash(const char *text, size_t len, uint64_t seed) {
-    static const uint64_t odd[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd6e8feb86659fd93)};
-    uint64_t h = seed ^ len * odd[1];
-    for (; len >= 8; text += 8, len -= 8) {
-        uint64_t word;
-        memcpy(&word, text, 8);
-        h = fold(h ^ word, odd[0]) + odd[1];
-    }
+static inline uint64_t word_at(const char *text, size_t bytes) {
     uint64_t word = 0;
-    memcpy(&word, text, len);
-    h = fold(h ^ word ^ (uint64_t)len << 56, odd[0]);
-    return fold(h ^ odd[1], odd[0]);
+    memcpy(&word, text, bytes);
+    return word;
 }
 
-static struct bucket *bucket_of(const struct ur_union *u, uint64_t dir, uint64_t name) {
+static const uint64_t odd[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd6e8feb86659fd93)};
+
+/* Both factors are secret: a text that makes one of them 0 would have the same hash after whatever came before. */
+static inline uint64_t other(uint64_t h) {
+    return (h << 32 | h >> 32) ^ odd[0];
+}
+
+static uint64_t hash(const char *text, size_t len, uint64_t seed) {
+    uint64_t h = seed ^ len * odd[1], a = 0, b = 0;
+    for (; len > 16; text += 16, len -= 16)
+        h = fold(word_at(text, 8) ^ h, word_at(text + 8, 8) ^ other(h));
+    if (len >= 8) { /* what is left, from both its ends */
+        a = word_at(text, 8);
+        b = word_at(text + len - 8, 8);
+    } else if (len >= 4) {
+        a = word_at(text, 4);
+        b = word_at(text + len - 4, 4);
+    } else if (len > 0)
+        a = (uint64_t)(unsigned char)text[0] << 16 | (uint64_t)(unsigned char)text[len / 2] << 8 |
+            (unsigned char)text[len - 1];
+    return fold(fold(a ^ h, b ^ other(h)) ^ odd[1], odd[0]);
+}
+
+/* The bucket of `name` in the `area` bytes of its directory. */
+static struct bucket *bucket_of(const struct ur_union *u, uint64_t dir, uint64_t name, uint64_t area) {
     struct bucket *all = u->index;
-    uint64_t mask = u->index_bytes / BUCKET - 1, in_block = BLOCK / BUCKET - 1;
-    return &all[((dir & ~in_block) | (name & in_block)) & mask];
+    uint64_t mask = u->index_bytes / BUCKET - 1, in_area = area / BUCKET - 1;
+    return &all[((dir & ~in_area) | (name & in_area)) & mask];
 }
 
 static uint64_t in_epoch(const struct ur_union *u, uint64_t name) {
     return fold(name ^ atomic_load(&u->shared->epoch), UINT64_C(0xa0761d6478bd642f)) & HASH;
 }
 
-static uint64_t stack_hash(const struct ur_union *u, uint64_t name) {
-    return in_epoch(u, name ^ UINT64_C(0xe7037ed1a0b428db));
+static uint64_t stack_hash(uint64_t hash) {
+    return hash ^ (UINT64_C(0xe7037ed1a0b428db) & HASH);
 }
 
-/* The bucket is the same in each epoch, so that a change that outlasts one is seen in the next. */
+/* The buckets are the same in each epoch, so that a change that outlasts one is seen in the next. */
 static struct ur_key key_of(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len) {
     uint64_t d = hash(dir, dir_len, u->shared->seed), n = hash(name, len, d);
-    return (struct ur_key){bucket_of(u, d >> 32, n)->entry, in_epoch(u, n), stack_hash(u, n), n};
+    uint64_t now = in_epoch(u, n);
+    return (struct ur_key){
+        .home = bucket_of(u, d >> 32, n, PAGE)->entry,
+        .away = bucket_of(u, d >> 32, n >> 32, BLOCK)->entry,
+        .hash = now,
+        .stack = stack_hash(now),
+        .name = n,
+    };
 }
 
 /* Of a directory's stack: bits for its layers, and who may search it. */
@@ -94,8 +119,19 @@ static struct ur_key key_of(const struct ur_union *u, const char *dir, size_t di
 #define EVEN (UINT64_C(1) << 4)
 enum { LAYERS_SHIFT = 5, LAYERS = 8 };
 
-static struct bucket *bucket(_Atomic uint64_t *entries) {
-    return (struct bucket *)((char *)entries - offsetof(struct bucket, entry));
+/* Where it is said that a name is changing. */
+static _Atomic uint64_t *state_of(const struct ur_key *k) {
+    return &((struct bucket *)((char *)k->home - offsetof(struct bucket, entry)))->state;
+}
+
+/* The i-th of a name's places, those at home first. */
+static _Atomic uint64_t *place(const struct ur_key *k, int i) {
+    return i < ENTRIES ? &k->home[i] : &k->away[i - ENTRIES];
+}
+
+/* Those in which something may stand that counts, for who looks from the first on; `full`: not one was free yet. */
+static bool is_place(int i, bool full) {
+    return i < ENTRIES || (full && i < 2 * ENTRIES);
 }
 
 bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
@@ -107,8 +143,10 @@ bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, con
 }
 
 bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
-    for (int i = 0; i < ENTRIES; i++) {
-        uint64_t e = atomic_load_explicit(&k->entries[i], memory_order_acquire);
+    bool full = true;
+    for (int i = 0; is_place(i, full); i++) {
+        uint64_t e = atomic_load_explicit(place(k, i), memory_order_acquire);
+        full &= e != 0;
         if ((e & HASH) != k->hash || (e & KIND) == UR_KNOWN_RESERVED || !(e & KIND))
             continue;
         *known = (struct ur_known){(enum ur_known_kind)(e & KIND), (uint16_t)((e & LAYER) >> LAYER_SHIFT), e & PLAIN};
@@ -118,27 +156,27 @@ bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
 }
 
 void ur_index_drop(const struct ur_key *k) {
-    for (int i = 0; i < ENTRIES; i++) {
-        uint64_t e = atomic_load(&k->entries[i]);
+    for (int i = 0; i < 2 * ENTRIES; i++) {
+        uint64_t e = atomic_load(place(k, i));
         while (((e & HASH) == k->hash || (e & HASH) == k->stack || (e & KIND) == UR_KNOWN_RESERVED) && e &&
-               !atomic_compare_exchange_weak(&k->entries[i], &e, 0))
+               !atomic_compare_exchange_weak(place(k, i), &e, 0))
             ;
     }
 }
 
 struct ur_reservation ur_index_reserve(const struct ur_key *k) {
-    struct bucket *b = bucket(k->entries);
-    uint64_t ticket = atomic_fetch_add(&b->state, TICKET) >> 32;
-    unsigned at = (unsigned)(ticket % ENTRIES);
-    for (unsigned i = 0; i < ENTRIES; i++)
-        if (!atomic_load_explicit(&k->entries[i], memory_order_relaxed)) {
+    uint64_t ticket = atomic_fetch_add(state_of(k), TICKET) >> 32;
+    int at = (int)(ticket % (2 * ENTRIES));
+    for (int i = 0; i < 2 * ENTRIES; i++)
+        if (!atomic_load_explicit(place(k, i), memory_order_relaxed)) {
             at = i;
             break;
         }
-    struct ur_reservation r = {&k->entries[at], (ticket << 13 & HASH) | UR_KNOWN_RESERVED};
+    /* Like no other that may come to the same place: other names give out tickets of their own. */
+    struct ur_reservation r = {place(k, at), ((k->hash ^ ticket << 13) & HASH) | UR_KNOWN_RESERVED};
     atomic_store(r.entry, r.word);
     /* Looked at after the reservation can be seen: who begins a change from here on takes it away. */
-    if (atomic_load(&b->state) & CHANGING)
+    if (atomic_load(state_of(k)) & CHANGING)
         ur_index_put(k, &r, NULL);
     return r;
 }
@@ -168,8 +206,10 @@ void ur_index_put_stack(const struct ur_key *k, struct ur_reservation *r, const 
 }
 
 bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d) {
-    for (int i = 0; i < ENTRIES; i++) {
-        uint64_t e = atomic_load_explicit(&k->entries[i], memory_order_acquire);
+    bool full = true;
+    for (int i = 0; is_place(i, full); i++) {
+        uint64_t e = atomic_load_explicit(place(k, i), memory_order_acquire);
+        full &= e != 0;
         if ((e & HASH) != k->stack || (e & KIND) != STACK_KIND)
             continue;
         d->open = e & OPEN;
@@ -187,10 +227,10 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
     struct ur_key key, *k = &key;
     if (d->rels > 1 || !ur_index_key(u, d->path, d->len, name, strlen(name), k))
         return;
-    for (int i = 0; i < ENTRIES; i++) {
-        uint64_t e = atomic_load(&k->entries[i]);
+    for (int i = 0; i < 2 * ENTRIES; i++) {
+        uint64_t e = atomic_load(place(k, i));
         if ((e & HASH) == k->hash && (e & KIND) && (e & KIND) != UR_KNOWN_RESERVED)
-            atomic_compare_exchange_strong(&k->entries[i], &e, e | PLAIN);
+            atomic_compare_exchange_strong(place(k, i), &e, e | PLAIN);
     }
 }
 
@@ -200,11 +240,11 @@ struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *
     struct ur_key k;
     if (!d->mount || !ur_index_key(u, d->path, d->len, name, strlen(name), &k))
         return (struct ur_change){NULL};
-    atomic_fetch_add(&bucket(k.entries)->state, 1);
+    atomic_fetch_add(state_of(&k), 1);
     k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
-    k.stack = stack_hash(u, k.name);
+    k.stack = stack_hash(k.hash);
     ur_index_drop(&k);
-    return (struct ur_change){&bucket(k.entries)->state};
+    return (struct ur_change){state_of(&k)};
 }
 
 void ur_change_end(struct ur_change *change) {

@@ -22,10 +22,10 @@ struct ur_known {
 
 /* A name's place. Valid while nothing is said of the epoch: for one lookup. */
 struct ur_key {
-    _Atomic uint64_t *entries;
-    uint64_t hash;  /* in this epoch */
-    uint64_t stack; /* of the directory of this name, in this epoch */
-    uint64_t name;  /* in any */
+    _Atomic uint64_t *home, *away; /* the entries of its two buckets */
+    uint64_t hash;                 /* in this epoch */
+    uint64_t stack;                /* of the directory of this name, in this epoch */
+    uint64_t name;                 /* in any */
 };
 
 /* The key of `name` in the canonical directory `dir`. False: there is no index. */

@@ -98,8 +98,8 @@ struct ur_node {
     const char *rel;  /* NULL: only ur_node_path does */
     bool brief;       /* of `dir` only mount and path are known (UR_WALK_BRIEF) */
     bool foreign;     /* the kernel, given the path as it is, may come to something else; known also on failure */
-    char name[UR_NAME_MAX + 1];
     struct ur_entry entry;
+    char name[UR_NAME_MAX + 1]; /* last: it is not cleared */
 };
 
 /* Where something is prepared before it appears (work.c). */
@@ -132,8 +132,8 @@ static inline void ur_scratch_cleanup(struct ur_scratch **s) {
 
 /* path.c: strings */
 bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len); /* equal or beneath */
-char *ur_put(char *at, const char *end, const char *text,
-             size_t len); /* appends; NULL if it would not fit, or at is NULL */
+/* Appends, with a NUL; NULL if `at` is, or there is no room. */
+char *ur_put(char *at, const char *end, const char *text, size_t len);
 char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
 uint64_t ur_get_number(const char **at, unsigned base);
 

@@ -206,34 +206,63 @@ struct base {
     struct ur_layer_at at;
 };
 
+static void clear(struct ur_node *node) {
+    memset(node, 0, offsetof(struct ur_node, name));
+    node->where = UR_AT_HOST;
+    node->name[0] = 0;
+}
+
+/* A high bit for each byte of `word` that is `ch`. */
+static uint64_t bytes_like(uint64_t word, char ch) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * 0x7f;
+    word ^= ones * (unsigned char)ch;
+    return ~(((word & low) + low) | word | low);
+}
+
+/* Is each name of "/name/name" one that the kernel would look up: none empty, too long, "." or ".."? WORD bytes behind
+   `len` can be read. Most paths are seen to be so by words. */
+enum { WORD = 8 };
+static bool is_plain(const char *text, size_t len) {
+    uint64_t doubt = len > UR_NAME_MAX;
+    for (size_t i = 0; i < len && !doubt; i += WORD) {
+        uint64_t word, next;
+        memcpy(&word, text + i, WORD);
+        memcpy(&next, text + i + 1, WORD);
+        doubt = bytes_like(word, '/') & (bytes_like(next, '/') | bytes_like(next, '.'));
+    }
+    if (text[len - 1] == '/')
+        return false;
+    for (const char *at = text; doubt && *at;) {
+        size_t n = strcspn(++at, "/");
+        if (n == 0 || n > UR_NAME_MAX || (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.'))))
+            return false;
+        at += n;
+    }
+    return true;
+}
+
 /*
  * A path of plain names beneath a target, from the index alone: no directory is asked for or loaded. 1: done, and of
  * `d` nothing is known but mount and path; 0: it must be walked; -errno.
  */
-static long brief(const struct ur_union *u, const struct base *base, const char *path, int flags, struct ur_dir *d,
-                  struct ur_node *node, char *host) {
-    const char *from = path;
-    char *p = d->path, *end = d->path + UR_PATH_MAX;
-    if (base->len > 1)
-        p = ur_put(p, end, base->path, base->len);
-    else
-        *p = 0;
-    while (*path != '/' && path[0] == '.' && path[1] == '/' && path[2] != '/')
+static long brief(const struct ur_union *u, const struct base *base, const char *path, size_t path_len, int flags,
+                  struct ur_dir *d, struct ur_node *node, char *host) {
+    const char *from = path, *path_end = path + path_len;
+    while (path[0] == '.' && path[1] == '/' && path[2] != '/')
         path += 2;
-    char *name = NULL;
-    for (const char *at = path + (*path == '/'); p; at++) {
-        size_t n = strcspn(at, "/");
-        if (n == 0 || n > UR_NAME_MAX || (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.'))))
-            return 0;
-        name = p + 1;
-        p = ur_put(p, end, "/", 1);
-        p = ur_put(p, end, at, n);
-        at += n;
-        if (!*at)
-            break;
-    }
-    if (!p)
+    path += *path == '/';
+    size_t base_len = base->len > 1 ? base->len : 0, tail_len = (size_t)(path_end - path);
+    if (base_len + 1 + tail_len + 2 * WORD > UR_PATH_MAX)
         return 0;
+    char *tail = d->path + base_len, *p = tail + 1 + tail_len;
+    memcpy(d->path, base->path, base_len);
+    *tail = '/';
+    memcpy(tail + 1, path, tail_len + 1);
+    if (!is_plain(tail, (size_t)(p - tail)))
+        return 0;
+    const char *name = p;
+    while (name[-1] != '/')
+        name--;
     size_t len = (size_t)(p - name);
     memcpy(node->name, name, len + 1);
     d->len = name > d->path + 1 ? (uint16_t)(name - 1 - d->path) : 1;
@@ -266,13 +295,14 @@ static long brief(const struct ur_union *u, const struct base *base, const char 
             ret = ur_recall_stat(&k, r.fd, r.path, &node->entry);
         if (ret)
             return ret;
-        *node = (struct ur_node){.where = UR_AT_HOST};
+        clear(node);
     }
     d->mount = NULL;
     return 0;
 }
 
-static long walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t path_len, int flags,
+                 struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
     unsigned links = 0, buffer = 0;
@@ -281,7 +311,7 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
     bool try_brief = flags & UR_WALK_BRIEF && c->u->index;
     if (path[0] == '/') {
         static const struct base root = {.path = "", .fd = AT_FDCWD};
-        ret = try_brief ? brief(c->u, &root, path, flags, d, node, s->real[0]) : 0;
+        ret = try_brief ? brief(c->u, &root, path, path_len, flags, d, node, s->real[0]) : 0;
         if (ret)
             return ret < 0 ? ret : 0;
         ret = ur_dir_load(c->u, d, "/", 1);
@@ -298,7 +328,7 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, int fla
             ret = path ? 0 : -ENOENT;
         } else if (ret > 0) {
             base.len = (size_t)ret;
-            ret = try_brief ? brief(c->u, &base, path, flags, d, node, s->real[0]) : 0;
+            ret = try_brief ? brief(c->u, &base, path, path_len, flags, d, node, s->real[0]) : 0;
             if (ret)
                 return ret < 0 ? ret : 0;
             ret = ur_dir_load(c->u, d, s->text, base.len);
@@ -386,14 +416,14 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     if (!path)
         return -EFAULT;
     size_t len = strnlen(path, UR_PATH_MAX);
-    *node = (struct ur_node){.where = UR_AT_HOST};
+    clear(node);
     if (len == 0)
         return -ENOENT;
     if (len == UR_PATH_MAX)
         return -ENAMETOOLONG;
     d->mount = NULL;
     d->special = false;
-    long ret = walk(c, dirfd, path, flags, s, slot);
+    long ret = walk(c, dirfd, path, len, flags, s, slot);
     /* What is not there may be a hidden name that the host has. */
     bool absent = ret < 0 || (!node->self && node->entry.kind == UR_ABSENT);
     node->foreign |= d->mount || node->lost || (absent && d->special);
