@@ -25,9 +25,22 @@ __asm__(".symver _pthread_cleanup_pop,_pthread_cleanup_pop@GLIBC_2.17");
 #pragma weak _pthread_cleanup_push
 #pragma weak _pthread_cleanup_pop
 
+/* clone(2) with a thread area of zeros makes a child that is no thread of libc's, and lives by calls that need none:
+   chromium's sandbox goes to its new root so. */
+static bool is_thread(void) {
+#if defined __x86_64__
+    const void *self;
+    __asm__("mov %%fs:0, %0" : "=r"(self));
+    return self != NULL;
+#else
+    return true;
+#endif
+}
+
 int ur_cancel_hold(void) {
     int was = PTHREAD_CANCEL_DEFERRED;
-    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &was);
+    if (is_thread())
+        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &was);
     return was;
 }
 
@@ -37,12 +50,14 @@ void ur_cancel_release(int was) {
 }
 
 void ur_cancel_point(void) {
-    if (pthread_testcancel)
+    if (pthread_testcancel && is_thread())
         pthread_testcancel();
 }
 
 long ur_cancel_wait(ur_way *way, long nr, long a, const void *b, long c, long d, const void *e, long f) {
     int was = PTHREAD_CANCEL_DEFERRED, unused;
+    if (!is_thread())
+        return way(nr, a, (long)b, c, d, (long)e, f);
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &was);
     long ret = way(nr, a, (long)b, c, d, (long)e, f);
     pthread_setcanceltype(was, &unused);

@@ -493,6 +493,13 @@ static int cloned(void *arg) {
         return 1;
     return open("top", O_RDONLY) < 0;
 }
+#ifdef __x86_64__
+static int areas_none(void *arg) {
+    struct stat st;
+    (void)arg;
+    return chdir("dir") < 0 || stat("top", &st) < 0 || access("../file", R_OK) < 0;
+}
+#endif
 static void *forks(void *arg) {
     char tag[16];
     snprintf(tag, sizeof tag, "f%d", (int)(size_t)arg);
@@ -542,6 +549,15 @@ static void children(void) {
     pid = clone(cloned, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, NULL);
     MUST(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
     say_file("file");
+#ifdef __x86_64__ /* a thread area of zeros: no thread of libc's (chromium goes to its new root so) */
+    static char none[16384] __attribute__((aligned(64)));
+    pid = clone(areas_none, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_SETTLS | SIGCHLD, NULL, NULL,
+                none + sizeof none / 2);
+    MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
+    printf("without a thread area: %x\n", (unsigned)status);
+    say_file("top");
+    MUST(chdir("..") == 0);
+#endif
     printf("a descriptor of the child's: %s\n", close(3) == 0 ? "ours" : "none");
     fflush(stdout);
 
