@@ -172,14 +172,14 @@ static void look_at_guard(struct report *report, const struct host *host) {
         if (!listener->wait_killable)
             lacks(&report->guard, false, "a signal can interrupt a call that would not be (Linux before 5.19)");
     }
-    bool reached = !reach->read && !reach->write && !reach->getfd && !reach->trace;
-    note(report, "children", reached ? OK : NO, "a child's memory: %s, its descriptors: %s, ptrace: %s",
+    bool reached = !reach->read && !reach->write && !reach->getfd && !reach->trace && !reach->thread;
+    note(report, "children", reached ? OK : NO, "a child's memory: %s, its descriptors: %s, ptrace: %s, threads: %s",
          reach->read || reach->write ? strerror(reach->read ? reach->read : reach->write) : "yes",
-         reach->getfd ? strerror(reach->getfd) : "yes", reach->trace ? strerror(reach->trace) : "yes");
+         reach->getfd ? strerror(reach->getfd) : "yes", reach->trace ? strerror(reach->trace) : "yes",
+         reach->thread ? strerror(reach->thread) : "yes");
     if (reach->trace)
-        lacks(&report->guard, false, "static programs cannot be made to start programs of a union, for want of ptrace");
-    if (reach->getfd)
-        lacks(&report->guard, false, "the descriptors of a child cannot be fetched");
+        lacks(&report->guard, false,
+              "for want of ptrace static programs cannot change their directory in a union, nor start its programs");
     if (host->yama < 0)
         note(report, "yama", TOLD, "none");
     else
@@ -191,6 +191,11 @@ static void look_at_guard(struct report *report, const struct host *host) {
              strerror(host->gate));
     else
         note(report, "gate", OK, "its address is free");
+    const char *untried = host_untried();
+    if (untried) {
+        note(report, "untried", NO, "the guard has never been tried on %s; --guard=require tries it", untried);
+        lacks(&report->guard, true, "it has never been tried on this architecture (--guard=require tries it)");
+    }
     const char *why = host_guard_reason(listener, reach);
     if (why)
         lacks(&report->guard, true, why);

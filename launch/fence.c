@@ -156,6 +156,8 @@ char *fence_unkept(const struct ur_plan *plan) {
     return ur_format("the lower %s%s lies in %s, which programs may write to", first, more, in);
 }
 
+#define UNFENCED "programs that pass the union by can write wherever their user can"
+
 /* There is to be no fence, or a partial one: true if the run may do without. */
 static bool do_without(const struct launch *launch, const char *why, const char *so) {
     if (launch->options.fence == CHOICE_REQUIRE) {
@@ -232,7 +234,7 @@ bool fence_prepare(struct launch *launch) {
         const char *why = fence_wanting(abi);
         UR_AUTO_TEXT lower = fence_unkept(&launch->plan);
         if (why)
-            right = do_without(launch, why, "programs that pass the union by can write wherever their user can");
+            right = do_without(launch, why, UNFENCED);
         else if (lower && !do_without(launch, lower, "the fence cannot keep it from those that pass the union by"))
             right = false;
         else
@@ -262,8 +264,16 @@ long fence_enter_unguarded(const struct launch *launch) {
     return enter(launch, FENCE_TRUNCATE);
 }
 
-long fence_enter_guard(const struct launch *launch) {
-    return enter(launch, FENCE_GUARD);
+/* What was made and cannot be entered is as if there were no Landlock, for those too that start from here. */
+bool fence_enter_guard(struct launch *launch) {
+    long ret = enter(launch, FENCE_GUARD);
+    if (ret == 0)
+        return true;
+    UR_AUTO_TEXT why = ur_format("the fence cannot be set (%s)", strerror((int)-ret));
+    close_rulesets(&launch->fence);
+    launch->fence.places = 0;
+    note_places(launch);
+    return do_without(launch, why, UNFENCED);
 }
 
 bool fence_covers(const struct launch *launch, const char *path, size_t len) {

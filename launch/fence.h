@@ -41,7 +41,9 @@ bool fence_prepare(struct launch *launch);
    0, also where there is no fence, or -errno. */
 long fence_enter(const struct launch *launch);
 long fence_enter_unguarded(const struct launch *launch);
-long fence_enter_guard(const struct launch *launch);
+/* The same for the guard. Where it cannot be entered there is none from here on, which is said; false: none may be
+   wanting (--fence=require). */
+bool fence_enter_guard(struct launch *launch);
 
 /* May owner, mode, times and attributes of this be changed? `path`: the host's, absolute and canonical. Without a fence
    only what lies in a lower may not. Thread-safe. */

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,8 +92,16 @@ static int error_of(long ret) {
     return ret < 0 ? errno : 0;
 }
 
+static void *nothing(void *arg) {
+    return arg;
+}
+
 void host_reach(struct host_reach *reach) {
-    *reach = (struct host_reach){EAGAIN, EAGAIN, EAGAIN, EAGAIN};
+    *reach = (struct host_reach){EAGAIN, EAGAIN, EAGAIN, EAGAIN, EAGAIN};
+    pthread_t thread;
+    reach->thread = pthread_create(&thread, NULL, nothing, NULL);
+    if (!reach->thread)
+        pthread_join(thread, NULL);
     pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -172,6 +181,14 @@ void host_look(struct host *host) {
     host->user_namespaces = number_in("/proc/sys/user/max_user_namespaces");
 }
 
+const char *host_untried(void) {
+#if defined __x86_64__
+    return NULL;
+#elif defined __aarch64__
+    return "aarch64";
+#endif
+}
+
 const char *host_landlock_reason(int landlock) {
     if (landlock > 0)
         return NULL;
@@ -202,5 +219,9 @@ const char *host_guard_reason(const struct host_listener *listener, const struct
         return "this kernel cannot hand over descriptors in answers (it came with Linux 5.14)";
     if (reach->read || reach->write)
         return "the memory of one's own children may not be read (kernel.yama.ptrace_scope is 2 or 3, or a filter)";
+    if (reach->getfd)
+        return "the descriptors of one's own children may not be fetched (pidfd_getfd: a container's seccomp profile)";
+    if (reach->thread)
+        return "threads cannot be made (clone3: a container's seccomp profile)";
     return NULL;
 }

@@ -23,6 +23,7 @@ struct host_reach {
     int read, write; /* process_vm_readv, process_vm_writev */
     int getfd;       /* pidfd_getfd */
     int trace;       /* PTRACE_SEIZE; EPERM may also mean that a tracer (gdb, strace) is there already */
+    int thread;      /* make threads: glibc's clone3, which older profiles refuse by EPERM */
 };
 
 struct host {
@@ -44,6 +45,10 @@ int host_gate(void);
 
 /* All of it. */
 void host_look(struct host *host);
+
+/* The name of this architecture if the guard was never run on one like it; NULL: it was. It handles registers and
+   machine code, so compiling is no proof: it is used there only by who requires it. */
+const char *host_untried(void);
 
 /* Why a fence, or a guard, cannot be had, as the second half of a sentence; NULL: it can be. */
 const char *host_landlock_reason(int landlock);

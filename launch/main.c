@@ -53,6 +53,20 @@ static bool settle_nesting(struct options *options) {
     return true;
 }
 
+static void settle_guard(struct options *options) {
+    const char *untried = host_untried();
+    if (!untried || options->guard == CHOICE_OFF)
+        return;
+    if (options->guard == CHOICE_REQUIRE) {
+        say("--guard=require: the guard has never been tried on %s", untried);
+        return;
+    }
+    say("no guard: it has never been tried on %s; static programs, Go and inline system calls will not see the union "
+        "(--guard=require tries it, --guard=off runs without this word)",
+        untried);
+    options->guard = CHOICE_OFF;
+}
+
 char *find_parts(void) {
     UR_AUTO_TEXT self = realpath("/proc/self/exe", NULL);
     if (!self) {
@@ -103,6 +117,8 @@ static bool get_ready(struct launch *launch) {
 static int act(struct launch *launch) {
     if (!launch->options.check && !settle_nesting(&launch->options))
         return EXIT_OURS;
+    if (!launch->options.check)
+        settle_guard(&launch->options);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &launch->signal_mask);

@@ -15,6 +15,7 @@
 #include "launch/keeper.h"
 #include "launch/say.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -65,17 +66,27 @@ static void take_signals(void) {
     sigaction(SIGCHLD, &plain, &inherited_child);
 }
 
-static const char *why_no_guard(long error) {
-    switch (error) {
-    case -EBUSY:
-        return "this runs under another's seccomp listener already (a container's, or another unionrun's)";
-    case -EPERM:
-        return "one process may not look into another here (a container's seccomp profile, or Yama)";
-    case -EINVAL:
-    case -ENOSYS:
-        return "this kernel has no seccomp user notification as it needs it";
+/* What is wanting for a guard, as the second half of a sentence. A filter of the container's gives EPERM, or ENOSYS. */
+static const char *why_no_guard(struct guard_report report) {
+    switch (report.what) {
+    case LACK_TRACE:
+        return "ptrace is refused here (a container's seccomp profile)";
+    case LACK_MEMORY:
+        return "the memory of another process may not be read and written here (a container's seccomp profile, or "
+               "kernel.yama.ptrace_scope)";
+    case LACK_DESCRIPTORS:
+        return "the descriptors of another process may not be fetched here (pidfd_getfd: a container's seccomp "
+               "profile, or Linux before 5.6)";
+    case LACK_THREADS:
+        return "threads cannot be made here (clone3: a container's seccomp profile)";
+    case LACK_LISTENER:
+        return report.error == EBUSY
+                   ? "this runs under another's seccomp listener already (a container's, or another unionrun's)"
+               : report.error == EPERM || report.error == EACCES
+                   ? "seccomp filters are refused here (a container's seccomp profile)"
+                   : "this kernel has no seccomp user notification as it needs it, or a container's profile hides it";
     default:
-        return strerror((int)-error);
+        return strerror(report.error);
     }
 }
 
@@ -93,13 +104,19 @@ static enum nets protect(struct launch *launch) {
     }
     if (o->guard == CHOICE_OFF)
         return NETS_SHIM;
-    long guarded = guard_enter(launch);
-    if (guarded == 0)
+    struct guard_report guard = guard_enter(launch);
+    if (guard.what == LACK_NONE)
         return NETS_GUARD;
+    if (guard.what == LACK_TRACE && o->guard != CHOICE_REQUIRE) {
+        say("%s: static programs cannot change their directory in the union, start its scripts and programs, or open "
+            "its FIFOs (--guard=off runs without a guard, and without this word)",
+            why_no_guard(guard));
+        return NETS_GUARD;
+    }
     say("%s%s; static programs, Go and inline system calls will not see the union%s",
-        o->guard == CHOICE_REQUIRE ? "--guard=require, and there can be none: " : "no guard: ", why_no_guard(guarded),
+        o->guard == CHOICE_REQUIRE ? "--guard=require, and there can be none: " : "no guard: ", why_no_guard(guard),
         o->guard == CHOICE_REQUIRE ? "" : " (--guard=off runs without a guard, and without this word)");
-    bool goes_on = guarded != -EIO && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
+    bool goes_on = guard.what != LACK_GUARD && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
     return goes_on ? NETS_SHIM : NETS_FAILED;
 }
 
@@ -133,6 +150,21 @@ static int by_number(const void *a, const void *b) {
     return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
 }
 
+/* Closes the descriptors from one to another. Where the kernel does not (before Linux 5.9, or a container's profile),
+   one by one. */
+static void close_all(unsigned from, unsigned to) {
+    if (close_range(from, to, 0) == 0)
+        return;
+    DIR *all = opendir("/proc/self/fd");
+    for (const struct dirent *e; all && (e = readdir(all));) {
+        unsigned long fd = strtoul(e->d_name, NULL, 10);
+        if (e->d_name[0] != '.' && fd >= from && fd <= to && fd != (unsigned)dirfd(all))
+            close((int)fd);
+    }
+    if (all)
+        closedir(all);
+}
+
 void let_go(int *keep, size_t count, bool stderr_too) {
     qsort(keep, count, sizeof *keep, by_number);
     unsigned from = STDERR_FILENO + 1;
@@ -140,11 +172,11 @@ void let_go(int *keep, size_t count, bool stderr_too) {
         if (keep[i] < 0)
             continue;
         if ((unsigned)keep[i] > from)
-            close_range(from, (unsigned)keep[i] - 1, 0);
+            close_all(from, (unsigned)keep[i] - 1);
         if (keep[i] >= (int)from)
             from = (unsigned)keep[i] + 1;
     }
-    close_range(from, ~0U, 0);
+    close_all(from, ~0U);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         return;
@@ -226,8 +258,12 @@ void run(struct launch *launch) {
     pid_t keeper = fork();
     if (keeper == 0) {
         close(sockets[0]);
-        if (launch->options.guard != CHOICE_OFF && !guard_start(launch, sockets[1]))
+        if (launch->options.guard != CHOICE_OFF && !guard_start(launch, sockets[1])) {
+            struct keeper_report end = {.what = KEEPER_ENDED, .status = W_EXITCODE(EXIT_OURS, 0)};
+            end.unremoved = !session_remove(launch);
+            send(sockets[1], &end, sizeof end, MSG_NOSIGNAL);
             _exit(EXIT_OURS);
+        }
         keep(launch, sockets[1], start);
     }
     if (keeper < 0) {

@@ -39,9 +39,25 @@
    the launcher. False (plan.error or said): the guard could not be made, and a run that requires one must not begin. */
 bool guard_start(struct launch *launch, int socket);
 
-/* In the command's process, just before exec: puts the filter in place and hands its listener to the guard. 0, or
-   -errno and nothing is in place. */
-long guard_enter(struct launch *launch);
+/* What is wanting for a guard. */
+enum guard_lack {
+    LACK_NONE,
+    LACK_TRACE, /* it serves, but for what only the process itself can do (inject.c) */
+    LACK_LISTENER,
+    LACK_MEMORY,
+    LACK_DESCRIPTORS,
+    LACK_THREADS,
+    LACK_SESSION,
+    LACK_GUARD, /* it has gone, and the filter may be in place: the command must not be run */
+};
+struct guard_report {
+    enum guard_lack what;
+    int error;
+};
+
+/* In the command's process, just before exec: puts the filter in place and hands its listener to the guard. Where more
+   is wanting than ptrace, or anything at all for a run that requires a guard, there is no filter. */
+struct guard_report guard_enter(struct launch *launch);
 
 /* --- filter.c --- */
 
@@ -57,7 +73,7 @@ struct guard {
     struct ur_union whole;
     int listener;
     bool killable;           /* a call that has been heard is torn by no signal but a kill */
-    bool stands_by;          /* it may not look into other processes: every call goes on as it is */
+    bool traces_none;        /* ptrace is refused here, which has been said */
     dev_t proc;              /* st_dev of /proc */
     bool root;               /* the run is root's: its processes may be others */
     _Atomic bool ids_vary;   /* and one may be another by now */

@@ -178,7 +178,7 @@ static bool is_argument(struct call *q, uint64_t path, size_t len, uint64_t argu
 static long execute_traced(struct call *q, const struct ur_exec *x, int at, size_t len, uint64_t arguments) {
     long ret =
         x->interp[0] || x->loader || is_argument(q, q->arg[at], len, arguments) ? -EPERM : inplace_exec(q, at, x->path);
-    if (ret == -EPERM)
+    if (ret == -EPERM && !q->guard->traces_none)
         guard_say(q->guard, "%s: a program that is traced and has no shim cannot start this; it got EPERM",
                   x->script[0] ? x->script : x->path);
     return ret;

@@ -28,6 +28,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -107,7 +108,7 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t t
     for (int i = 0; i < 6; i++)
         q.arg[i] = n->data.args[i];
     q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
-    answer_fn *answer = !g->stands_by && q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
+    answer_fn *answer = q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
     long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
     peer_let_go(&q);
     if (result != GIVEN && !q.answered)
@@ -129,15 +130,18 @@ static bool over(struct guard *g, int timeout) {
 
 static void *serve(void *arg);
 
-static void add_thread(struct guard *g) {
+/* 0, or why there can be none more. */
+static int add_thread(struct guard *g) {
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
-    if (g->threads < THREADS_MAX && pthread_create(&thread, &attributes, serve, g) == 0)
+    int error = g->threads < THREADS_MAX ? pthread_create(&thread, &attributes, serve, g) : EAGAIN;
+    if (!error)
         g->threads++;
     pthread_attr_destroy(&attributes);
+    return error;
 }
 
 /* Somebody is to wait for the next call. If no thread can be had, whoever is idle next. */
@@ -268,14 +272,8 @@ static void outlive_shared(const struct guard *g) {
     sigaction(SIGBUS, &action, NULL);
 }
 
-/* What comes with the listener. */
-struct hello {
-    pid_t command; /* the process that it comes from */
-    bool killable;
-};
-
-static int receive_listener(int socket, struct hello *hello) {
-    struct iovec v = {hello, sizeof *hello};
+static int receive_listener(int socket, bool *killable) {
+    struct iovec v = {killable, sizeof *killable};
     union {
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -294,8 +292,7 @@ static int receive_listener(int socket, struct hello *hello) {
 }
 
 static bool send_listener(int socket, int listener, bool killable) {
-    struct hello hello = {getpid(), killable};
-    struct iovec v = {&hello, sizeof hello};
+    struct iovec v = {&killable, sizeof killable};
     union {
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -307,21 +304,34 @@ static bool send_listener(int socket, int listener, bool killable) {
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(sizeof listener);
     memcpy(CMSG_DATA(head), &listener, sizeof listener);
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == sizeof hello;
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == sizeof killable;
 }
 
-/* May this process look into that one, as the answers need it? 0 or an errno. A tracer that is there already (strace
-   of unionrun) is only in the way of inject.c. */
-static int can_look_into(struct guard *g, pid_t command) {
-    struct call q = {.guard = g, .pid = command};
-    char here = 0, there;
-    struct iovec to = {&there, 1}, from = {&here, 1}; /* it has forked from us: the same addresses */
+/* What the answers need, tried on the keeper, who has just forked from this process (the same addresses) and is of the
+   run as the command is. So nothing has to be taken back where it cannot be had. A tracer that is there already (strace
+   of unionrun) is only in the way of inject.c; what refuses ptrace altogether refuses it for a process that is not
+   there, too. */
+static struct guard_report look_around(struct guard *g, pid_t keeper) {
+    static char here;
+    struct call q = {.guard = g, .pid = keeper};
+    struct iovec to = {&(char){0}, 1}, there = {&here, 1};
+    if (process_vm_readv(keeper, &to, 1, &there, 1, 0) < 0 || process_vm_writev(keeper, &to, 1, &there, 1, 0) < 0)
+        return (struct guard_report){LACK_MEMORY, errno};
     long fd = peer_fd(&q, STDIN_FILENO);
     if (fd >= 0)
         sys_close((int)fd);
     if (fd < 0 && fd != -EBADF)
-        return (int)-fd;
-    return process_vm_readv(command, &to, 1, &from, 1, 0) < 0 ? errno : 0;
+        return (struct guard_report){LACK_DESCRIPTORS, (int)-fd};
+    pthread_mutex_lock(&g->lock);
+    int made = add_thread(g);
+    pthread_mutex_unlock(&g->lock);
+    if (made)
+        return (struct guard_report){LACK_THREADS, made};
+    if (ptrace(PTRACE_SEIZE, 0, 0, 0) < 0 && errno != ESRCH) {
+        g->traces_none = true;
+        return (struct guard_report){LACK_TRACE, errno};
+    }
+    return (struct guard_report){LACK_NONE, 0};
 }
 
 static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int from_command) {
@@ -349,22 +359,21 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     }
     make_answers();
     meta_start(launch);
-    /* Nothing comes if the command could not be started, or goes without a guard. */
-    struct hello hello = {0};
     long opened = open_union(&g, launch->session);
-    g.listener = receive_listener(from_command, &hello);
-    int wrong = opened < 0 ? (int)-opened : g.listener < 0 ? EIO : can_look_into(&g, hello.command);
-    g.killable = hello.killable;
-    g.stands_by = wrong;
-    (void)!write(from_command, &wrong, sizeof wrong);
-    close(from_command);
+    struct guard_report report =
+        opened < 0 ? (struct guard_report){LACK_SESSION, (int)-opened} : look_around(&g, keeper);
+    (void)!write(from_command, &report, sizeof report);
+    /* Nothing comes if the command could not be started, or goes without a guard. */
+    g.listener = receive_listener(from_command, &g.killable);
     if (g.listener >= 0) {
         ioctl(g.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
         pthread_t watcher;
         if (pthread_create(&watcher, NULL, watch, &g) == 0)
             pthread_detach(watcher);
         let_lead(&g);
+        (void)!write(from_command, &report, sizeof report);
     }
+    close(from_command);
     int status;
     while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -380,11 +389,8 @@ bool guard_start(struct launch *launch, int socket) {
         say("the guard's sockets: %s", strerror(errno));
         return false;
     }
-    long fenced = fence_enter_guard(launch);
-    if (fenced < 0) {
-        say("the guard's fence cannot be set: %s", strerror((int)-fenced));
+    if (!fence_enter_guard(launch))
         return false;
-    }
     launch->guard.socket = socket;
     pid_t keeper = fork();
     if (keeper < 0) {
@@ -401,27 +407,36 @@ bool guard_start(struct launch *launch, int socket) {
     return true;
 }
 
-long guard_enter(struct launch *launch) {
-    UR_AUTO_TEXT shared = ur_path_join(launch->session, "shared");
-    long fd = sys_open(shared, O_WRONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return fd;
+/* `shared`: a descriptor of the session's file, which tells the shim that it is served. */
+static struct guard_report enter(struct launch *launch, int shared) {
+    struct guard_report report;
+    if (read(launch->guard.to, &report, sizeof report) != sizeof report)
+        return (struct guard_report){LACK_GUARD, EIO};
+    if (report.what > LACK_TRACE || (report.what && launch->options.guard == CHOICE_REQUIRE))
+        return report;
     bool killable;
     long listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
     }
-    if (listener >= 0) {
-        int wrong = EIO;
-        uint32_t on = 1;
-        if (!send_listener(launch->guard.to, (int)listener, killable) ||
-            read(launch->guard.to, &wrong, sizeof wrong) != sizeof wrong ||
-            (!wrong && pwrite((int)fd, &on, sizeof on, offsetof(struct ur_shared, guard)) != sizeof on))
-            wrong = EIO; /* the filter cannot be taken back: the command must not be run */
-        sys_close((int)listener);
-        listener = -wrong;
-    }
-    sys_close((int)fd);
-    return listener < 0 ? listener : 0;
+    if (listener < 0)
+        return (struct guard_report){LACK_LISTENER, (int)-listener};
+    uint32_t on = 1;
+    if (!send_listener(launch->guard.to, (int)listener, killable) ||
+        read(launch->guard.to, &report, sizeof report) != sizeof report ||
+        pwrite(shared, &on, sizeof on, offsetof(struct ur_shared, guard)) != sizeof on)
+        report = (struct guard_report){LACK_GUARD, EIO}; /* the filter cannot be taken back */
+    sys_close((int)listener);
+    return report;
+}
+
+struct guard_report guard_enter(struct launch *launch) {
+    UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
+    long shared = sys_open(path, O_WRONLY | O_CLOEXEC, 0);
+    if (shared < 0)
+        return (struct guard_report){LACK_SESSION, (int)-shared};
+    struct guard_report report = enter(launch, (int)shared);
+    sys_close((int)shared);
+    return report;
 }

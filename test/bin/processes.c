@@ -551,8 +551,8 @@ static void children(void) {
     say_file("file");
 #ifdef __x86_64__ /* a thread area of zeros: no thread of libc's (chromium goes to its new root so) */
     static char none[16384] __attribute__((aligned(64)));
-    pid = clone(areas_none, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_SETTLS | SIGCHLD, NULL, NULL,
-                none + sizeof none / 2);
+    pid = clone(areas_none, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_SETTLS | SIGCHLD, NULL,
+                NULL, none + sizeof none / 2);
     MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
     printf("without a thread area: %x\n", (unsigned)status);
     say_file("top");
