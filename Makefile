@@ -3,6 +3,7 @@
 #   make                 all of it                    make check        the tests
 #   make install PREFIX= DESTDIR=                     make check-asan   engine, config and tools under ASan and UBSan
 #   make uninstall                                    make lint         format, static analysis, shell scripts
+#   make dist            the sources, from git        make deb          a Debian package of them; both in build/dist
 #   make check-suites    other programs' own tests, all
 #   make demo            what it is good for          make differ        SEEDS= FIRST= OPS=: more random operations
 #   make clean                                        make bench         BENCH='--quick': what it costs, beside others
@@ -14,15 +15,23 @@
 # Sources are found by their folder: a new file needs no change here. Of a folder without sources nothing is built.
 
 VERSION := 0.1.0
-PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-LIBEXECDIR ?= $(PREFIX)/libexec
-DATADIR ?= $(PREFIX)/share
+# GNU's directories, by their names as GNU writes them, too (make install prefix=/usr). The programs' parts, the shim among
+# them, are in LIBEXECDIR: nobody else links them. There is nothing for LIBDIR and SYSCONFDIR.
+PREFIX ?= $(or $(prefix),/usr/local)
+BINDIR ?= $(or $(bindir),$(PREFIX)/bin)
+LIBEXECDIR ?= $(or $(libexecdir),$(PREFIX)/libexec)
+DATADIR ?= $(or $(datadir),$(PREFIX)/share)
+MANDIR ?= $(or $(mandir),$(DATADIR)/man)
+DOCDIR ?= $(or $(docdir),$(DATADIR)/doc/unionrun)
+BASHCOMPLETIONDIR ?= $(DATADIR)/bash-completion/completions
+ZSHCOMPLETIONDIR ?= $(DATADIR)/zsh/site-functions
+FISHCOMPLETIONDIR ?= $(DATADIR)/fish/vendor_completions.d
 BUILD ?= build
 JOBS ?= $(shell nproc)
 
 CFLAGS ?= -O2 -g
-WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \
+WERROR ?= -Werror
+WARNINGS := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wformat=2
 COMPILE = $(if $(V),,@echo '  CC      $<';) $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) -I. -D_GNU_SOURCE -MMD -MP $(CFLAGS)
 COMPILE_MUSL = $(if $(V),,@echo '  MUSL    $@';) $(MUSL_CC) -std=gnu11 $(WARNINGS) -I. -D_GNU_SOURCE $(MUSL_CFLAGS)
@@ -31,12 +40,13 @@ LINK = $(if $(V),,@echo '  LD      $@';) $(CC)
 # if_known(option): the option, if the compiler has it
 if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo '$(1)')
 
-# The shim goes into other people's programs: nothing but libc, nothing exported but the hooks.
-SHIM_CFLAGS ?= -fPIC -fvisibility=hidden $(call if_known,-mno-outline-atomics)
+# The shim goes into other people's programs: nothing but libc, nothing exported but the hooks. It defines what
+# _FORTIFY_SOURCE redefines.
+SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(call if_known,-mno-outline-atomics)
 # One segment less to map at each start.
 SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
-AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns) \
+AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -U_FORTIFY_SOURCE -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns) \
 	$(call if_known,-mno-outline-atomics)
 AUDIT_LDFLAGS ?= -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro
 # Programs of another libc, to load the shim in (Debian's musl-tools). The kernel's headers are the host's.
@@ -73,11 +83,11 @@ test_programs += $(patsubst test/musl/%.c,$(BUILD)/test/musl-%,$(musl_programs))
 endif
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
-.PHONY: all tests ledger check differ check-asan check-aarch64 cross lint install uninstall demo bench clean
+.PHONY: all tests ledger check differ check-asan check-aarch64 cross lint install uninstall dist deb demo bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(parts) unionrun
+all: $(parts) unionrun doc
 
 unionrun: unionrun.in Makefile
 	sed 's,@PARTS@,build,' $< >$@.new
@@ -121,6 +131,10 @@ $(BUILD)/have/%:
 	@echo '#include <$*.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || \
 		{ echo '$*.h is missing: install the package $(package) (or run scripts/install-deps)' >&2; exit 1; }
 	@touch $@
+
+# --- the manual, completions ---
+
+include doc/doc.mk
 
 # --- tests ---
 
@@ -209,7 +223,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 
 c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
 shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
-	$(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/*)
+	doc/completion.bash $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/* doc/*)
 
 lint:
 	clang-format --dry-run -Werror $(c_files)
@@ -222,18 +236,52 @@ lint:
 # --- installation ---
 
 parts_dir = $(LIBEXECDIR)/unionrun
+data_dir = $(DATADIR)/unionrun
+to = $(DESTDIR)$(1)
+bin_to_parts = $(shell realpath -ms --relative-to='$(BINDIR)' '$(parts_dir)')
 
 install: all
-	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(parts_dir)' '$(DESTDIR)$(DATADIR)/unionrun'
-	install -m 755 $(filter-out %.so,$(parts)) '$(DESTDIR)$(parts_dir)'
-	$(if $(filter %.so,$(parts)),install -m 644 $(filter %.so,$(parts)) '$(DESTDIR)$(parts_dir)')
-	sed "s,@PARTS@,$$(realpath -ms --relative-to='$(BINDIR)' '$(parts_dir)')," unionrun.in >'$(DESTDIR)$(BINDIR)/unionrun'
-	chmod 755 '$(DESTDIR)$(BINDIR)/unionrun'
-	install -m 644 $(wildcard config/*.json) '$(DESTDIR)$(DATADIR)/unionrun'
+	install -d '$(call to,$(BINDIR))' '$(call to,$(parts_dir))' '$(call to,$(data_dir))' '$(call to,$(DOCDIR))' \
+		'$(call to,$(MANDIR))/man1' '$(call to,$(MANDIR))/man5' \
+		'$(call to,$(BASHCOMPLETIONDIR))' '$(call to,$(ZSHCOMPLETIONDIR))' '$(call to,$(FISHCOMPLETIONDIR))'
+	install -m 755 $(filter-out %.so,$(parts)) '$(call to,$(parts_dir))'
+	$(if $(filter %.so,$(parts)),install -m 644 $(filter %.so,$(parts)) '$(call to,$(parts_dir))')
+	sed 's,@PARTS@,$(bin_to_parts),' unionrun.in >'$(call to,$(BINDIR))/unionrun'
+	chmod 755 '$(call to,$(BINDIR))/unionrun'
+	install -m 644 config/unionrun-layers.schema.json '$(call to,$(data_dir))'
+	install -m 644 LICENSE README.md SECURITY.md CHANGELOG.md '$(call to,$(DOCDIR))'
+	set -e; for page in $(pages); do \
+		to='$(call to,$(MANDIR))'/man$${page##*.}/$$page; \
+		sed 's,@DATADIR@,$(DATADIR),g' $(BUILD)/doc/$$page >"$$to"; chmod 644 "$$to"; done
+	install -m 644 $(BUILD)/doc/unionrun.bash '$(call to,$(BASHCOMPLETIONDIR))/unionrun'
+	install -m 644 $(BUILD)/doc/unionrun.zsh '$(call to,$(ZSHCOMPLETIONDIR))/_unionrun'
+	install -m 644 $(BUILD)/doc/unionrun.fish '$(call to,$(FISHCOMPLETIONDIR))/unionrun.fish'
 
+# Directories that others have things in stay.
 uninstall:
-	rm -f '$(DESTDIR)$(BINDIR)/unionrun'
-	rm -rf '$(DESTDIR)$(parts_dir)' '$(DESTDIR)$(DATADIR)/unionrun'
+	rm -f '$(call to,$(BINDIR))/unionrun' '$(call to,$(BASHCOMPLETIONDIR))/unionrun' \
+		'$(call to,$(ZSHCOMPLETIONDIR))/_unionrun' '$(call to,$(FISHCOMPLETIONDIR))/unionrun.fish'
+	for page in $(pages); do rm -f '$(call to,$(MANDIR))'/man$${page##*.}/$$page; done
+	rm -rf '$(call to,$(parts_dir))' '$(call to,$(data_dir))' '$(call to,$(DOCDIR))'
+
+# What is committed, the same bytes each time; it builds without git.
+dist_name := unionrun-$(VERSION)
+git = git -c safe.directory='*' # root builds a user's tree
+
+dist:
+	@mkdir -p $(BUILD)/dist
+	$(git) archive --format=tar --prefix=$(dist_name)/ HEAD | xz -9 -T1 >$(BUILD)/dist/$(dist_name).tar.xz.new
+	mv $(BUILD)/dist/$(dist_name).tar.xz.new $(BUILD)/dist/$(dist_name).tar.xz
+	@echo $(BUILD)/dist/$(dist_name).tar.xz
+
+# The tree is built anew: with Debian's flags.
+deb: dist
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb
+	tar -C $(BUILD)/deb -xf $(BUILD)/dist/$(dist_name).tar.xz
+	cd $(BUILD)/deb/$(dist_name) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b -j$(JOBS)
+	mv $(BUILD)/deb/*.deb $(BUILD)/deb/*.changes $(BUILD)/deb/*.buildinfo $(BUILD)/dist
+	@ls $(BUILD)/dist/*.deb
 
 demo: all
 	scripts/demo

@@ -126,10 +126,11 @@ static int open_own(struct ur_plan *plan, struct ur_locks *locks, struct ur_wher
     } else {
         keep_lock(locks, lock);
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+            /* A failure shows in the probe, or at the first use. */
             for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-                mkdirat(fd, parts[i], 0700); /* a failure shows in the probe, or at the first use */
-            if (geteuid() == 0)
-                fchmodat(fd, parts[0], 01733, 0);
+                mkdirat(fd, parts[i], 0700);
+            bool open_to_all = geteuid() == 0 && fchmodat(fd, parts[0], 01733, 0) == 0;
+            (void)open_to_all;
             return fd;
         }
         in_use(plan, where, work, lock);
