@@ -279,7 +279,7 @@ deb: dist
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb
 	tar -C $(BUILD)/deb -xf $(BUILD)/dist/$(dist_name).tar.xz
-	cd $(BUILD)/deb/$(dist_name) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b -j$(JOBS)
+	cd $(BUILD)/deb/$(dist_name) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD dpkg-buildpackage -us -uc -b -j$(JOBS)
 	mv $(BUILD)/deb/*.deb $(BUILD)/deb/*.changes $(BUILD)/deb/*.buildinfo $(BUILD)/dist
 	@ls $(BUILD)/dist/*.deb
 
@@ -294,4 +294,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) unionrun
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
