@@ -35,7 +35,10 @@ struct ur_union {
     struct ur_shared *shared;
     void *index; /* of `index_bytes`, a power of two; NULL: none */
     size_t index_bytes;
-    bool owner; /* this process is who started the run, and no root: what he may not search he knows himself */
+    unsigned char *listings; /* of `listings_bytes`; NULL: none */
+    size_t listings_bytes;
+    size_t shared_bytes; /* of all that is mapped at `shared` */
+    bool owner;          /* this process is who started the run, and no root: what he may not search he knows himself */
 };
 
 /* Who asks. pid 0: this process (thread) itself; else the thread whose /proc/PID is read for its cwd and

@@ -85,6 +85,10 @@ static uint64_t hash(const char *text, size_t len, uint64_t seed) {
     return fold(fold(a ^ h, b ^ other(h)) ^ odd[1], odd[0]);
 }
 
+uint64_t ur_index_hash(const struct ur_union *u, const char *text, size_t len) {
+    return hash(text, len, u->shared->seed);
+}
+
 /* The bucket of `name` in the `area` bytes of its directory. */
 static struct bucket *bucket_of(const struct ur_union *u, uint64_t dir, uint64_t name, uint64_t area) {
     struct bucket *all = u->index;
@@ -239,18 +243,20 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name) {
     struct ur_key k;
     if (!d->mount || !ur_index_key(u, d->path, d->len, name, strlen(name), &k))
-        return (struct ur_change){NULL};
+        return (struct ur_change){NULL, NULL};
     atomic_fetch_add(state_of(&k), 1);
     k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
     k.stack = stack_hash(k.hash);
     ur_index_drop(&k);
-    return (struct ur_change){state_of(&k)};
+    return (struct ur_change){state_of(&k), ur_listing_changes(u, d)};
 }
 
 void ur_change_end(struct ur_change *change) {
     if (change->state)
         atomic_fetch_sub(change->state, 1);
-    change->state = NULL;
+    if (change->listing)
+        atomic_fetch_sub(change->listing, 1);
+    *change = (struct ur_change){NULL, NULL};
 }
 
 void ur_name_unsure(const struct ur_union *u, const struct ur_dir *d, const char *name) {

@@ -28,6 +28,9 @@ struct ur_key {
     uint64_t name;                 /* in any */
 };
 
+/* A hash of the run's own: others have another. */
+uint64_t ur_index_hash(const struct ur_union *u, const char *text, size_t len);
+
 /* The key of `name` in the canonical directory `dir`. False: there is no index. */
 bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
                   struct ur_key *k);
@@ -54,5 +57,8 @@ bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d);
 void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e);
 /* The rest of st, by the disk. 1; 0: the index was wrong, and the entry is taken out; -errno. */
 long ur_recall_stat(const struct ur_key *k, int fd, const char *path, struct ur_entry *e);
+
+/* listings.c: a name in `d` is about to change, as ur_change_begin has it. The state to be counted down; or NULL. */
+_Atomic uint64_t *ur_listing_changes(const struct ur_union *u, const struct ur_dir *d);
 
 #endif

@@ -2,71 +2,16 @@
  * Listings. overlayfs.rst, "Merged directories": the names of all layers, each once, less what is covered.
  *
  * A directory that one layer alone holds is streamed: the kernel's records, less markers. One that more layers
- * hold, or beneath which a target lies, is read whole when reading begins: packed entries from the start of an area,
- * and from its end downwards their offsets. The area is the caller's room while that is enough, then mapped memory; so
- * is, while it is built, a hash table of the names. d_ino agrees with what stat says.
+ * hold, or beneath which a target lies, is read whole when reading begins (snapshot.h), unless another process has done
+ * so before and nothing has changed in it (listings.c). While it is built there is a hash table of its names. d_ino
+ * agrees with what stat says.
  */
-#include "union.h"
+#include "snapshot.h"
 
 #include <dirent.h>
 #include <sys/mman.h>
 
 enum { RECORD_HEAD = offsetof(struct sys_dirent, name) };
-
-struct packed { /* an entry of a snapshot */
-    uint64_t ino;
-    uint16_t len;
-    unsigned char type; /* DT_WHT: covered */
-    bool upper : 1;     /* the upper holds it */
-    bool ask : 1;       /* its st_ino is to be asked for */
-    char name[];
-};
-
-static void *map(size_t size) {
-    long at = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at < 0 && at > -4096 ? NULL : (void *)at;
-}
-
-static bool is_mapped(const struct ur_list *l) {
-    return l->snapshot.size && l->snapshot.area != l->room;
-}
-
-static void snapshot_free(struct ur_list *l) {
-    if (is_mapped(l))
-        sys_munmap(l->snapshot.area, l->snapshot.size);
-    l->snapshot = (struct ur_snapshot){0};
-}
-
-/* Where the offset of entry `i` stands. */
-static uint32_t *offset_of(const struct ur_snapshot *p, size_t i) {
-    return (uint32_t *)(p->area + p->size) - (i + 1);
-}
-
-static struct packed *entry_at(const struct ur_snapshot *p, size_t i) {
-    return (struct packed *)(p->area + *offset_of(p, i));
-}
-
-/* Makes room for an entry of `size` bytes more. */
-static bool reserve(struct ur_list *l, size_t size) {
-    struct ur_snapshot *p = &l->snapshot;
-    while (p->used + size + (p->count + 1) * sizeof(uint32_t) > p->size) {
-        struct ur_snapshot to = *p;
-        to.size = p->size >= 32768 ? p->size * 2 : 65536;
-        to.area = p->size ? NULL : l->room;
-        if (to.area)
-            to.size = l->room_size / 8 * 8;
-        else if (!(to.area = map(to.size)))
-            return false;
-        if (p->used) {
-            memcpy(to.area, p->area, p->used);
-            memcpy(offset_of(&to, p->count - 1), offset_of(p, p->count - 1), p->count * sizeof(uint32_t));
-        }
-        if (is_mapped(l))
-            sys_munmap(p->area, p->size);
-        *p = to;
-    }
-    return true;
-}
 
 static uint32_t hash_of(const char *name, size_t len) {
     uint32_t h = 2166136261u;
@@ -84,6 +29,7 @@ struct building {
     struct ur_list *l;
     struct ur_snapshot *p; /* of `l` */
     int own;               /* the spot that l->fd itself is; -1: none, or who knows */
+    bool everybody;        /* may read all of its layers' parts, so far */
     uint32_t *slots;
     size_t slots_size, slots_room; /* bytes */
     bool slots_mapped;
@@ -92,7 +38,7 @@ struct building {
 static uint32_t *slot_of(const struct building *b, const char *name, size_t len) {
     size_t mask = b->slots_size / sizeof *b->slots - 1;
     for (size_t i = hash_of(name, len) & mask;; i = (i + 1) & mask) {
-        const struct packed *e = b->slots[i] ? entry_at(b->p, b->slots[i] - 1) : NULL;
+        const struct ur_packed *e = b->slots[i] ? ur_packed_at(b->p, b->slots[i] - 1) : NULL;
         if (!e || (e->len == len && memcmp(e->name, name, len) == 0))
             return &b->slots[i];
     }
@@ -101,19 +47,19 @@ static uint32_t *slot_of(const struct building *b, const char *name, size_t len)
 static long rehash(struct building *b) {
     size_t want = b->slots_size ? b->slots_size * 4 : SLOTS_LEAST;
     if (want > b->slots_room) {
-        void *more = map(want);
-        if (!more)
+        long more = sys_mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (more < 0 && more > -4096)
             return -ENOMEM;
         if (b->slots_mapped)
             sys_munmap(b->slots, b->slots_room);
-        b->slots = more;
+        b->slots = (uint32_t *)more;
         b->slots_room = want;
         b->slots_mapped = true;
     } else
         memset(b->slots, 0, want);
     b->slots_size = want;
     for (size_t i = 0; i < b->p->count; i++) {
-        const struct packed *e = entry_at(b->p, i);
+        const struct ur_packed *e = ur_packed_at(b->p, i);
         *slot_of(b, e->name, e->len) = (uint32_t)i + 1;
     }
     return 0;
@@ -121,24 +67,24 @@ static long rehash(struct building *b) {
 
 /* Adds a name, or finds the one that is there: *was. */
 static long add(struct building *b, const char *name, size_t len, uint64_t ino, unsigned char type,
-                struct packed **was) {
+                struct ur_packed **was) {
     struct ur_snapshot *p = b->p;
     if ((p->count + 1) * 2 * sizeof *b->slots > b->slots_size && rehash(b) < 0)
         return -ENOMEM;
     uint32_t *slot = slot_of(b, name, len);
     if (*slot) {
         if (was)
-            *was = entry_at(p, *slot - 1);
+            *was = ur_packed_at(p, *slot - 1);
         return 0;
     }
-    size_t size = (sizeof(struct packed) + len + 1 + 7) / 8 * 8;
-    if (!reserve(b->l, size))
+    size_t size = ur_packed_size(len);
+    if (!ur_snapshot_reserve(b->l, size))
         return -ENOMEM;
-    struct packed *e = (struct packed *)(p->area + p->used);
-    *e = (struct packed){.ino = ino, .len = (uint16_t)len, .type = type};
+    struct ur_packed *e = (struct ur_packed *)(p->area + p->used);
+    *e = (struct ur_packed){.ino = ino, .len = (uint16_t)len, .type = type};
     memcpy(e->name, name, len);
     e->name[len] = 0;
-    *offset_of(p, p->count++) = (uint32_t)p->used;
+    *ur_packed_offset(p, p->count++) = (uint32_t)p->used;
     p->used += size;
     *slot = (uint32_t)p->count;
     if (was)
@@ -184,7 +130,7 @@ struct reading {
 static long add_name(struct building *b, struct reading *r, const struct sys_dirent *e) {
     size_t len = strlen(e->name);
     unsigned char type = e->type;
-    struct packed *was;
+    struct ur_packed *was;
     if (b->d->mount && ur_is_marker_name(e->name, len)) {
         r->has_wh = true;
         return 0;
@@ -197,7 +143,7 @@ static long add_name(struct building *b, struct reading *r, const struct sys_dir
     if (ret < 0)
         return ret;
     if (!was) {
-        was = entry_at(b->p, b->p->count - 1);
+        was = ur_packed_at(b->p, b->p->count - 1);
         was->upper = r->upper;
         was->ask = r->upper && r->marks & UR_MARK_IMPURE;
     } else if (was->upper && was->type != DT_WHT)
@@ -247,6 +193,9 @@ static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
     if (fd < 0)
         return fd;
     r.fd = (int)fd;
+    struct stat st;
+    if (d->mount && !b->c->u->owner)
+        b->everybody &= sys_fstat(r.fd, &st) == 0 && (st.st_mode & 0444) == 0444 && !(r.marks & UR_MARK_ACL);
     if (through)
         sys_lseek(r.fd, 0, SEEK_SET);
     ret = read_all(b, &r, add_name, s->rest[0], sizeof s->rest[0]);
@@ -273,20 +222,20 @@ static long add_special(struct building *b) {
         if (m[i].target.len <= dir + 1 || !ur_path_below(target, m[i].target.len, d->path, d->len) ||
             strchr(target + dir + 1, '/'))
             continue;
-        struct packed *e;
+        struct ur_packed *e;
         struct stat st;
         long ret = add(b, target + dir + 1, m[i].target.len - dir - 1, 0, DT_DIR, &e);
         if (ret < 0)
             return ret;
         if (!e)
-            e = entry_at(b->p, b->p->count - 1);
+            e = ur_packed_at(b->p, b->p->count - 1);
         e->type = DT_DIR;
         e->ask = false;
         if (ur_stat(b->c, AT_FDCWD, target, &st, 0) == 0)
             e->ino = st.st_ino;
     }
     for (size_t i = 0; i < b->p->count; i++) {
-        struct packed *e = entry_at(b->p, i);
+        struct ur_packed *e = ur_packed_at(b->p, i);
         UR_SCRATCH(s);
         char *end = s->text + UR_PATH_MAX, *p = ur_put(s->text, end, d->path, d->len > 1 ? d->len : 0);
         p = ur_put(p, end, "/", 1);
@@ -300,7 +249,7 @@ static long add_special(struct building *b) {
 static long ask_numbers(struct building *b, char *host) {
     const struct ur_dir *d = b->d;
     for (size_t i = 0; i < b->p->count; i++) {
-        struct packed *e = entry_at(b->p, i);
+        struct ur_packed *e = ur_packed_at(b->p, i);
         struct ur_entry found;
         if (!e->ask || e->type == DT_WHT)
             continue;
@@ -373,7 +322,8 @@ static uint64_t parent_number(const struct ur_caller *c, const struct ur_dir *d,
 
 static long build(const struct ur_caller *c, const struct ur_dir *d, int own, struct ur_list *l) {
     UR_SCRATCH(s);
-    struct building b = {.c = c, .d = d, .l = l, .p = &l->snapshot, .own = own};
+    struct building b = {.c = c, .d = d, .l = l, .p = &l->snapshot, .own = own, .everybody = true};
+    struct ur_listing kept = ur_listing_reserve(c->u, d);
     b.slots = (uint32_t *)(void *)s->rest[1];
     b.slots_room = sizeof s->rest[1];
     uint64_t self = l->filter.self ? l->filter.self : number_of(c, d, d->len, s->text);
@@ -389,8 +339,9 @@ static long build(const struct ur_caller *c, const struct ur_dir *d, int own, st
         ret = add_special(&b);
     if (b.slots_mapped)
         sys_munmap(b.slots, b.slots_room);
+    ur_listing_put(c->u, &kept, ret == 0 && b.everybody ? l : NULL);
     if (ret < 0)
-        snapshot_free(l);
+        ur_snapshot_free(l);
     return ret;
 }
 
@@ -440,6 +391,8 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
         if (d->spot[i].layer == at.layer)
             *own = (int)i;
     l->merged |= *own != 0;
+    if (l->merged && ur_listing_get(c->u, d, l))
+        return 0;
     ret = *own == 0 ? own_number(c, d, l->fd, &st, &l->filter.self) : 0;
     if (ret < 0 || l->merged)
         return ret < 0 ? ret : 0;
@@ -480,14 +433,14 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
     for (int tries = 0;; tries++) {
         uint64_t generation = shared ? atomic_load(&shared->generation) : 0;
         ret = decide(c, l, s, &own);
-        if (ret == 0 && l->merged)
+        if (ret == 0 && l->merged && !l->snapshot.count)
             ret = build(c, &s->dir[0], own, l);
         bool calm = !shared || (atomic_load(&shared->generation) == generation && !atomic_load(&shared->changing));
         if (ret == 0 && l->merged && !calm)
             ret = was_moved(c, l, s);
         if (ret == 0 || (ret < 0 && ret != -ENOENT && ret != -ENOTDIR))
             break;
-        snapshot_free(l);
+        ur_snapshot_free(l);
         if (calm || tries == TRIES) {
             ret = ret == -ENOENT ? start_dead(c, l, s) : ret > 0 ? -EBUSY : ret;
             break;
@@ -495,7 +448,7 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
         UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
     if (ret < 0) {
-        snapshot_free(l);
+        ur_snapshot_free(l);
         l->decided = false;
     }
     return ret;
@@ -543,7 +496,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
     if (l->merged) {
         struct ur_snapshot *p = &l->snapshot;
         while (p->at < p->count) {
-            const struct packed *e = entry_at(p, p->at++);
+            const struct ur_packed *e = ur_packed_at(p, p->at++);
             if (e->type == DT_WHT)
                 continue;
             *entry = (struct ur_list_entry){e->ino, p->at, e->type, e->len, e->name};
@@ -571,7 +524,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
 long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie) {
     (void)c;
     if (cookie == 0) {
-        snapshot_free(l);
+        ur_snapshot_free(l);
         l->decided = false;
         return sys_lseek(l->fd, 0, SEEK_SET);
     }
@@ -583,7 +536,7 @@ long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie)
 }
 
 void ur_list_close(struct ur_list *l) {
-    snapshot_free(l);
+    ur_snapshot_free(l);
 }
 
 /* Emits from a snapshot as the kernel would; the place is the descriptor's own offset, so dup and fork share it. */
@@ -594,7 +547,7 @@ static long emit(struct ur_list *l, char *buf, size_t size) {
     if (at < 0)
         return at;
     for (; (size_t)at < p->count; at++) {
-        const struct packed *e = entry_at(p, (size_t)at);
+        const struct ur_packed *e = ur_packed_at(p, (size_t)at);
         size_t need = (RECORD_HEAD + e->len + 1u + 7) / 8 * 8;
         if (e->type == DT_WHT)
             continue;

@@ -114,9 +114,12 @@ long ur_union_open(struct ur_union *u, const char *session) {
         size = UR_SHARED_SIZE;
     }
     u->shared = shared;
-    size -= UR_SHARED_SIZE;
-    u->index = size >= UR_INDEX_LEAST ? (char *)shared + UR_SHARED_SIZE : NULL;
-    u->index_bytes = u->index ? (size_t)1 << (63 - __builtin_clzl(size)) : 0;
+    u->shared_bytes = size;
+    size_t index = (size - UR_SHARED_SIZE) / 3 / UR_INDEX_LEAST * UR_INDEX_LEAST;
+    u->index = index ? (char *)shared + UR_SHARED_SIZE : NULL;
+    u->index_bytes = index ? (size_t)1 << (63 - __builtin_clzl(index)) : 0;
+    u->listings = index ? (unsigned char *)shared + UR_SHARED_SIZE + index : NULL;
+    u->listings_bytes = 2 * index;
     u->table = table;
     u->owner = u->table->uid && sys_geteuid() == u->table->uid;
     return 0;

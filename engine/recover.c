@@ -189,7 +189,7 @@ static long times_of_last(const struct all *all, const char *place) {
         return 0;
     done = all_times(all, last.shared);
     if (last.shared)
-        sys_munmap(last.shared, UR_SHARED_SIZE);
+        sys_munmap(last.shared, last.shared_bytes);
     sys_munmap((void *)last.table, last.table->size);
     return done;
 }

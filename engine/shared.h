@@ -23,6 +23,7 @@ enum {
     UR_INDEX_LEAST = 64,      /* what is smaller is none */
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
     UR_NAMES = 1024,
+    UR_LISTINGS = 8192,
 };
 
 struct ur_shared {
@@ -65,6 +66,12 @@ struct ur_shared {
     _Atomic uint64_t roots_open[UR_ROOTS / 64], roots_even[UR_ROOTS / 64]; /* of each mount: union.h, ur_dir */
     _Atomic uint64_t gone[UR_GONE_BITS / 64];
 
+    /* Where listings are kept (listings.c); how much was ever written to their ring, and how much of it has memory. */
+    struct ur_listing_place {
+        _Atomic uint64_t state, word;
+    } listing[UR_LISTINGS];
+    _Atomic uint64_t listings_next, listings_had;
+
     /* A Bloom filter of the lower inodes of which a name was copied up or removed in this run: a descriptor that was
        opened before still shows the lower one. */
     _Atomic uint64_t covered[UR_COVERED_BITS / 64];
@@ -104,7 +111,7 @@ struct ur_shared {
 };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };
 
-/* The index begins at the next page. */
+/* The index begins at the next page; behind it, twice as large, is the ring of listings. */
 #define UR_SHARED_SIZE ((sizeof(struct ur_shared) + 4095) / 4096 * 4096)
 
 /* Does a guard serve the run that this is of? */

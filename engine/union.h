@@ -196,7 +196,8 @@ uint64_t ur_dcache_begin(const struct ur_union *u);
    nobody does) is made between begin and end, which is when the variable goes:
        UR_NAME_CHANGES(u, d, name); */
 struct ur_change {
-    _Atomic uint64_t *state;
+    _Atomic uint64_t *state;   /* of the name */
+    _Atomic uint64_t *listing; /* of its directory (listings.c) */
 };
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name);
 void ur_change_end(struct ur_change *change);

@@ -52,6 +52,15 @@ def write(path, text):
     with open(path, "w") as f: f.write(text)
 def append(path, text):
     with open(path, "a") as f: f.write(text)
+def names(path):
+    return " ".join(sorted(os.listdir(path)))
+def told(path): # what a listing says of each agrees with stat
+    with os.scandir(path) as entries:
+        found = sorted((e.name, e.inode(), e.is_dir(follow_symlinks=False)) for e in entries)
+    for name, inode, is_dir in found:
+        st = os.lstat(path + "/" + name)
+        assert (inode, is_dir) == (st.st_ino, stat.S_ISDIR(st.st_mode)), name
+    return found
 def bind(path):
     socket.socket(socket.AF_UNIX).bind(path)
 def eq(got, wanted):
@@ -104,6 +113,92 @@ END
 
 @test "what one process changes the others see at once, with the guard alone" {
     net=--no-preload each_size changes_are_seen root user
+}
+
+listings_are_seen() {
+    layers
+    as sh -euc "cd '$W/lowers'; mkdir 1/big 2/big; (cd 1/big; seq 0 2 1200 | xargs touch); (cd 2/big; seq 0 3 1200 | xargs touch)"
+    two_processes <<'END'
+def seen(path, wanted):
+    for _ in range(2):
+        eq(both(names, path), wanted)
+    both(told, path)
+seen("d", "high link low sub")
+in_other(write, "d/new", "new");     seen("d", "high link low new sub")
+os.unlink("d/low");                  seen("d", "high link new sub")
+in_other(append, "d/high", "more");  seen("d", "high link new sub")
+os.rename("d/new", "d/low");         seen("d", "high link low sub")
+in_other(os.mkdir, "d/made");        seen("d", "high link low made sub"); seen("d/made", "")
+write("d/made/x", "x");              seen("d/made", "x")
+in_other(os.rename, "d/made/x", "d/sub/x"); seen("d/made", ""); seen("d/sub", "deep x")
+os.rmdir("d/made");                  seen("d", "high link low sub"); eq(both(names, "d/made"), "ENOENT")
+in_other(os.symlink, "low", "d/s");  seen("d", "high link low s sub")
+os.link("d/low", "d/hard");          seen("d", "hard high link low s sub")
+bind("d/sock");                      seen("d", "hard high link low s sock sub")
+for name in "hard", "s", "sock": os.unlink("d/" + name)
+seen("d", "high link low sub")
+os.rename("d", "e/d");               seen("e", "d one"); seen("e/d", "high link low sub"); eq(both(names, "d"), "ENOENT")
+in_other(os.mkdir, "d");             seen("d", "")
+in_other(write, "e/d/sub/y", "y");   seen("e/d/sub", "deep x y")
+os.rename("e/d/sub", "d/sub");       seen("d", "sub"); seen("d/sub", "deep x y"); seen("e/d", "high link low")
+big = sorted(set(range(0, 1201, 2)) | set(range(0, 1201, 3)))
+for gone in 600, 603, 0, 1200:
+    seen("big", " ".join(sorted(map(str, big))))
+    in_other(os.unlink, "big/%d" % gone)
+    big.remove(gone)
+seen("big", " ".join(sorted(map(str, big))))
+END
+}
+
+@test "a listing that one process has read is all others', until something in it changes" {
+    each_size listings_are_seen root user
+}
+
+@test "a listing that one process has read is all others', with the guard alone" {
+    net=--no-preload each_size listings_are_seen root user
+}
+
+list_with_permission() {
+    layers
+    as chmod 711 "$W/lowers/2/d"
+    two_processes <<'END'
+def as_other(f, *args):
+    os.setresuid(65534, 65534, 65534)
+    return f(*args)
+def in_child(f, *args):
+    a, b = mp.Pipe()
+    p = mp.get_context("fork").Process(target=lambda: b.send(answer(as_other, (f,) + args)))
+    p.start()
+    p.join()
+    return a.recv()
+for _ in range(2):
+    eq(in_child(os.listdir, "d"), "EACCES")
+    eq(sorted(both(os.listdir, "d")), ["high", "link", "low", "sub"])
+    eq(sorted(in_child(os.listdir, "d/sub")), ["deep"])
+END
+}
+
+@test "who may not read a directory is told so, and not what others have read in it" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    each_size list_with_permission root
+}
+
+@test "a merged directory that was read before is not read again" {
+    needs strace
+    workspace root
+    layers
+    cat >"$W/lists.py" <<'END'
+import os, sys
+first = sorted(os.listdir(sys.argv[1] + "/d"))
+os.umask(0o123)
+assert sorted(os.listdir(sys.argv[1] + "/d")) == first == ["high", "link", "low", "sub"]
+os.umask(0o123)
+END
+    as strace -f -o "$W/trace" -e trace=open,openat,umask,getdents64 "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/lists.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/umask\(0123\)/ { on = !on; next } on { sub(/^[0-9]+ +/, ""); print $1, $2 }' "$W/trace"
+    same 'the calls' "openat(AT_FDCWD, \"$W/lowers/1/d\"," "$output"
 }
 
 ask_permission() {

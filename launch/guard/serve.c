@@ -260,9 +260,9 @@ static void put_empty(int number, siginfo_t *info, void *context) {
     (void)number;
     (void)context;
     const char *at = info->si_addr, *shared = (const char *)the_guard->whole.shared;
-    if (!shared || at < shared || at >= shared + UR_SHARED_SIZE ||
-        mmap((void *)shared, UR_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-            MAP_FAILED)
+    if (!shared || at < shared || at >= shared + the_guard->whole.shared_bytes ||
+        mmap((void *)shared, the_guard->whole.shared_bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         _exit(EXIT_OURS);
 }
 

@@ -1,0 +1,179 @@
+/*
+ * Listings of merged directories, kept for all processes of the run: what one has read of all its layers costs the next
+ * a copy from memory.
+ *
+ *   place    of a directory, by the hash of its union path: a word of state (how many are changing a name in it; a
+ *            counter), and a word that is 0, a reservation, or where the listing is
+ *   log      a ring of records; where the next one goes is only ever counted up, so that a place in it has one meaning
+ *
+ * What stands in a place is true, by the protocol of index.c: who changes a name takes the listing of its directory out
+ * first and counts himself, and what was read meanwhile cannot be put. Besides, a listing holds in one generation: in
+ * another its directory may have other layers, or be another's path. Directories that share a place push each other
+ * out.
+ *
+ * A record may be overwritten while it is read, by one that comes a whole ring later, or by a writer that slept so
+ * long: it is copied, and the copy believed by its checksum.
+ *
+ * The ring is memory of a file, and its pages are had before they are written to: on a full filesystem they would be a
+ * SIGBUS. Where they cannot be had so, nothing is kept.
+ */
+#include "index.h"
+#include "snapshot.h"
+
+#include <linux/falloc.h>
+
+#define CHANGING UINT64_C(0xffffffff)
+#define TICKET (UINT64_C(1) << 32)
+#define KEPT UINT64_C(1) /* and the rest of the word is the record's position << 1 */
+
+enum { CHUNK = 1 << 20 }; /* of the ring, had at once */
+
+struct record {
+    uint64_t sum; /* of all that follows */
+    uint64_t position, key, generation;
+    uint32_t used, count; /* bytes of entries, then as many offsets */
+};
+
+static struct ur_listing_place *place_of(const struct ur_union *u, uint64_t key) {
+    return &u->shared->listing[key % UR_LISTINGS];
+}
+
+static uint64_t key_of(const struct ur_union *u, const struct ur_dir *d) {
+    return ur_index_hash(u, d->path, d->len);
+}
+
+/* Of the others it is not the path alone that says what is in them. */
+static bool may_be_kept(const struct ur_union *u, const struct ur_dir *d) {
+    return u->listings && d->mount && !d->special && d->rels == 1 && (d->open || u->owner) && d->generation &&
+           d->generation == ur_dcache_begin(u);
+}
+
+static uint64_t sum_of(const struct ur_union *u, const struct record *r, const void *entries, const void *offsets) {
+    uint64_t parts[3] = {
+        ur_index_hash(u, (const char *)r + sizeof r->sum, sizeof *r - sizeof r->sum),
+        ur_index_hash(u, entries, r->used),
+        ur_index_hash(u, offsets, r->count * sizeof(uint32_t)),
+    };
+    return ur_index_hash(u, (const char *)parts, sizeof parts);
+}
+
+/* Programs of the run can write to the ring; what is read out of it by the guard must lie within what was read. */
+static bool is_whole(const struct ur_snapshot *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        uint32_t at = *ur_packed_offset(p, i);
+        if (at % 8 || at > p->used || p->used - at < sizeof(struct ur_packed))
+            return false;
+        const struct ur_packed *e = ur_packed_at(p, i);
+        if (p->used - at < ur_packed_size(e->len) || e->name[e->len])
+            return false;
+    }
+    return true;
+}
+
+bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_list *l) {
+    if (!may_be_kept(u, d))
+        return false;
+    uint64_t key = key_of(u, d);
+    uint64_t word = atomic_load_explicit(&place_of(u, key)->word, memory_order_acquire);
+    uint64_t position = word >> 1, at = position % u->listings_bytes;
+    const unsigned char *from = u->listings + at;
+    struct record r;
+    if (!(word & KEPT) || u->listings_bytes - at < sizeof r)
+        return false;
+    memcpy(&r, from, sizeof r);
+    size_t offsets = (size_t)r.count * sizeof(uint32_t);
+    if (r.position != position || r.key != key || r.generation != d->generation || !r.count || r.used % 8 ||
+        u->listings_bytes - at - sizeof r < (uint64_t)r.used + offsets ||
+        !ur_snapshot_reserve(l, (size_t)r.used + offsets))
+        return false;
+    struct ur_snapshot *p = &l->snapshot;
+    memcpy(p->area, from + sizeof r, r.used);
+    memcpy(ur_packed_offset(p, r.count - 1), from + sizeof r + r.used, offsets);
+    p->used = r.used;
+    p->count = r.count;
+    if (sum_of(u, &r, p->area, ur_packed_offset(p, r.count - 1)) == r.sum && is_whole(p))
+        return true;
+    ur_snapshot_free(l);
+    return false;
+}
+
+struct ur_listing ur_listing_reserve(const struct ur_union *u, const struct ur_dir *d) {
+    struct ur_listing r = {NULL};
+    if (!may_be_kept(u, d))
+        return r;
+    r.key = key_of(u, d);
+    r.generation = d->generation;
+    struct ur_listing_place *place = place_of(u, r.key);
+    r.word = ((atomic_fetch_add(&place->state, TICKET) >> 32) + 1) << 1;
+    atomic_store(&place->word, r.word);
+    /* Looked at after the reservation can be seen: who begins a change from here on takes it away. */
+    if (atomic_load(&place->state) & CHANGING)
+        return r;
+    r.place = &place->word;
+    return r;
+}
+
+/* Room in the ring for `size` bytes: where. */
+static bool take_room(const struct ur_union *u, size_t size, uint64_t *position) {
+    uint64_t room = u->listings_bytes;
+    if (size > room / 8)
+        return false;
+    do
+        *position = atomic_fetch_add(&u->shared->listings_next, size);
+    while (*position % room > room - size); /* not over the end */
+    uint64_t end = *position % room + size, had = atomic_load(&u->shared->listings_had);
+    if (end <= had)
+        return true;
+    char path[UR_PATH_MAX / 4];
+    const struct ur_table_string session = u->table->session;
+    char *p = ur_put(path, path + sizeof path, ur_table_text(u->table, session), session.len);
+    p = ur_put(p, path + sizeof path, "/shared", 7);
+    long fd = p ? sys_open(path, O_RDWR | O_CLOEXEC, 0) : -ENAMETOOLONG;
+    if (fd < 0)
+        return false;
+    uint64_t want = (end + CHUNK - 1) / CHUNK * CHUNK;
+    if (want > room)
+        want = room;
+    uint64_t start = (uint64_t)(u->listings - (const unsigned char *)u->shared);
+    long ret = UR_SYS(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, start + had, want - had, 0, 0);
+    sys_close((int)fd);
+    while (ret == 0 && had < want && !atomic_compare_exchange_weak(&u->shared->listings_had, &had, want))
+        ;
+    return ret == 0;
+}
+
+void ur_listing_put(const struct ur_union *u, struct ur_listing *k, const struct ur_list *l) {
+    uint64_t mine = k->word, now = 0, position;
+    const struct ur_snapshot *p = l ? &l->snapshot : NULL;
+    if (!k->place)
+        return;
+    size_t offsets = p ? p->count * sizeof(uint32_t) : 0;
+    size_t size = p ? (sizeof(struct record) + p->used + offsets + 63) / 64 * 64 : 0;
+    if (p && k->generation == ur_dcache_begin(u) && take_room(u, size, &position)) {
+        struct record r = {.position = position,
+                           .key = k->key,
+                           .generation = k->generation,
+                           .used = (uint32_t)p->used,
+                           .count = (uint32_t)p->count};
+        const void *from = ur_packed_offset(p, p->count - 1);
+        r.sum = sum_of(u, &r, p->area, from);
+        unsigned char *to = u->listings + position % u->listings_bytes;
+        memcpy(to, &r, sizeof r);
+        memcpy(to + sizeof r, p->area, p->used);
+        memcpy(to + sizeof r + p->used, from, offsets);
+        now = position << 1 | KEPT;
+    }
+    atomic_compare_exchange_strong(k->place, &mine, now);
+    k->place = NULL;
+}
+
+/* --- changes ---------------------------------------------------------------------------------------------------- */
+
+_Atomic uint64_t *ur_listing_changes(const struct ur_union *u, const struct ur_dir *d) {
+    if (!u->listings)
+        return NULL;
+    struct ur_listing_place *place = place_of(u, key_of(u, d));
+    atomic_fetch_add(&place->state, 1);
+    atomic_store(&place->word, 0);
+    return &place->state;
+}
