@@ -223,7 +223,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 
 c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
 shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
-	doc/completion.bash $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/* doc/*)
+	doc/completion.bash $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/* scripts/examples/* scripts/examples/gitlab/* doc/*)
 
 lint:
 	clang-format --dry-run -Werror $(c_files)
@@ -249,6 +249,7 @@ install: all
 	sed 's,@PARTS@,$(bin_to_parts),' unionrun.in >'$(call to,$(BINDIR))/unionrun'
 	chmod 755 '$(call to,$(BINDIR))/unionrun'
 	install -m 644 config/unionrun-layers.schema.json '$(call to,$(data_dir))'
+	cp -R scripts/examples '$(call to,$(DOCDIR))'
 	install -m 644 LICENSE README.md SECURITY.md CHANGELOG.md '$(call to,$(DOCDIR))'
 	set -e; for page in $(pages); do \
 		to='$(call to,$(MANDIR))'/man$${page##*.}/$$page; \

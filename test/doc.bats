@@ -198,3 +198,24 @@ EOF
     [ "$(suggests 'unionrun import -o la' | cut -f1)" = layers/ ]
     [ "$(suggests 'unionrun --ephemeral -- mkfif' | cut -f1)" = mkfifo ]
 }
+
+# --- the map ---
+
+@test "CONTRIBUTING.md names every folder, and nothing that is not there" {
+    cd "$REPO"
+    map=$(sed -n '/^    README.md/,/^$/p' CONTRIBUTING.md)
+    git -c safe.directory='*' ls-files >"$BATS_TEST_TMPDIR/files" 2>/dev/null || skip 'not in git'
+    for folder in $(sed -n 's,/[^/]*$,/,p' "$BATS_TEST_TMPDIR/files" | cut -d/ -f1-2 | sed 's,/*$,/,' | sort -u); do
+        case $folder in scripts/bench.d/ | debian/*/) continue ;; esac # told with the folder above
+        grep -qE "(^| )$folder( |$)" <<<"$map" || { echo "$folder is not told"; false; }
+    done
+    for name in $(sed -nE 's/^    ([^ ].*)/\1/; t named; d; :named; s/  +.*//; s/ /\n/g; p' <<<"$map"); do
+        [ -e "$name" ] || { echo "$name is not there"; false; }
+    done
+    for name in $(grep -oE '`[a-z]+/[a-zA-Z./_-]+`' CONTRIBUTING.md README.md SECURITY.md | cut -d'`' -f2 | grep -v '^img/'); do
+        [ -e "$name" ] || { echo "$name is not there"; false; }
+    done
+    for target in $(grep -ohE 'make [a-z-]+' CONTRIBUTING.md | cut -d' ' -f2 | sort -u); do
+        grep -qE "^([a-z-]+ )*$target( [a-z-]+)*:" Makefile test/*.mk || { echo "no make $target"; false; }
+    done
+}

@@ -27,6 +27,10 @@ used() {
 
 @test "make install puts everything where it is told, and uninstall takes it away" {
     install_to install
+    local docs=root/usr/local/share/doc/unionrun
+    same examples "$(files "$REPO/scripts/examples")" "$(files $docs/examples)"
+    [ -x $docs/examples/job ]
+    rm -r $docs/examples
     same files "$(files root)" './usr/local/bin/unionrun
 ./usr/local/libexec/unionrun/unionrun-audit.so
 ./usr/local/libexec/unionrun/unionrun-exec
