@@ -6,6 +6,7 @@
  */
 #include "layers/exchange/upper.h"
 #include "config/text.h"
+#include "layers/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,11 +15,6 @@
 #include <sys/xattr.h>
 
 enum way { OWN, WHOLE, SEARCHED };
-
-struct names {
-    char **name;
-    size_t count;
-};
 
 struct level {
     struct level *up;
@@ -170,45 +166,6 @@ static long tell_file(struct walk *walk, struct level *level, const char *name, 
 
 /* --- walking --------------------------------------------------------------------------------------------- */
 
-static long add_name(void *arg, const char *name) {
-    struct names *names = arg;
-    names->name = ur_grow(names->name, names->count, sizeof *names->name);
-    names->name[names->count++] = ur_format("%s", name);
-    return 0;
-}
-
-static int by_bytes(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void free_names(struct names *names) {
-    for (size_t i = 0; i < names->count; i++)
-        free(names->name[i]);
-    free(names->name);
-}
-
-/* The names of some of the layers that the directory merges, each once. */
-static long read_names(const struct level *level, unsigned first, unsigned end, struct names *names) {
-    char host[UR_PATH_MAX];
-    for (unsigned i = first; i < end; i++) {
-        long ret = ur_place_spot(level->place, i, host, NULL);
-        if (ret >= 0)
-            ret = ur_names(host, add_name, names);
-        if (ret < 0)
-            return ret;
-    }
-    if (names->count)
-        qsort(names->name, names->count, sizeof *names->name, by_bytes);
-    size_t kept = 0;
-    for (size_t i = 0; i < names->count; i++)
-        if (kept && strcmp(names->name[kept - 1], names->name[i]) == 0)
-            free(names->name[i]);
-        else
-            names->name[kept++] = names->name[i];
-    names->count = kept;
-    return 0;
-}
-
 static long walk_level(struct walk *walk, struct level *level);
 
 static long descend(struct walk *walk, struct level *up, const char *name, enum way way, bool opaque, const char *host,
@@ -275,11 +232,10 @@ static bool upper_has(const struct level *level) {
 static long walk_level(struct walk *walk, struct level *level) {
     struct names names = {0};
     bool own = level->way == OWN && upper_has(level);
-    unsigned spots = ur_place_spots(level->place);
     bool lowers = level->way == WHOLE || (walk->search && !level->opaque);
     long ret = level->way == SEARCHED ? 0 : tell_level(walk, level);
-    if (ret == 0)
-        ret = read_names(level, 0, lowers ? spots : own, &names);
+    if (ret == 0 && (own || lowers))
+        ret = names_in(level->place, 0, lowers ? UR_LAYERS_MAX : 0, &names);
     for (size_t i = 0; own && ret == 0 && i < names.count; i++)
         ret = walk_own(walk, level, names.name[i], true);
     for (size_t i = 0; ret == 0 && i < names.count; i++) {
@@ -290,7 +246,7 @@ static long walk_level(struct walk *walk, struct level *level) {
     }
     if (ret < 0 && !*walk->where)
         snprintf(walk->where, UR_PATH_MAX, "%s", level->path);
-    free_names(&names);
+    names_free(&names);
     return ret;
 }
 
