@@ -431,3 +431,14 @@ PYTHON
     import "$W/f.tar" -o "$W/empty"
     [ -f "$W/empty/base.json" ]
 }
+
+@test "an import that takes longer than a second tells how far it is, on a terminal and nowhere else" {
+    workspace user
+    as sh -c "head -c 3000000 /dev/urandom >'$W/a' && cp '$W/a' '$W/b' && tar -C '$W' -cf '$W/slow.tar' a b && mkdir '$W/done'"
+    local slow="{ head -c 4000000 $W/slow.tar; sleep 1.5; tail -c +4000001 $W/slow.tar; } | '$UNIONRUN' import -"
+    as script -qec "$slow -o '$W/done/told'" /dev/null >"$W/terminal" </dev/null
+    tr '\r' '\n' <"$W/terminal" | grep -qE '[0-9]+ files, [0-9]+ MiB'
+    as sh -c "$slow -o '$W/done/quiet'" >"$W/pipe" 2>&1
+    fails grep -q 'MiB' "$W/pipe"
+    [ -e "$W/done/quiet/base.json" ]
+}

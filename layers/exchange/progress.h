@@ -1,8 +1,6 @@
 /*
- * How far a long command is, on a terminal; and whether it has been told to stop.
- *
- * One line that is written over, gone at the end; nothing if stderr is no terminal. From ur_progress_begin on the
- * signals that would end the command are only noted, so that it can remove what it has begun.
+ * How far a long command is, on a terminal (layers/progress.h); and whether it has been told to stop. From
+ * ur_progress_begin on the signals that would end the command are only noted, so that it can remove what it has begun.
  */
 #ifndef UNIONRUN_LAYERS_EXCHANGE_PROGRESS_H
 #define UNIONRUN_LAYERS_EXCHANGE_PROGRESS_H
@@ -12,7 +10,7 @@
 
 void ur_progress_begin(void);
 
-/* "WHAT: FILES files, BYTES MiB", some times a second at the most. False: it has been told to stop. */
+/* False: it has been told to stop. */
 bool ur_progress(const char *what, uint64_t files, uint64_t bytes);
 
 /* Has a signal come? */
