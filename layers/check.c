@@ -247,9 +247,7 @@ static void print_text(const struct checker *c) {
 }
 
 static int print_json(const struct checker *c) {
-    json_t *root = json_object(), *list = json_array();
-    json_object_set_new(root, "format", json_integer(1));
-    json_object_set_new(root, "findings", list);
+    json_t *list, *root = layers_json_root("findings", &list);
     for (size_t i = 0; i < c->findings; i++) {
         json_t *value = json_object();
         json_object_set_new(value, "kind", json_string(said[c->finding[i].kind].key));

@@ -206,9 +206,7 @@ static json_t *mount_value(const struct ur_plan_mount *mount, unsigned number, c
 }
 
 static int print_json(const struct layers *layers, const struct changes *changes) {
-    json_t *root = json_object(), *mounts = json_array();
-    json_object_set_new(root, "format", json_integer(1));
-    json_object_set_new(root, "mounts", mounts);
+    json_t *mounts, *root = layers_json_root("mounts", &mounts);
     for (size_t i = 0; i < layers->plan.count; i++)
         if (layers->plan.mounts[i].upper)
             json_array_append_new(mounts, mount_value(&layers->plan.mounts[i], (unsigned)i, changes));

@@ -111,6 +111,8 @@ bool layers_colours(void);
 /* A JSON string. JSON holds nothing but UTF-8; of another name `key` gets an approximation and key_base64 the bytes. */
 struct json_t;
 void layers_json_name(struct json_t *object, const char *key, const char *name);
+/* {"format": 1, KEY: LIST}: what a tool that tells a list prints. The list is the root's. */
+struct json_t *layers_json_root(const char *key, struct json_t **list);
 /* Prints and releases it. The exit status. */
 int layers_json_print(struct json_t *root);
 

@@ -149,6 +149,14 @@ void layers_json_name(json_t *object, const char *key, const char *name) {
     json_object_set_new(object, bytes_key, json_string(bytes));
 }
 
+json_t *layers_json_root(const char *key, json_t **list) {
+    json_t *root = json_object();
+    *list = json_array();
+    json_object_set_new(root, "format", json_integer(1));
+    json_object_set_new(root, key, *list);
+    return root;
+}
+
 int layers_json_print(json_t *root) {
     bool right = json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
     json_decref(root);

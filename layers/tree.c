@@ -32,11 +32,8 @@ static void add_value(const struct tree_node *node, void *arg) {
 }
 
 static int print_json(struct tree *tree) {
-    json_t *root = json_object();
-    tree->json = json_array();
-    json_object_set_new(root, "format", json_integer(1));
+    json_t *root = layers_json_root("names", &tree->json);
     layers_json_name(root, "target", tree->plan->target);
-    json_object_set_new(root, "names", tree->json);
     bool right = tree_walk(tree, add_value, tree);
     int status = layers_json_print(root);
     return right ? status : EXIT_OURS;
