@@ -1,0 +1,184 @@
+#!/usr/bin/env bats
+# Programs that shut themselves in: by a filter of their own, a namespace, another root. They do in a union what they do in a
+# plain directory, or are told why not.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # for other shells; what bats' run sets; what union() reads
+
+load helpers
+
+bats_require_minimum_version 1.5.0
+
+MODES='--guard=require --no-preload'
+
+layers() { # layers WHO: page.html, page.js, page.1 and dir/, in two lowers
+    workspace "$1"
+    as mkdir -p "$W/lowers/1/dir" "$W/lowers/2/dir" "$W/lowers/2/home" "$W/lowers/2/tmp"
+    as sh -c 'cd "$1"; echo low >low; echo x >dir/x; echo y >../1/dir/y
+        echo "document.body.append(\"by \" + document.title)" >page.js
+        echo "<title>a page of two layers</title><body><script src=page.js></script>" >../1/page.html
+        printf "%s\n" ".TH PAGE 1" .SH NAME "page - of a lower layer" .TS "a b." "1	2" .TE ".so man1/more.1" >page.1
+        mkdir man1; echo "and more of it" >man1/more.1' sh "$W/lowers/2"
+    digests=$(lower_digest "$W/lowers/1" "$W/lowers/2")
+}
+
+# The lowers are as they were, and nothing has been written to the target itself.
+nothing_leaked() {
+    same 'the lowers' "$digests" "$(lower_digest "$W/lowers/1" "$W/lowers/2")"
+    same 'the target, with nothing written beneath' '' "$(find "$TARGET" -mindepth 1)"
+}
+
+each_user() {
+    local who
+    for who in root user; do
+        [ "$who" = user ] || [ "$(id -u)" = 0 ] || continue
+        echo "# by $who"
+        layers "$who"
+        "$@"
+        nothing_leaked
+    done
+}
+
+# --- bubblewrap -------------------------------------------------------------------------------------------------------
+
+in_bwrap() {
+    local how
+    for how in '' '--unshare-pid --proc /proc --new-session'; do
+        # shellcheck disable=SC2086 # options
+        run as bwrap --bind / / --dev-bind /dev /dev $how true
+        [ "$status" -eq 0 ] || skip "bwrap does not work here: $output"
+        as rm -rf "$UPPER" "$UPPER.work"
+        # shellcheck disable=SC2086
+        run -0 --separate-stderr as bwrap --bind / / --dev-bind /dev /dev $how "$UNIONRUN" --guard=require --fence=require \
+            --lower "$W/lowers/1" --lower "$W/lowers/2" --upper "$UPPER" --target "$TARGET" -- \
+            sh -c 'cd "$1"; cat low; ls dir; busybox cat low; busybox sh -c "cd dir; echo new >z"; cat dir/z' sh "$TARGET"
+        [ "$stderr" = '' ]
+        [ "$output" = $'low\nx\ny\nlow\nnew' ]
+        [ "$(cat "$UPPER/dir/z")" = new ]
+    done
+}
+@test "a union in bubblewrap's namespaces is a union, with guard and fence" {
+    needs bwrap
+    needs busybox
+    each_user in_bwrap
+}
+
+bwrap_in() {
+    local mode
+    for mode in $MODES; do
+        UNION_OPTIONS=("$mode")
+        run --separate-stderr union bwrap --ro-bind / / --dev /dev cat "$TARGET/low"
+        [ "$status" -eq 1 ]
+        [[ $stderr == *'unionrun: process '*' asked for a mount, which no process in a union gets (EPERM)'* ]]
+        [[ $stderr == *'Failed to make / slave'* ]] # which it writes in pieces
+        [ "$output" = '' ]
+    done
+}
+@test "bubblewrap in a union gets EPERM for its first mount, with a word" {
+    needs bwrap
+    run bwrap --ro-bind / / true
+    [ "$status" -eq 0 ] || skip "bwrap does not work here: $output"
+    each_user bwrap_in
+}
+
+# --- sshd -------------------------------------------------------------------------------------------------------------
+
+# The passwd and shadow files that it reads are the union's, too; it shuts its first half in by chroot, another id and a
+# filter, and becomes who logs in.
+@test "an sshd in a union, with its privilege separation: who logs in is in the union" {
+    needs sshd
+    needs ssh
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    [ -d /run/sshd ] || mkdir /run/sshd # as its service does
+    layers root
+    as_user true
+    local mode port who seen etc=$W/etc ids
+    ids=$(getent passwd "$PLAIN_USER" | cut -d: -f3,4)
+    mkdir "$etc"
+    ssh-keygen -q -t ed25519 -N '' -f "$W/host"
+    ssh-keygen -q -t ed25519 -N '' -f "$W/key"
+    { grep -E '^(root|sshd):' /etc/passwd; echo "guest:x:$ids:a user of the union:/:/bin/sh"; } >"$etc/passwd"
+    { grep -E '^(root|sshd):' /etc/shadow; echo 'guest:*:19000::::::'; } >"$etc/shadow"
+    chmod 600 "$etc/shadow"
+    chmod 755 "$W/lowers/2/dir" "$W/lowers/2"
+    chown "$PLAIN_USER:" "$W/lowers/1/dir"
+    digests=$(lower_digest "$W/lowers/1" "$W/lowers/2")
+    for mode in $MODES; do
+        port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+        printf '%s\n' "Port $port" 'ListenAddress 127.0.0.1' "HostKey $W/host" "AuthorizedKeysFile $W/key.pub" 'StrictModes no' \
+            'UsePAM no' 'PidFile none' 'PermitRootLogin yes' 'Subsystem sftp internal-sftp' >"$W/sshd_config"
+        "$UNIONRUN" "$mode" --target /etc --lower "$etc" --lower /etc --upper "$W/up/etc$mode" --target "$TARGET" --lower "$W/lowers/1" \
+            --lower "$W/lowers/2" --upper "$W/up/upper$mode" -- /usr/sbin/sshd -D -e -f "$W/sshd_config" 3>&- 2>"$W/log" &
+        sshd=$!
+        timeout 60 sh -c 'until grep -q "^Server listening" "$1"; do sleep 0.05; kill -0 "$2" || exit; done' sh "$W/log" "$sshd"
+        seen=
+        for who in root guest; do
+            run -0 --separate-stderr timeout 60 ssh -F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o BatchMode=yes \
+                -o LogLevel=ERROR -i "$W/key" -p "$port" "$who@127.0.0.1" "id -un; cat '$TARGET/low'; ls '$TARGET/dir'; echo by-$who >'$TARGET/dir/$who'" </dev/null
+            same "$who, $mode" "$(printf '%s\n' "$who" low ${seen:+"$seen"} x y)" "$output"
+            seen=root
+            [ "$(cat "$W/up/upper$mode/dir/$who")" = "by-$who" ]
+        done
+        [ "$(stat -c %u "$W/up/upper$mode/dir/guest")" = "${ids%:*}" ]
+        printf 'get %s/page.1 %s/got\nput %s/got %s/put\n' "$TARGET" "$W" "$W" "$TARGET" >"$W/batch"
+        timeout 60 sftp -q -F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -i "$W/key" \
+            -P "$port" -b "$W/batch" root@127.0.0.1
+        cmp "$W/lowers/2/page.1" "$W/got"
+        cmp "$W/lowers/2/page.1" "$W/up/upper$mode/put"
+        rm "$W/got"
+        kill "$sshd"
+        wait "$sshd" || true
+        sshd=
+    done
+    nothing_leaked
+}
+
+teardown() {
+    [ -z "${sshd:-}" ] || kill "$sshd"
+    [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
+}
+
+# --- programs with a filter of their own ------------------------------------------------------------------------------
+
+manual() {
+    local mode plain
+    set -- sh -c 'cd "$1" && MANROFFSEQ=t MANWIDTH=70 man -l page.1; manpath -q | wc -l; file low dir page.html' sh "$TARGET"
+    as cp -r "$W/lowers/2/." "$W/lowers/1/." "$TARGET"
+    plain=$(as "$@" 2>&1)
+    as find "$TARGET" -mindepth 1 -delete
+    [[ $plain == *'of a lower layer'*'and more of it'* ]]
+    for mode in $MODES; do
+        UNION_OPTIONS=("$mode")
+        same "$mode" "$plain" "$(union "$@" 2>&1)"
+    done
+}
+@test "man's sandboxed filters and file read what is in the union" {
+    needs man
+    needs groff
+    needs file
+    each_user manual
+}
+
+# The whole of chromium's sandbox: namespaces, another root, and filters whose traps a broker answers.
+browser() {
+    local mode sandbox sandboxes='--no-sandbox'
+    [ "$WHO" = root ] || sandboxes+=' --use-sandbox' # which root's does not
+    for sandbox in $sandboxes; do
+        set -- chromium --headless "${sandbox/--use-sandbox/--disable-gpu}" --disable-gpu --disable-dev-shm-usage \
+            "--user-data-dir=$TARGET/profile" --dump-dom
+        run --separate-stderr as env TMPDIR="$W/up" HOME="$W/up" timeout -k 5 120 "${@/$TARGET/$W/up}" about:blank </dev/null
+        as rm -rf "$W/up/profile"
+        [ "$status" -eq 0 ] || skip "chromium $sandbox does not work here: $stderr"
+        for mode in $MODES; do
+            UNION_OPTIONS=("$mode")
+            as rm -rf "$UPPER" "$UPPER.work"
+            run --separate-stderr union timeout -k 5 120 "$@" "file://$TARGET/page.html" </dev/null
+            echo "# $WHO, $sandbox, $mode: $status; $output; $(grep -v dbus <<<"$stderr")"
+            [ "$status" -eq 0 ]
+            [[ $output == *'by a page of two layers'*'</body>'* ]]
+            [ -d "$UPPER/profile/Default" ]
+        done
+    done
+}
+@test "chromium, in its sandbox and without, shows a page of the union and keeps its profile there" {
+    needs chromium
+    each_user browser
+}
