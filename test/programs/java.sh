@@ -2,16 +2,8 @@
 # shellcheck shell=bash disable=SC2016
 set -eu
 lowers() {
-    local i
-    mkdir -p 1-top/src 2-middle/{lib,d/sub} 3-bottom/{src,lib,d/sub/deep,d/old,e}
-    for i in 1 2 3 4 5 6; do echo "bottom $i" >"3-bottom/d/f$i"; done
-    echo 'middle 2' >2-middle/d/f2
-    echo m >2-middle/d/sub/m
-    echo deep >3-bottom/d/sub/deep/file
-    echo old >3-bottom/d/old/o
-    ln -s f1 3-bottom/d/link
-    ln -s nowhere 2-middle/d/dangling
-    ln 3-bottom/d/f5 3-bottom/d/hard
+    mkdir -p 1-top/src 2-middle/lib 3-bottom/{src,lib}
+    mixture
     echo 'this older source would not compile' | tee 3-bottom/src/Work.java >3-bottom/lib/Words.java
     echo 'public class Words { public static String word() { return "middle"; } }' >2-middle/lib/Words.java
     echo 'found = yes' >3-bottom/lib/words.properties

@@ -2,16 +2,8 @@
 # shellcheck shell=bash disable=SC2016
 set -eu
 lowers() {
-    local i
-    mkdir -p 1-top/{bin,lib} 2-middle/{lib,d/sub} 3-bottom/{bin,lib,d/sub/deep,d/old,e}
-    for i in 1 2 3 4 5 6; do echo "bottom $i" >"3-bottom/d/f$i"; done
-    echo 'middle 2' >2-middle/d/f2
-    echo m >2-middle/d/sub/m
-    echo deep >3-bottom/d/sub/deep/file
-    echo old >3-bottom/d/old/o
-    ln -s f1 3-bottom/d/link
-    ln -s nowhere 2-middle/d/dangling
-    ln 3-bottom/d/f5 3-bottom/d/hard
+    mkdir -p 1-top/{bin,lib} 2-middle/lib 3-bottom/{bin,lib}
+    mixture
     echo 'throw new Error("an older module shows through")' | tee 3-bottom/lib/two.js >3-bottom/bin/script.js
     echo 'module.exports = __filename' >2-middle/lib/two.js
     echo 'export const three = import.meta.url' >3-bottom/lib/three.mjs
