@@ -12,9 +12,13 @@ say_doc = $(if $(V),,@echo '  DOC     $@';)
 .PHONY: doc
 doc: $(doc)
 
-$(records): doc/options $(BUILD)/unionrun-launch $(BUILD)/unionrun-layers unionrun
+# The front door of this build, wherever that is.
+$(BUILD)/doc/unionrun: unionrun.in
 	@mkdir -p $(@D)
-	$(say_doc) doc/options ./unionrun >$@
+	@sed 's,@PARTS@,..,' $< >$@ && chmod 755 $@
+
+$(records): doc/options $(BUILD)/doc/unionrun $(BUILD)/unionrun-launch $(BUILD)/unionrun-layers
+	$(say_doc) doc/options $(BUILD)/doc/unionrun >$@
 
 $(BUILD)/doc/keys: doc/keys.jq config/unionrun-layers.schema.json | $(BUILD)/have/jq
 	@mkdir -p $(@D)
