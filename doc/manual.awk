@@ -2,6 +2,7 @@
 #
 #   .\" @OPTIONS@     the options of a run, from the records (doc/options)
 #   .\" @COMMANDS@    the subcommands and their options, from the same
+#   .\" @STATUS@      what --help says of the exit status
 #   .\" @KEYS@        the keys of a layer file: the file `keys`, which doc/keys.jq made of the schema
 #   @DATE@            of the release. @DATADIR@ is left to `make install`
 
@@ -68,15 +69,15 @@ function list(command,    i) {
     for (i = 1; i <= count; i++) {
         command = commands[i]
         print ".Ss unionrun " command
+        print ".Bd -literal -compact"
+        print usage_of(command)
+        print ".Ed"
+        print ".Pp"
         if (command in same) {
             print sentence(what[command])
             print "It takes the options of a run."
             continue
         }
-        print ".Bd -literal -compact"
-        print usage[command]
-        print ".Ed"
-        print ".Pp"
         print text(about[command])
         if (own[command] < all[command])
             print "The options of the mounts are those of a run."
@@ -84,6 +85,8 @@ function list(command,    i) {
     }
     next
 }
+
+/^\.\\" @STATUS@/ { print text(ending); next }
 
 /^\.\\" @KEYS@/ {
     while ((getline line <keys) > 0)

@@ -1,6 +1,7 @@
 # Reads the file `records` that doc/options makes. Afterwards there are
 #
 #   count, commands[1..count], what[COMMAND]     the subcommands; "-" is a run
+#   ending                                       what is said of the exit status
 #   usage[COMMAND], about[COMMAND], same[COMMAND] (its options are those of a run)
 #   own[COMMAND], all[COMMAND]                   how many options it has: of its own, and with those of the mounts
 #   name, value, help[COMMAND, 1..all[COMMAND]]  value is "-" for a flag
@@ -23,6 +24,8 @@ BEGIN {
             usage[field[2]] = usage[field[2]] == "" ? field[3] : usage[field[2]] "\n" field[3]
         } else if (kind == "about") {
             about[field[2]] = field[3]
+        } else if (kind == "end") {
+            ending = field[3]
         } else if (kind == "same") {
             same[field[2]] = 1
         } else if (kind == "option") {
@@ -41,15 +44,24 @@ BEGIN {
 # options_of(command): whose options it takes
 function options_of(command) { return command in same ? "-" : command }
 
-# operand_of(command): what its arguments are: "FILE" if paths, "COMMAND" if a command, "" if there are none. Of a
-# run's own subcommands without a usage of their own that is not known.
+# usage_of(command): what is in a run's usage, where it has none of its own
+function usage_of(command,    n, i, lines) {
+    if (!(command in same))
+        return usage[command]
+    n = split(usage["-"], lines, "\n")
+    for (i = 1; i <= n; i++)
+        if (index(lines[i], command " ") == 1)
+            return lines[i]
+    return command
+}
+
+# operand_of(command): what its arguments are: "FILE" if paths, "COMMAND" if a command, "" if there are none
 function operand_of(command,    text) {
-    if (command in same)
-        return ""
-    text = usage[command]
+    text = usage_of(command)
     if (text ~ / -- COMMAND/)
         return "COMMAND"
     sub(/\n.*/, "", text)
+    gsub(/\[-[^]]*\]/, "", text) # options
     return text ~ /(PATH|IMAGE|TARGET|FILE|DIR)[].]*$/ ? "FILE" : ""
 }
 

@@ -42,7 +42,7 @@ section() { mandoc -T utf8 -O width=500 "$1" | col -bx | sed -n "/^ *$2\$/,/^\\(
     [ "$(section "$DOC/unionrun.1" OPTIONS | grep -oE '^     --?[a-z-]+' | tr -d ' ' | sort)" = "$(options | sort)" ]
     [ "$(mandoc -T utf8 "$DOC/unionrun.1" | col -bx | sed -n 's/^   unionrun \([a-z]*\)$/\1/p')" = "$(commands)" ]
     for command in $(commands); do
-        [ "$command" != doctor ] || continue # has those of a run
+        [ "$(options "$command")" != "$(options)" ] || continue # it has those of a run
         section "$DOC/unionrun.1" "unionrun $command" >told
         [ "$(grep -oE '^     --?[a-z-]+' told | tr -d ' ')" = "$(own_options "$command")" ] || { echo "$command"; cat told; false; }
     done
@@ -75,7 +75,7 @@ section() { mandoc -T utf8 -O width=500 "$1" | col -bx | sed -n "/^ *$2\$/,/^\\(
     [ "$(awk -F'\t' '$1 == "command" { print $2 }' records)" = "$(commands)" ]
     [ "$(awk -F'\t' '$1 == "option" && $2 == "-" { print $3 }' records)" = "$(options)" ]
     for command in $(commands); do
-        [ "$command" = doctor ] ||
+        grep -qx $'same\t'"$command" records ||
             [ "$(awk -F'\t' -v c="$command" '$1 ~ /^(option|mount)$/ && $2 == c { print $3 }' records)" = "$(options "$command")" ]
     done
     grep -q $'^option\t-\t--guard\tauto|require|off\tserve' records
