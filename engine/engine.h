@@ -69,8 +69,14 @@ long ur_real(const struct ur_caller *c, int dirfd, const char *path, int flags, 
 
 /* The host path for a watch (inotify, fanotify) on what a union path names. A watch is on an inode, and what is changed
    in a union changes in the upper: so if the watch is for changes, what the caller may write is copied up first (a
-   directory without its children), where there is an upper. `mask`: IN_* or FAN_*. As ur_real otherwise. */
-long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flags, uint64_t mask, char *out);
+   directory with its subdirectories), where there is an upper, and what the caller has open of it is the copy then.
+   `mask`: IN_* or FAN_*. As ur_real otherwise. */
+struct ur_replacer { /* dup3(`with`, the caller's `fd`, `cloexec`) */
+    void (*put)(void *arg, int fd, int with, int cloexec);
+    void *arg;
+};
+long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flags, uint64_t mask,
+                const struct ur_replacer *r, char *out);
 
 /* The canonical union path (realpath): all symlinks resolved, in the union's namespace. As ur_real otherwise.
    With UR_REAL_CREATE the last name may be absent. */

@@ -123,30 +123,74 @@ int ur_raw_flags(const struct ur_union *u, const char *host, int flags) {
     return ur_layer_of(u, host, len, &m, &layer, &rel) || ur_work_of(u, host, len) ? O_DSYNC : 0;
 }
 
-bool ur_fd_is_raw(const struct ur_caller *c, int fd) {
-    if (!ur_active(c) || c->u->table->raw == UR_RAW_HIDE || fd < 0)
-        return false;
-    if (!c->pid) {
-        long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-        return flags >= 0 && (flags & (O_ACCMODE | O_DSYNC | O_PATH)) == (O_RDONLY | O_DSYNC);
-    }
-    static const char key[] = "\nflags:\t"; /* stands behind "pos:" */
+/* /proc/PID/fdinfo/FD begins "pos:\t10\nflags:\t0100000\n". The flags of open, with O_CLOEXEC; `pos`: the offset. */
+static long fd_state(const struct ur_caller *c, int fd, uint64_t *pos) {
+    static const char first[] = "pos:\t", second[] = "\nflags:\t";
     char link[64], text[128];
     ur_proc_path(c, "/fdinfo/", fd, link, sizeof link);
     long info = sys_open(link, O_RDONLY | O_CLOEXEC, 0);
-    long n = info < 0 ? info : sys_read((int)info, text, sizeof text - 1);
-    if (info >= 0)
-        sys_close((int)info);
+    if (info < 0)
+        return info;
+    long n = sys_read((int)info, text, sizeof text - 1);
+    sys_close((int)info);
     if (n < 0)
-        return false;
+        return n;
     text[n] = 0;
-    uint64_t flags = 0;
-    for (const char *at = text; !flags && at + sizeof key < text + n; at++)
-        if (memcmp(at, key, sizeof key - 1) == 0) {
-            at += sizeof key - 1;
-            flags = ur_get_number(&at, 8);
-        }
-    return (flags & (O_ACCMODE | O_DSYNC | O_PATH)) == (O_RDONLY | O_DSYNC);
+    const char *at = text + sizeof first - 1;
+    if (strncmp(text, first, sizeof first - 1) != 0)
+        return -EINVAL;
+    *pos = ur_get_number(&at, 10);
+    if (strncmp(at, second, sizeof second - 1) != 0)
+        return -EINVAL;
+    at += sizeof second - 1;
+    return (long)ur_get_number(&at, 8);
+}
+
+static bool is_raw(long flags) {
+    return flags >= 0 && (flags & (O_ACCMODE | O_DSYNC | O_PATH)) == (O_RDONLY | O_DSYNC);
+}
+
+bool ur_fd_is_raw(const struct ur_caller *c, int fd) {
+    uint64_t pos;
+    if (!ur_active(c) || c->u->table->raw == UR_RAW_HIDE || fd < 0)
+        return false;
+    return is_raw(c->pid ? fd_state(c, fd, &pos) : UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0));
+}
+
+struct following {
+    const struct ur_caller *c;
+    const struct stat *lower;
+    const char *copy;
+    const struct ur_replacer *r;
+};
+
+static long follow(void *arg, const char *name, unsigned char type) {
+    (void)type;
+    struct following *f = arg;
+    struct stat st;
+    char link[64];
+    uint64_t pos;
+    int fd = (int)ur_get_number(&name, 10);
+    ur_proc_path(f->c, "/fd/", fd, link, sizeof link);
+    if (sys_fstatat(AT_FDCWD, link, &st, 0) < 0 || st.st_dev != f->lower->st_dev || st.st_ino != f->lower->st_ino)
+        return 0;
+    long flags = fd_state(f->c, fd, &pos);
+    if (flags < 0 || flags & (O_ACCMODE | O_PATH) || is_raw(flags))
+        return 0;
+    long own = sys_open(f->copy, ((int)flags & ~O_CREAT) | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (own < 0)
+        return 0;
+    if (sys_lseek((int)own, (off_t)pos, SEEK_SET) >= 0)
+        f->r->put(f->r->arg, fd, (int)own, (int)flags & O_CLOEXEC);
+    sys_close((int)own);
+    return 0;
+}
+
+void ur_fd_follow(const struct ur_caller *c, const struct stat *lower, const char *copy, const struct ur_replacer *r) {
+    struct following f = {c, lower, copy, r};
+    char dir[64];
+    ur_proc_path(c, "/fd", -1, dir, sizeof dir);
+    ur_for_names(dir, follow, &f);
 }
 
 long ur_fd_host_path(const struct ur_caller *c, int fd, char *out) {

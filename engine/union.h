@@ -506,6 +506,8 @@ struct ur_fdinfo {
 bool ur_fd_is_raw(const struct ur_caller *c, int fd);
 /* The flags of open(2) that make it so; 0: `host`, opened with `flags`, is no such path. */
 int ur_raw_flags(const struct ur_union *u, const char *host, int flags);
+/* `lower` (raw) has a copy now: the caller's descriptors of it get that in its place, as far as can be. */
+void ur_fd_follow(const struct ur_caller *c, const struct stat *lower, const char *copy, const struct ur_replacer *r);
 /* What the kernel says of a descriptor: a path, or "pipe:[1]" and the like. Length or -errno. */
 long ur_fd_host_path(const struct ur_caller *c, int fd, char *out);
 /* Fills `info`; `path` gets the union path, or what /proc tells (0 also then). */

@@ -53,12 +53,17 @@ static long bring_directories(const struct ur_caller *c, int dirfd, const char *
     return ret;
 }
 
-long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flags, uint64_t mask, char *out) {
-    struct stat st;
+long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flags, uint64_t mask,
+                const struct ur_replacer *r, char *out) {
+    struct stat st, was, now;
     int at = flags & UR_REAL_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
     if (ur_active(c) && mask & CHANGES && ur_stat(c, dirfd, path, &st, at) == 0 &&
         (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) && ur_access(c, dirfd, path, W_OK, at | AT_EACCESS) == 0) {
+        bool file = S_ISREG(st.st_mode) && ur_real(c, dirfd, path, flags, out) >= 0 && sys_lstat(out, &was) == 0;
         long ret = ur_real(c, dirfd, path, flags | UR_REAL_WRITE, out);
+        /* Who follows a log (tail -f) opens it first, and then watches it. */
+        if (ret >= 0 && file && sys_lstat(out, &now) == 0 && (now.st_ino != was.st_ino || now.st_dev != was.st_dev))
+            ur_fd_follow(c, &was, out, r);
         if (ret >= 0 && S_ISDIR(st.st_mode)) {
             if (c->u->shared)
                 atomic_store(&c->u->shared->watched, 1);

@@ -4,12 +4,18 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 
+static void put(void *arg, int fd, int with, int cloexec) {
+    (void)arg;
+    UR_SYS(SYS_dup3, with, fd, cloexec, 0, 0, 0);
+}
+static const struct ur_replacer own = {put, NULL};
+
 long ur_watch(int fd, const char *path, uint32_t mask) {
     if (!ur_in_session())
         return UR_SYS(SYS_inotify_add_watch, fd, path, mask, 0, 0, 0);
     UR_PATH_BUFFER(real);
     int flags = mask & IN_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
-    long ret = real ? ur_watched(UR_SELF, AT_FDCWD, path, flags, mask, real) : -ENOMEM;
+    long ret = real ? ur_watched(UR_SELF, AT_FDCWD, path, flags, mask, &own, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_inotify_add_watch, fd, real, mask, 0, 0, 0);
 }
 
@@ -24,7 +30,7 @@ long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const ch
     UR_PATH_BUFFER(real);
     int how = flags & FAN_MARK_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
     uint64_t inode = flags & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM) ? 0 : mask; /* the others are the host's */
-    long ret = real ? ur_watched(UR_SELF, dirfd, path, how, inode, real) : -ENOMEM;
+    long ret = real ? ur_watched(UR_SELF, dirfd, path, how, inode, &own, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_fanotify_mark, fd, flags, mask, AT_FDCWD, real, 0);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -119,6 +120,16 @@ long answer_getpeername(struct call *q) {
 
 /* --- watches: on the caller's own inotify or fanotify group, of which a duplicate is ours --- */
 
+static void put(void *arg, int fd, int with, int cloexec) {
+    struct call *q = arg;
+    struct seccomp_notif_addfd add = {.id = q->id,
+                                      .flags = SECCOMP_ADDFD_FLAG_SETFD,
+                                      .srcfd = (uint32_t)with,
+                                      .newfd = (uint32_t)fd,
+                                      .newfd_flags = (uint32_t)cloexec};
+    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+}
+
 long answer_inotify_add_watch(struct call *q) {
     char path[UR_PATH_MAX], host[UR_PATH_MAX];
     uint32_t mask = (uint32_t)q->arg[2];
@@ -130,7 +141,7 @@ long answer_inotify_add_watch(struct call *q) {
         ret = native(q, AT_FDCWD, path, flags);
     if (ret)
         return ret;
-    ret = ur_watched(&q->caller, AT_FDCWD, path, flags, mask, host);
+    ret = ur_watched(&q->caller, AT_FDCWD, path, flags, mask, &(struct ur_replacer){put, q}, host);
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_inotify_add_watch, own, host, mask, 0, 0, 0);
 }
@@ -146,7 +157,7 @@ long answer_fanotify_mark(struct call *q) {
     if (ret)
         return ret;
     bool inode = !(q->arg[1] & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM)); /* the others are the host's */
-    ret = ur_watched(&q->caller, dirfd, path, 0, inode ? q->arg[2] : 0, host);
+    ret = ur_watched(&q->caller, dirfd, path, 0, inode ? q->arg[2] : 0, &(struct ur_replacer){put, q}, host);
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_fanotify_mark, own, q->arg[1], q->arg[2], AT_FDCWD, host, 0);
 }

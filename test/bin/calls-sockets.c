@@ -313,6 +313,23 @@ TEST(watched_file) { /* also if it is copied up later */
     close(fd);
     close(other);
 }
+TEST(watched_log) { /* opened first, and then watched */
+    char text[32];
+    int fd = inotify_init1(IN_NONBLOCK), file = open(p->file, O_RDONLY | O_CLOEXEC), kept = open(p->file, O_RDONLY);
+    say("%zd", read(file, text, 4));
+    CALL(inotify_add_watch(fd, p->file, IN_MODIFY) > 0 ? 0 : -1);
+    int writer = open(p->file, O_WRONLY | O_APPEND);
+    say("%zd", write(writer, "more", 4));
+    close(writer);
+    say_events(fd, IN_MODIFY);
+    int n = (int)read(file, text, sizeof text);
+    say("%.*s", n, text);
+    n = (int)read(kept, text, sizeof text);
+    say("%.*s, %x %x", n, text, fcntl(file, F_GETFD), fcntl(kept, F_GETFD));
+    close(file);
+    close(kept);
+    close(fd);
+}
 TEST(watched_directory) { /* in which both layers have something */
     char name[128];
     int fd = inotify_init1(IN_NONBLOCK);
@@ -347,7 +364,6 @@ static void say_taken_for(int fd, const char *name, bool *there) {
     say("  %s is %sthere%s", name, *there ? "" : "not ", changed ? ", changed" : "");
 }
 TEST(watched_names) { /* of a directory that both layers have: deleted, made again, replaced, moved */
-    enum { ON_LOW = 1 };
     char path[3][128];
     static const char *const names[] = {"low", "high", "both"};
     int fd = inotify_init1(IN_NONBLOCK);
@@ -357,7 +373,7 @@ TEST(watched_names) { /* of a directory that both layers have: deleted, made aga
     for (int i = 0; i < 3; i++) {
         bool there = true;
         say("%s", names[i]);
-        if (i != ON_LOW) { /* the copy that was made for a change is deleted, or there was none */
+        if (i != 1) { /* what is deleted is a copy that a change has made; or a lower's file */
             CALL(truncate(path[i], 1));
             say_taken_for(fd, names[i], &there);
         }

@@ -309,6 +309,17 @@ TEST(watched_directory) {
         close((int)fd);
     }
 }
+TEST(watched_log) { // opened first, and then watched
+    char text[32];
+    long fd = RAW(inotify_init1, IN_NONBLOCK), file = RAW(open, "low", O_RDONLY | O_CLOEXEC, 0);
+    say("%s", result(RAW(read, file, text, 2)));
+    CALL(inotify_add_watch, fd, "low", IN_MODIFY);
+    long writer = RAW(open, "low", O_WRONLY | O_APPEND, 0);
+    RAW(write, writer, "more", 4);
+    close((int)writer);
+    long n = RAW(read, file, text, sizeof text);
+    say("%.*s, %d", (int)n, text, fcntl((int)file, F_GETFD));
+}
 TEST(watched_names) { // what was told last of a name is whether it is there
     static const char *const names[] = {"dir/low", "dir/high", "dir/up", "dir/both", "bottom/a"};
     static char buffer[8192] __attribute__((aligned(8)));
