@@ -54,6 +54,20 @@ enum { UR_PATH_MAX = 4096 };
    `version` etc. are checked. Returns 0 or -errno (-EINVAL: not a table that can be used). The maps stay. */
 long ur_union_open(struct ur_union *u, const char *session);
 
+/* --- what the caller hands over -------------------------------------------------------------------------- */
+
+/* Of a string in the memory of a caller with pid 0, who may have given any pointer; each operation asks so for its
+   paths: its length, `most` if it has no end until then, or -EFAULT. (For another pid: of a copy that is here.) */
+long ur_length_within(const struct ur_caller *c, const char *text, size_t most);
+static inline long ur_length(const struct ur_caller *c, const char *path) {
+    return ur_length_within(c, path, UR_PATH_MAX);
+}
+/* May `size` bytes be read there? Who writes there is not helped where memory can only be read. */
+bool ur_can_read(const struct ur_caller *c, const void *at, size_t size);
+static inline bool ur_is_empty(const struct ur_caller *c, const char *text) {
+    return ur_can_read(c, text, 1) && !*text;
+}
+
 /* --- names --------------------------------------------------------------------------------------------- */
 
 enum ur_real_flags {

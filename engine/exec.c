@@ -227,7 +227,7 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     struct ur_node *node = &s->node[0];
     char *name = t->text;
     long ret;
-    if (flags & AT_EMPTY_PATH && path && !*path) {
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, path)) {
         struct ur_fdinfo info;
         ret = ur_fd_info(c, dirfd, &info, name);
         if (ret < 0)

@@ -187,8 +187,9 @@ long ur_symlink(const struct ur_caller *c, const char *text, int dirfd, const ch
     if (!ur_active(c))
         return dirfd == AT_FDCWD ? UR_AS_LIBC(UR_SYS(SYS_symlink, text, path, 0, 0, 0, 0), sys_symlink(text, path))
                                  : UR_SYS(SYS_symlinkat, text, dirfd, path, 0, 0, 0);
-    if (!text || !*text)
-        return text ? -ENOENT : -EFAULT;
+    long len = ur_length(c, text);
+    if (len <= 0)
+        return len < 0 ? len : -ENOENT;
     struct making w = {.kind = SYMLINK, .text = text};
     return UR_RETRY(make_once(c, dirfd, path, &w));
 }
@@ -293,7 +294,7 @@ long ur_link(const struct ur_caller *c, int fromfd, const char *from, int tofd, 
                    : sys_linkat(fromfd, from, tofd, to, flags);
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && from && !*from)
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, from))
         return UR_RETRY(link_fd(c, fromfd, tofd, to));
     return UR_RETRY(link_once(c, fromfd, from, tofd, to, flags));
 }

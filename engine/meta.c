@@ -294,7 +294,7 @@ long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
                                    : UR_SYS(SYS_fchmodat, dirfd, path, mode, 0, 0, 0);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && path && !*path)
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
         return change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
@@ -308,7 +308,7 @@ long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid,
                    : sys_fchownat(dirfd, path, uid, gid, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && path && !*path)
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
         return dirfd == AT_FDCWD ? change(c, dirfd, ".", &w, true) : change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
@@ -319,6 +319,8 @@ long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const st
         return sys_utimensat(dirfd, path, ts, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
+    if (ts && !ur_can_read(c, ts, 2 * sizeof *ts))
+        return -EFAULT;
     for (int i = 0; ts && i < 2; i++)
         if (ts[i].tv_nsec != UTIME_NOW && ts[i].tv_nsec != UTIME_OMIT &&
             (ts[i].tv_nsec < 0 || ts[i].tv_nsec > 999999999))
@@ -326,7 +328,7 @@ long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const st
     /* The kernel does not even look at the path then: utimensat(2). */
     if (ts && ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
         return 0;
-    if (!path || (flags & AT_EMPTY_PATH && !*path))
+    if (!path || (flags & AT_EMPTY_PATH && ur_is_empty(c, path)))
         return change_fd(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
@@ -353,22 +355,22 @@ long ur_setxattr(const struct ur_caller *c, const char *path, const char *name, 
     struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
     if (!ur_active(c))
         return UR_SYS(nofollow ? SYS_lsetxattr : SYS_setxattr, path, name, value, n, flags, 0);
-    return change(c, AT_FDCWD, path, &w, nofollow);
+    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change(c, AT_FDCWD, path, &w, nofollow);
 }
 
 long ur_removexattr(const struct ur_caller *c, const char *path, const char *name, bool nofollow) {
     struct change w = {.what = REMOVEXATTR, .name = name};
     if (!ur_active(c))
         return UR_SYS(nofollow ? SYS_lremovexattr : SYS_removexattr, path, name, 0, 0, 0, 0);
-    return change(c, AT_FDCWD, path, &w, nofollow);
+    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change(c, AT_FDCWD, path, &w, nofollow);
 }
 
 long ur_fsetxattr(const struct ur_caller *c, int fd, const char *name, const void *value, size_t n, int flags) {
     struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
-    return change_fd(c, fd, &w);
+    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change_fd(c, fd, &w);
 }
 
 long ur_fremovexattr(const struct ur_caller *c, int fd, const char *name) {
     struct change w = {.what = REMOVEXATTR, .name = name};
-    return change_fd(c, fd, &w);
+    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change_fd(c, fd, &w);
 }

@@ -389,16 +389,17 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     struct sides *w = (void *)room;
     w->from = (struct side){.d = &s->dir[0], .n = &s->node[0]};
     w->to = (struct side){.d = &s->dir[1], .n = &s->node[1]};
-    if (!from || !to)
+    const long from_len = ur_length(c, from), to_len = ur_length(c, to);
+    if (from_len < 0 || to_len < 0)
         return -EFAULT;
-    if (strnlen(from, UR_PATH_MAX) == UR_PATH_MAX)
+    if (from_len == UR_PATH_MAX)
         return -ENAMETOOLONG;
     /* Both parents come before either name: one that is too long is told after what is wrong with the other's parent.
      */
     long ret = ur_walk(c, fromfd, from, UR_WALK_PARENT, s, 0);
     if (ret == 0 || ret == -ENAMETOOLONG) {
         long other = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
-        bool long_name = other == -ENAMETOOLONG && strnlen(to, UR_PATH_MAX) < UR_PATH_MAX;
+        bool long_name = other == -ENAMETOOLONG && to_len < UR_PATH_MAX;
         if (ret == 0 && long_name && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
             other = -ENOENT;
         ret = other < 0 ? other : ret;

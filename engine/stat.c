@@ -55,10 +55,12 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
         return sys_fstatat(dirfd, path, st, flags);
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
         return -EINVAL;
-    if (flags & AT_EMPTY_PATH && path && !*path)
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
         return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
     UR_SCRATCH(s);
     long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s);
+    if (ret == 0 && !ur_can_read(c, st, sizeof *st))
+        return -EFAULT;
     return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
 }
 
@@ -165,7 +167,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
         return -EINVAL;
     struct stat st;
     long ret;
-    if (flags & AT_EMPTY_PATH && (!path || !*path)) {
+    if (flags & AT_EMPTY_PATH && (!path || ur_is_empty(c, path))) {
         ret = sys_statx(dirfd, "", flags, mask, x);
         if (ret == 0)
             ret = ur_stat(c, dirfd, "", &st, AT_EMPTY_PATH);
@@ -204,7 +206,7 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (!ur_active(c) && dirfd == AT_FDCWD && !flags)
         return UR_AS_LIBC(UR_SYS(SYS_access, path, mode, 0, 0, 0, 0),
                           UR_SYS(SYS_faccessat, dirfd, path, mode, 0, 0, 0));
-    if (!ur_active(c) || (flags & AT_EMPTY_PATH && path && !*path))
+    if (!ur_active(c) || (flags & AT_EMPTY_PATH && ur_is_empty(c, path)))
         return sys_faccessat(dirfd, path, mode, flags);
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
@@ -258,7 +260,7 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
 long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
     if (!ur_active(c) && dirfd == AT_FDCWD)
         return UR_AS_LIBC(UR_SYS(SYS_readlink, path, buf, size, 0, 0, 0), sys_readlink(path, buf, size));
-    if (!ur_active(c) || !path || !*path) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
+    if (!ur_active(c) || ur_is_empty(c, path)) /* "": the link that dirfd itself is, O_PATH | O_NOFOLLOW */
         return sys_readlinkat(dirfd, path, buf, size);
     if (size == 0)
         return -EINVAL;
@@ -283,6 +285,8 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         if (len < 0)
             return len;
         size_t copy = (size_t)len < size ? (size_t)len : size;
+        if (!ur_can_read(c, buf, copy))
+            return -EFAULT;
         memcpy(buf, s->text, copy);
         return (long)copy;
     }
@@ -344,6 +348,8 @@ long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {
         return n;
     if ((size_t)n >= size)
         return -ERANGE;
+    if (!ur_can_read(c, buf, (size_t)n + 1))
+        return -EFAULT;
     memcpy(buf, s->text, (size_t)n + 1);
     return n + 1;
 }

@@ -413,17 +413,15 @@ static bool is_in_layer(const struct ur_union *u, const char *path, size_t len) 
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
-    if (!path)
-        return -EFAULT;
-    size_t len = strnlen(path, UR_PATH_MAX);
+    long len = ur_length(c, path);
     clear(node);
-    if (len == 0)
-        return -ENOENT;
+    if (len <= 0)
+        return len < 0 ? len : -ENOENT;
     if (len == UR_PATH_MAX)
         return -ENAMETOOLONG;
     d->mount = NULL;
     d->special = false;
-    long ret = walk(c, dirfd, path, len, flags, s, slot);
+    long ret = walk(c, dirfd, path, (size_t)len, flags, s, slot);
     /* What is not there may be a hidden name that the host has. */
     bool absent = ret < 0 || (!node->self && node->entry.kind == UR_ABSENT);
     node->foreign |= d->mount || node->lost || (absent && d->special);
@@ -474,7 +472,9 @@ long ur_canonical(const struct ur_caller *c, int dirfd, const char *path, int fl
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
-    long ret = path[0] == '/' ? 0 : ur_base_path(c, dirfd, s->text, NULL); /* "..", too, needs a cwd that is there */
+    long ret = ur_length(c, path);
+    if (ret >= 0 && path[0] != '/')
+        ret = ur_base_path(c, dirfd, s->text, NULL); /* "..", too, needs a cwd that is there */
     if (ret >= 0)
         ret = ur_walk(c, dirfd, path, UR_WALK_TEXTUAL | (flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW : 0), s, 0);
     if (ret < 0)

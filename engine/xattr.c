@@ -1,6 +1,7 @@
 /* Extended attributes, read. Names that hold the union's own state are not there (marks.c, identity.c). */
 #include "union.h"
 
+#include <linux/limits.h>
 #include <sys/mman.h>
 
 enum { LIST_MAX = 65536 /* XATTR_LIST_MAX, xattr(7) */ };
@@ -65,7 +66,9 @@ long ur_getxattr(const struct ur_caller *c, const char *path, const char *name, 
         return UR_SYS(nofollow ? SYS_lgetxattr : SYS_getxattr, path, name, value, n, 0, 0);
     UR_SCRATCH(s);
     int fd;
-    long ret = reach(c, path, nofollow, s->text, &fd);
+    long ret = ur_length_within(c, name, XATTR_NAME_MAX + 1);
+    if (ret >= 0)
+        ret = reach(c, path, nofollow, s->text, &fd);
     if (ret < 0)
         return ret;
     if (ur_is_marker_xattr(name))
@@ -104,7 +107,7 @@ static bool moved_up(const struct ur_caller *c, int fd, char *path) {
 long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n) {
     if (!ur_active(c))
         return sys_fgetxattr(fd, name, value, n);
-    if (ur_is_marker_xattr(name)) {
+    if (ur_length_within(c, name, XATTR_NAME_MAX + 1) >= 0 && ur_is_marker_xattr(name)) {
         long ret = sys_fgetxattr(fd, name, value, 0);
         return ret < 0 ? ret : -ENODATA;
     }

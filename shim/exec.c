@@ -40,6 +40,18 @@ static size_t shim_dir_len(const char *shim) {
     return slash ? (size_t)(slash - shim) + 1 : 0;
 }
 
+bool ur_is_vector(char *const v[]) {
+    for (size_t i = 0; v; i++) {
+        if (!ur_can_read(UR_SELF, &v[i], sizeof v[i]))
+            return false;
+        if (!v[i])
+            break;
+        if (!ur_can_read(UR_SELF, v[i], 1))
+            return false;
+    }
+    return true;
+}
+
 size_t ur_launch_size(char *const argv[], char *const envp[]) {
     size_t args = count(argv), vars = count(envp), text = 0;
     const struct ur_table *t = UR_SELF->u->table;
@@ -303,6 +315,8 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
 long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
     if (!ur_in_session() && !ur_filtered())
         return plain_exec(NULL, dirfd, path, argv, envp, flags);
+    if (!ur_is_vector(argv) || !ur_is_vector(envp))
+        return -EFAULT;
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = path ? ur_exec_memory_get(size, &held) : NULL;
@@ -318,6 +332,8 @@ static int exec_at(int dirfd, const char *path, char *const argv[], char *const 
 }
 
 static int exec_search(const char *file, char *const argv[], char *const envp[]) {
+    if (!ur_is_vector(argv) || !ur_is_vector(envp))
+        return (int)ur_edge_of(-EFAULT);
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = ur_exec_memory_get(size, &held);

@@ -1,6 +1,7 @@
 /* inotify and fanotify: watches on what a union path names (engine/watch.c says on what). */
 #include "shim.h"
 
+#include <fcntl.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 
@@ -15,6 +16,8 @@ long ur_watch(int fd, const char *path, uint32_t mask) {
         return UR_SYS(SYS_inotify_add_watch, fd, path, mask, 0, 0, 0);
     UR_PATH_BUFFER(real);
     int flags = mask & IN_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
+    if (UR_SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0)
+        return -EBADF;
     long ret = real ? ur_watched(UR_SELF, AT_FDCWD, path, flags, mask, &own, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_inotify_add_watch, fd, real, mask, 0, 0, 0);
 }

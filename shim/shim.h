@@ -186,6 +186,8 @@ struct ur_launch {
     char **argv, **shell_argv, **envp; /* room for the new arrays */
     size_t size;                       /* of the whole block */
 };
+/* Can these arguments, or this environment, be gone through? Else it is -EFAULT. NULL is none. */
+bool ur_is_vector(char *const v[]);
 /* Bytes that a ur_launch for these takes; then lay it out in a block of that size (aligned for pointers). */
 size_t ur_launch_size(char *const argv[], char *const envp[]);
 struct ur_launch *ur_launch_init(void *block, char *const argv[], char *const envp[]);

@@ -48,8 +48,8 @@ static long goes_to(const struct outgoing *o, long nr, long a, const void *b, lo
 }
 
 static bool names_file(const struct sockaddr *addr, socklen_t len) {
-    return addr && len > HEAD && len <= sizeof(struct sockaddr_un) && addr->sa_family == AF_UNIX &&
-           ((const struct sockaddr_un *)(const void *)addr)->sun_path[0];
+    return addr && len > HEAD && len <= sizeof(struct sockaddr_un) && ur_can_read(UR_SELF, addr, len) &&
+           addr->sa_family == AF_UNIX && ((const struct sockaddr_un *)(const void *)addr)->sun_path[0];
 }
 
 static long by_directory(struct outgoing *o, char *real) {
@@ -173,7 +173,8 @@ static long pass_in(int fd, struct msghdr *msg, int flags) {
 
 static long send_message(int fd, const struct msghdr *msg, int flags) {
     ur_cancel_point();
-    if (!msg || !names_file(msg->msg_name, msg->msg_namelen) || (!ur_in_glibc() && ur_guarded()))
+    if (!ur_can_read(UR_SELF, msg, sizeof *msg) || !names_file(msg->msg_name, msg->msg_namelen) ||
+        (!ur_in_glibc() && ur_guarded()))
         return pass_out(fd, msg, flags);
     struct outgoing o;
     long ret = to_host(&o, msg->msg_name, msg->msg_namelen, 0);
@@ -192,10 +193,11 @@ UR_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
 /* One by one if any of them names a file; in musl, as that does it, in any case. */
 UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
     unsigned i = 0;
-    if (ur_in_session())
+    bool known = ur_in_session() && ur_can_read(UR_SELF, list, n * sizeof *list);
+    if (known)
         while (i < n && !names_file(list[i].msg_hdr.msg_name, list[i].msg_hdr.msg_namelen))
             i++;
-    if (ur_in_glibc() && (!ur_in_session() || i == n))
+    if (ur_in_glibc() && (!known || i == n))
         return (int)ur_edge(waits(SYS_sendmmsg, fd, list, n, flags, NULL, 0));
     for (i = 0; i < n; i++) {
         long ret = send_message(fd, &list[i].msg_hdr, flags);
@@ -208,9 +210,15 @@ UR_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags) {
 
 /* --- from the kernel ------------------------------------------------------------------------------------------ */
 
+/* Is there a place for an address? Else the kernel, asked as we were, says what is wrong. */
+static bool takes_name(const struct sockaddr *addr, const socklen_t *len) {
+    return addr && len && ur_in_session() && ur_can_read(UR_SELF, len, sizeof *len) &&
+           ur_can_read(UR_SELF, addr, *len < sizeof(struct sockaddr_storage) ? *len : sizeof(struct sockaddr_storage));
+}
+
 /* A call that fills in an address, and does no more with its arguments (but for accept4's flags). */
 static int told_name(long nr, int fd, struct sockaddr *addr, socklen_t *len, int flags) {
-    bool direct = !addr || !len || !ur_in_session();
+    bool direct = !takes_name(addr, len);
     struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
     socklen_t room = direct ? 0 : *len, n = sizeof from;
     if (room > INT_MAX)
@@ -241,7 +249,7 @@ UR_EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags) 
 }
 
 static ssize_t receive(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len) {
-    if (!addr || !len || !ur_in_session())
+    if (!takes_name(addr, len))
         return ur_edge(waits(SYS_recvfrom, fd, buf, (long)n, flags, addr, (long)len));
     struct sockaddr_storage from;
     socklen_t room = *len, got = sizeof from;
@@ -265,7 +273,7 @@ UR_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int f
 }
 
 UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
-    if (!msg || !msg->msg_name || !msg->msg_namelen || !ur_in_session())
+    if (!ur_can_read(UR_SELF, msg, sizeof *msg) || !msg->msg_name || !msg->msg_namelen || !ur_in_session())
         return ur_edge(pass_in(fd, msg, flags));
     struct sockaddr_storage from;
     struct msghdr m = *msg;

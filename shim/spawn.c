@@ -156,6 +156,8 @@ static int child(void *arg) {
 
 int ur_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
              char *const argv[], char *const envp[], const char *search) {
+    if (!ur_is_vector(argv) || !ur_is_vector(envp))
+        return EFAULT;
     size_t size = GUARD + STACK + sizeof(struct call) + ur_launch_size(argv, envp);
     int held = ur_cancel_hold();
     char *block = ur_pages_get(size);

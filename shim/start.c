@@ -132,7 +132,7 @@ __attribute__((constructor)) static void start(void) {
 
 /* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */
 bool ur_names_exe(const char *path) {
-    if (!path || strncmp(path, "/proc/", 6) != 0)
+    if (ur_length(UR_SELF, path) < 0 || strncmp(path, "/proc/", 6) != 0)
         return false;
     path += 6;
     if (strcmp(path, "self/exe") == 0 || strcmp(path, "thread-self/exe") == 0)

@@ -13,7 +13,7 @@
 
 /* Who limits the resolving falls back on ENOSYS. */
 static long open_how(int dirfd, const char *path, const struct open_how *how, size_t size) {
-    long ret = ur_open_how(how, size);
+    long ret = ur_can_read(UR_SELF, how, size < sizeof *how ? size : sizeof *how) ? ur_open_how(how, size) : -EFAULT;
     return ret < 0 ? ret : ur_open(UR_SELF, dirfd, path, (int)how->flags, (mode_t)how->mode);
 }
 

@@ -10,6 +10,8 @@ long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flag
     struct timespec ts[2];
     if (!tv)
         return ur_utimens(UR_SELF, dirfd, path, NULL, flags);
+    if (!ur_can_read(UR_SELF, tv, 2 * sizeof *tv))
+        return -EFAULT;
     for (int i = 0; i < 2; i++) {
         if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
             return -EINVAL;
@@ -20,6 +22,8 @@ long ur_utimes(int dirfd, const char *path, const struct timeval tv[2], int flag
 
 long ur_utime(const char *path, const struct utimbuf *times) {
     struct timespec ts[2];
+    if (times && !ur_can_read(UR_SELF, times, sizeof *times))
+        return -EFAULT;
     if (times) {
         ts[0] = (struct timespec){.tv_sec = times->actime};
         ts[1] = (struct timespec){.tv_sec = times->modtime};

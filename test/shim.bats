@@ -59,6 +59,11 @@ two_layers() {
     same_calls calls-sockets user
 }
 
+@test "a pointer that leads nowhere, to a path or to a result, is EFAULT, as in a plain directory" {
+    same_calls calls-wrong root
+    same_calls calls-wrong user
+}
+
 @test "mounts, roots, swap, accounting, quotas and file handles are refused, to root too" {
     two_layers
     local said expected calls=calls-refused
