@@ -106,11 +106,12 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
                    const struct ur_unlocked *held, struct ur_unlocked *k) {
     k->lock = -1;
     k->borrowed = held && held->lock >= 0;
-    if (sys_faccessat(AT_FDCWD, host, 3 /* W_OK | X_OK */, AT_EACCESS) != -EACCES)
-        return 0;
+    long ret = sys_faccessat(AT_FDCWD, host, 3 /* W_OK | X_OK */, AT_EACCESS);
+    if (ret != -EACCES) /* one that has gone shows in the step itself */
+        return ur_is_gone(ret) ? 0 : ret;
     UR_SCRATCH(s);
     struct stat st;
-    long ret = ur_work_path(u, m, "/journal/", "lock", s->real[0]);
+    ret = ur_work_path(u, m, "/journal/", "lock", s->real[0]);
     if (ret < 0)
         return ret;
     long lock = k->borrowed ? held->lock : sys_open(s->real[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -53,6 +53,10 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     sweep user --option --guard=off --fail EIO,EMFILE --only "open(O_TRUNC) of a lower file"
 }
 
+@test "an error while it looks whether a directory is closed is not told as one that is (EACCES)" {
+    sweep user --option --guard=off --fail ENOMEM,EIO --only "append to a file in a 0555 directory"
+}
+
 @test "a kill between a copy and its directory's times gives these back" {
     sweep root --option --guard=off --kill --all --only "append to a lower file" --sample 40
 }
