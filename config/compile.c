@@ -156,7 +156,11 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
         text += strlen(hidden.path[i]) + 1;
     qsort(order, plan->count, sizeof *order, by_target);
 
-    struct ur_table head = {.magic = UR_TABLE_MAGIC, .version = UR_TABLE_VERSION, .raw = plan->raw, .uid = geteuid()};
+    struct ur_table head = {.magic = UR_TABLE_MAGIC,
+                            .version = UR_TABLE_VERSION,
+                            .raw = (uint16_t)plan->raw,
+                            .durability = (uint16_t)plan->durability,
+                            .uid = geteuid()};
     size_t at = sizeof head;
     head.mounts_at = (uint32_t)at;
     head.mounts = (uint32_t)plan->count;

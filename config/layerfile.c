@@ -216,6 +216,15 @@ static bool raw_value(struct ur_plan *plan, const json_t *value) {
     return true;
 }
 
+static bool durability_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "durability", -1};
+    if (!json_is_string(value))
+        return ur_plan_fail(plan, where, "is %s; one of " UR_DURABILITY_NAMES " is wanted", type_name(value));
+    plan->durability_said = ur_durability_named(json_string_value(value), &plan->durability);
+    return plan->durability_said ||
+           ur_plan_fail(plan, where, "\"%s\": it is one of " UR_DURABILITY_NAMES, json_string_value(value));
+}
+
 static bool index_value(struct ur_plan *plan, const json_t *value) {
     struct ur_where where = {-1, "index", -1};
     if (!json_is_string(value))
@@ -243,11 +252,14 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = raw_value(plan, member);
         else if (strcmp(key, "index") == 0)
             right = index_value(plan, member);
+        else if (strcmp(key, "durability") == 0)
+            right = durability_value(plan, member);
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right = ur_plan_fail(
-                plan, where, "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\" and \"index\"");
+            right = ur_plan_fail(plan, where,
+                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
+                                 "\"index\" and \"durability\"");
         if (!right)
             return false;
     }

@@ -33,14 +33,32 @@ void ur_plan_add_writable(struct ur_plan *plan, char *path, int said, int option
 }
 
 static const char *const raw_names[] = {"hide", "read-only", "allow"};
+static const char *const durability_names[] = {"copy-up", "volatile", "strict"};
+
+/* Its place among three; -1: it is none of them. */
+static int place_of(const char *name, const char *const names[3]) {
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
 
 bool ur_raw_named(const char *name, enum ur_raw *raw) {
-    for (unsigned i = 0; i < sizeof raw_names / sizeof *raw_names; i++)
-        if (strcmp(name, raw_names[i]) == 0) {
-            *raw = (enum ur_raw)i;
-            return true;
-        }
-    return false;
+    int place = place_of(name, raw_names);
+    if (place >= 0)
+        *raw = (enum ur_raw)place;
+    return place >= 0;
+}
+
+bool ur_durability_named(const char *name, enum ur_durability *durability) {
+    int place = place_of(name, durability_names);
+    if (place >= 0)
+        *durability = (enum ur_durability)place;
+    return place >= 0;
+}
+
+const char *ur_durability_name(enum ur_durability durability) {
+    return durability_names[durability];
 }
 
 const char *ur_raw_name(enum ur_raw raw) {

@@ -65,6 +65,8 @@ struct ur_plan {
     enum ur_raw raw;
     size_t index; /* bytes of the run's shared index (engine/index.c), if index_said; 0: none */
     bool index_said;
+    enum ur_durability durability;
+    bool durability_said;
 
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };
@@ -89,6 +91,11 @@ void ur_plan_add_writable(struct ur_plan *plan, char *path, int said, int option
 #define UR_RAW_NAMES "\"hide\", \"read-only\" and \"allow\""
 bool ur_raw_named(const char *name, enum ur_raw *raw);
 const char *ur_raw_name(enum ur_raw raw);
+
+/* The same for "volatile", "copy-up", "strict". */
+#define UR_DURABILITY_NAMES "\"volatile\", \"copy-up\" and \"strict\""
+bool ur_durability_named(const char *name, enum ur_durability *durability);
+const char *ur_durability_name(enum ur_durability durability);
 
 /* "8M", "512K", "65536", "0" in bytes. False: it is no size, or above 1 GiB. */
 #define UR_INDEX_SIZES "a size of at most 1G, such as \"8M\", or \"0\" for no index"

@@ -90,7 +90,8 @@ bool ur_table_valid(const void *table, size_t size) {
     for (size_t i = 0; i < sizeof magic; i++)
         if (t->magic[i] != magic[i])
             return false;
-    if (t->version != UR_TABLE_VERSION || t->mounts > UR_MOUNTS_MAX || t->raw > UR_RAW_ALLOW)
+    if (t->version != UR_TABLE_VERSION || t->mounts > UR_MOUNTS_MAX || t->raw > UR_RAW_ALLOW ||
+        t->durability > UR_DURABLE_STRICT)
         return false;
     if (!array_valid(t, t->mounts_at, t->mounts, sizeof(struct ur_table_mount)) ||
         !array_valid(t, t->layers_at, t->layers, sizeof(struct ur_table_layer)) ||

@@ -21,7 +21,7 @@
 
 #define UR_TABLE_MAGIC "URTABLE"
 enum {
-    UR_TABLE_VERSION = 3,
+    UR_TABLE_VERSION = 4,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000
 };
@@ -48,6 +48,13 @@ enum ur_raw {
     UR_RAW_HIDE,      /* they are not there: -ENOENT */
     UR_RAW_READ_ONLY, /* they can be named and read; every change is -EROFS */
     UR_RAW_ALLOW      /* they are host paths as any other */
+};
+
+/* What is on disk before anybody can see it: engine/durable.c. */
+enum ur_durability {
+    UR_DURABLE_COPY_UP, /* what a lower had, once the upper has it */
+    UR_DURABLE_VOLATILE,
+    UR_DURABLE_STRICT /* also what each call has changed in a directory, before it returns */
 };
 
 struct ur_table_string {
@@ -80,7 +87,8 @@ struct ur_table {
     uint32_t layers_at, layers;
     uint32_t hidden_at, hidden;     /* ur_table_string[]: the host directories that `raw` is about: layers' roots (but
                                        for in-place ones), works; and the session directory. UR_RAW_ALLOW: only that */
-    uint32_t raw;                   /* enum ur_raw */
+    uint16_t raw;                   /* enum ur_raw */
+    uint16_t durability;            /* enum ur_durability */
     uint32_t uid;                   /* who started the run: his effective user ID */
     struct ur_table_string session; /* directory of the run's own files: "table", "shared" */
     struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none

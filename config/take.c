@@ -39,8 +39,24 @@ static void look_like(const char *upper, const char *lower) {
     utimensat(AT_FDCWD, upper, times, 0);
 }
 
+/* What was made is there after a power cut, too: what the run will keep in it is. A filesystem that syncs no directory
+   does without. */
+static void sync_place(const struct ur_plan *plan, const char *path) {
+    if (plan->durability == UR_DURABLE_VOLATILE)
+        return;
+    const char *slash = strrchr(path, '/');
+    UR_AUTO_TEXT parent = slash == path ? ur_format("/") : ur_copy(path, (size_t)(slash - path));
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
 static bool make_directory(struct ur_plan *plan, struct ur_where where, const char *path, mode_t mode, bool *made) {
     *made = mkdir(path, mode) == 0;
+    if (*made)
+        sync_place(plan, path);
     if (*made || errno == EEXIST)
         return true;
     return ur_plan_fail(plan, where, "%s: cannot be made: %s", path, strerror(errno));
@@ -55,8 +71,10 @@ static bool make_upper(struct ur_plan *plan, struct ur_where where, const char *
     rmdir(fresh); /* that run's */
     if (mkdir(fresh, 0755) == 0) {
         look_like(fresh, lower);
-        if (rename(fresh, upper) == 0)
+        if (rename(fresh, upper) == 0) {
+            sync_place(plan, upper);
             return true;
+        }
         int error = errno;
         rmdir(fresh);
         errno = error;

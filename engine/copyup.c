@@ -49,12 +49,11 @@ static bool has_holes(int fd, off_t size) {
     return sys_fstat(fd, &st) != 0 || (off_t)st.st_blocks * 512 < size;
 }
 
-/* Copies data, holes kept: 0 or -errno. Offsets of both are left anywhere. */
 long ur_copyup_data(uint32_t caps, int from, int to, off_t size) {
     if (size == 0)
         return 0;
     if (caps & UR_CAP_REFLINK && sys_ioctl(to, FICLONE, from) == 0)
-        return 0;
+        return 1;
     bool no_copy_range = false;
     off_t at = 0;
     if (!has_holes(from, size)) {
@@ -186,7 +185,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     }
     struct stat copy;
     long ret = o ? 0 : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
-    if (ret == 0)
+    bool data = ret == 0 && !o && st->st_size > 0;
+    if (ret >= 0)
         ret = ur_give_owner((int)to, NULL, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, (int)to, NULL);
@@ -204,6 +204,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
             ts[1] = (struct timespec){0, UTIME_NOW};
         ret = sys_utimensat((int)to, NULL, ts, 0);
     }
+    if (ret == 0)
+        ret = ur_sync_copy(u, (int)to, data);
     sys_close((int)from);
     if (ret == 0)
         return to;
@@ -263,6 +265,8 @@ static long publish(const struct ur_union *u, const struct ur_table_mount *m, ui
     if (ret < 0)
         return ret;
     ret = name_copy(fd, tmp, s->text);
+    if (ret == 0)
+        ret = ur_sync_work(u, m, "/links");
     if (ret == 0 || ret == -EEXIST)
         ret = sys_link(s->text, upper);
     ur_links_cover_end(u, m, &k, ret == 0);
@@ -379,6 +383,8 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)
         ret = ur_set_times(tmp, ts);
+    if (ret == 0)
+        ret = ur_sync_dir(u, m, tmp);
     /* To move a directory is to write to it. */
     struct ur_unlocked k = {.lock = -1};
     if (ret == 0 && !(copy.st_mode & S_IWUSR && st->st_mode & S_IWUSR)) {
@@ -428,6 +434,8 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
     if (ret == 0)
         ur_covered_add(u, st->st_dev, st->st_ino);
     ur_times_give(u, parent, &times, ret == 0);
+    if (ret == 0)
+        ret = ur_sync_dir(u, m, parent);
     ur_dir_relock(u, m, parent, &k);
     struct stat now;
     if (ur_is_gone(ret) && (sys_lstat(parent, &now) < 0 || !S_ISDIR(now.st_mode)))

@@ -117,7 +117,8 @@ static long write_record(const struct ur_union *u, const struct ur_table_mount *
     sys_unlink(s->real[0]);
     if (u->shared)
         atomic_store(&u->shared->origins, 1);
-    return sys_symlink(value, s->real[0]);
+    ret = sys_symlink(value, s->real[0]);
+    return ret < 0 ? ret : ur_sync_work(u, m, "/origin");
 }
 
 uint64_t ur_origin_time(const struct stat *st) {

@@ -231,6 +231,8 @@ static long copy_regular(const char *from, const struct stat *st, const char *to
         return in;
     long out = sys_open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     long ret = out < 0 ? out : ur_copyup_data(UR_CAP_REFLINK, (int)in, (int)out, st->st_size);
+    if (ret > 0)
+        ret = 0;
     sys_close((int)in);
     if (out >= 0)
         sys_close((int)out);

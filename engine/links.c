@@ -72,7 +72,7 @@ static long write_count(const struct ur_union *u, const struct ur_table_mount *m
     ret = sys_rename(s->real[1], s->real[0], 0);
     if (ret < 0)
         sys_unlink(s->real[1]);
-    return ret;
+    return ret < 0 ? ret : ur_sync_work(u, m, "/links");
 }
 
 long ur_links_settle(const struct ur_union *u, const struct ur_table_mount *m, const char *note) {
@@ -145,7 +145,8 @@ static long write_note(const struct ur_union *u, const struct ur_table_mount *m,
     p = ur_put_number(p, end, k->count, 10);
     p = ur_put(p, end, " ", 1);
     p = ur_put(p, end, upper, strlen(upper));
-    return p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
+    ret = p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
+    return ret < 0 ? ret : ur_sync_work(u, m, "/journal");
 }
 
 long ur_links_cover_begin(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, nlink_t was,

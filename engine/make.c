@@ -105,6 +105,8 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
     if (!aside) {
         ret = make_at(w, host);
+        if (ret == 0)
+            return ur_sync_names(c->u, d);
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
         return ret == -EEXIST || ret == -ENOTDIR || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
     }
@@ -119,12 +121,16 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         if (ret == 0)
             ret = ur_mark_opaque(s->stage.path);
         if (ret == 0)
+            ret = ur_sync_dir(c->u, d->mount, s->stage.path);
+        if (ret == 0)
             ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, &s->stage, host)
                                                   : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
         ur_dir_relock(c->u, d->mount, ret == 0 ? host : s->stage.path, &k);
     } else if (ret == 0)
         ret = ur_stage_over_whiteout(c->u, &s->stage, host);
     ur_stage_drop(&s->stage);
+    if (ret == 0)
+        return ur_sync_names(c->u, d);
     return ret == -EEXIST || ret == -ENOTDIR ? UR_AGAIN : ret;
 }
 

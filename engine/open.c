@@ -33,6 +33,15 @@ static long may_open_raw(const struct ur_union *u, const struct ur_node *n, cons
     return changes ? ur_may_change_raw(u, host, strlen(host)) : 0;
 }
 
+/* The descriptor of a new file, once its name is on disk. */
+static long made(const struct ur_union *u, const struct ur_dir *d, long fd) {
+    long ret = ur_sync_names(u, d);
+    if (ret == 0)
+        return fd;
+    sys_close((int)fd);
+    return ret;
+}
+
 /* O_CREAT of a name that the union does not have. */
 static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
                    int flags, mode_t mode) {
@@ -45,6 +54,8 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     ur_gone_taken(c->u, d, n->name);
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
+        if (ret >= 0)
+            return made(c->u, d, ret);
         return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
@@ -55,7 +66,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     ur_stage_drop(&s->stage);
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);
-    return ret < 0 ? ret : fd;
+    return ret < 0 ? ret : made(c->u, d, fd);
 }
 
 /* Did the index name a holder that the disk has not any more? */

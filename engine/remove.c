@@ -70,6 +70,8 @@ long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d) {
     long ret = ur_upper_path(u, d, NULL, host);
     if (ret == 0 && d->spots > 1)
         ret = ur_mark_opaque(host);
+    if (ret == 0 && d->spots > 1)
+        ret = ur_sync_dir(u, d->mount, host);
     struct purging p = {{u, d}, host};
     return ret < 0 ? ret : ur_for_names(host, drop_whiteout, &p);
 }
@@ -206,8 +208,10 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     }
     if (ret == 0 && below)
         say_gone(c->u, d, n->name);
-    if (ret == 0)
+    if (ret == 0) {
+        ret = ur_sync_names(c->u, d);
         ur_forget_name(c->u, d, e, origin, linked);
+    }
     return ret;
 }
 
@@ -310,6 +314,13 @@ static long rmdir_last(enum ur_last last) {
     }
 }
 
+static long rmdir_synced(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
+    ur_changing_begin(c->u);
+    long ret = rmdir_union(c, s, d, n);
+    ur_changing_end(c->u);
+    return ret < 0 ? ret : ur_sync_names(c->u, d);
+}
+
 static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, bool dir) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
@@ -338,12 +349,7 @@ static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, 
         ur_changing_end(c->u);
         return ret;
     }
-    if (!dir)
-        return unlink_union(c, s, d, n);
-    ur_changing_begin(c->u);
-    ret = rmdir_union(c, s, d, n);
-    ur_changing_end(c->u);
-    return ret;
+    return dir ? rmdir_synced(c, s, d, n) : unlink_union(c, s, d, n);
 }
 
 long ur_unlink(const struct ur_caller *c, int dirfd, const char *path, int flags) {

@@ -47,9 +47,12 @@ static bool beneath(const struct side *a, const struct ur_dir *b) {
            (b->len == dir + 1 + name || b->path[dir + 1 + name] == '/');
 }
 
+static bool same_parent(const struct side *a, const struct side *b) {
+    return a->d->len == b->d->len && memcmp(a->d->path, b->d->path, a->d->len) == 0;
+}
+
 static bool same_name(const struct side *a, const struct side *b) {
-    return a->d->len == b->d->len && memcmp(a->d->path, b->d->path, a->d->len) == 0 &&
-           strcmp(a->n->name, b->n->name) == 0;
+    return same_parent(a, b) && strcmp(a->n->name, b->n->name) == 0;
 }
 
 /* 1, 0 or -errno. */
@@ -128,9 +131,8 @@ static long may_rename(const struct ur_caller *c, struct side *from, struct side
         ret = ur_may_take(c->u, to->d, is_there(to) ? &to->n->entry.st : NULL, host);
     if (ret == 0)
         ret = check_kinds(from, to, flags);
-    bool same_parent = from->d->len == to->d->len && memcmp(from->d->path, to->d->path, to->d->len) == 0;
     struct side *moved[2] = {from, flags & RENAME_EXCHANGE ? to : NULL};
-    for (int i = 0; i < 2 && ret == 0 && !same_parent; i++)
+    for (int i = 0; i < 2 && ret == 0 && !same_parent(from, to); i++)
         if (moved[i] && is_dir(moved[i])) {
             ret = ur_entry_path(c->u, moved[i]->d, moved[i]->n->name, &moved[i]->n->entry, host);
             if (ret == 0)
@@ -201,6 +203,8 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
             atomic_store(&c->u->shared->redirects, 1);
     } else
         ret = ur_mark_opaque(s->host);
+    if (ret == 0)
+        ret = ur_sync_dir(c->u, s->d->mount, s->host);
     ur_dir_relock(c->u, s->d->mount, s->host, &k);
     /* The mark may have met a whiteout that came in its place, and may have gone again. */
     if (ret == -EPERM && !is_immutable(s->host))
@@ -354,9 +358,13 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (ret < 0)
         return ur_is_gone(ret) ? UR_AGAIN : ret;
     note_move(c, w, flags);
+    /* The new place first: of a name that is at both, nothing is lost. */
+    ret = ur_sync_names(c->u, to->d);
+    if (ret == 0 && !same_parent(from, to))
+        ret = ur_sync_names(c->u, from->d);
     if (!(flags & RENAME_EXCHANGE) && is_there(to))
         ur_forget_name(c->u, to->d, &to->n->entry, to->origin, to->linked);
-    return 0;
+    return ret;
 }
 
 static long rename_host(const struct ur_caller *c, struct sides *w, unsigned flags) {

@@ -153,6 +153,12 @@ static inline long sys_truncate(const char *path, off_t len) {
 static inline long sys_ftruncate(int fd, off_t len) {
     return UR_SYS(SYS_ftruncate, fd, len, 0, 0, 0, 0);
 }
+static inline long sys_fsync(int fd) {
+    return UR_SYS(SYS_fsync, fd, 0, 0, 0, 0, 0);
+}
+static inline long sys_syncfs(int fd) {
+    return UR_SYS(SYS_syncfs, fd, 0, 0, 0, 0, 0);
+}
 static inline long sys_chdir(const char *path) {
     return UR_SYS(SYS_chdir, path, 0, 0, 0, 0, 0);
 }

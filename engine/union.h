@@ -342,7 +342,8 @@ long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *
 /* Of a host path, to a descriptor or (fd -1) a path. Marks are left behind. */
 long ur_copy_xattrs(const char *from, int to_fd, const char *to);
 
-/* Holes kept; `caps`: UR_CAP_REFLINK. Offsets of both are left anywhere. */
+/* Holes kept; `caps`: UR_CAP_REFLINK. 0; 1: the two share it, and nothing was written; -errno. Offsets of both are left
+   anywhere. */
 long ur_copyup_data(uint32_t caps, int from, int to, off_t size);
 /* To a descriptor or (fd -1) a path, as far as it is allowed. */
 long ur_give_owner(int fd, const char *host, const struct stat *st);
@@ -375,6 +376,16 @@ long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const ch
 void ur_stage_drop(struct ur_stage *stage);
 /* Puts what was staged in the place of the whiteout `host`. UR_AGAIN if that is no whiteout any more. */
 long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, const char *host);
+
+/* durable.c: what is on disk, as the run's durability has it. Each 0 or -errno; 0 with no call where nothing is asked.
+   A copy, complete but for its name; `data`: it holds data that no other file has. */
+long ur_sync_copy(const struct ur_union *u, int fd, bool data);
+/* A host directory: its names and its marks. */
+long ur_sync_dir(const struct ur_union *u, const struct ur_table_mount *m, const char *host);
+/* The upper's directory of `d`, after a change of its names. */
+long ur_sync_names(const struct ur_union *u, const struct ur_dir *d);
+/* "/journal", "/links" or "/origin". */
+long ur_sync_work(const struct ur_union *u, const struct ur_table_mount *m, const char *part);
 
 /* namelock.c: for who makes or replaces a whiteout, by the name's path in the upper; `other`: a second one, or NULL */
 struct ur_names_held {

@@ -136,6 +136,11 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
         ret = p ? sys_symlink(s->text, s->real[0]) : -ENAMETOOLONG;
     }
     if (ret == 0) {
+        ret = ur_sync_work(u, m, "/journal");
+        if (ret < 0)
+            sys_unlink(s->real[0]);
+    }
+    if (ret == 0) {
         ret = ur_set_mode(host, k->mode | 0700);
         if (ret < 0)
             sys_unlink(s->real[0]);

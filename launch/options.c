@@ -90,6 +90,12 @@ static enum options_next read_index(struct reader *reader, const char *value) {
     return options->index_said ? OPTIONS_RUN : wrong("--index=%s: it is " UR_INDEX_SIZES, value);
 }
 
+static enum options_next read_durability(struct reader *reader, const char *value) {
+    struct options *options = reader->options;
+    options->durability_said = ur_durability_named(value, &options->durability);
+    return options->durability_said ? OPTIONS_RUN : wrong("--durability=%s: it is " UR_DURABILITY_NAMES, value);
+}
+
 static enum options_next read_writable(struct reader *reader, const char *value) {
     char *mistake = ur_path_option_check("--writable", value);
     if (mistake)
@@ -139,6 +145,12 @@ static const struct row {
      0},
     {{"--index", "SIZE", "memory in which the run's processes remember who holds a name: 8M if not given, 0 for none"},
      read_index,
+     0},
+    {{"--durability", "volatile|copy-up|strict",
+      "what survives a power cut: a copy from a lower, and whole (copy-up; if not given, and\n"
+      "the file says nothing); also each change of a directory (strict); what the kernel\n"
+      "had written (volatile)"},
+     read_durability,
      0},
     {{"--no-preload", NULL, "the guard alone, without the shim; implies --guard=require"},
      NULL,

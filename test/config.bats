@@ -157,8 +157,8 @@ refused_run() {
 
 @test "the schema is JSON, and names the keys that the loader knows" {
     run jq -cr '[.properties|keys[]]+[.definitions.mount.properties|keys[]]' "$BATS_TEST_DIRNAME/../config/unionrun-layers.schema.json"
-    [ "$output" = '["$schema","index","mounts","pass","raw","writable","lower","target","upper","work"]' ]
-    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[]}'
+    [ "$output" = '["$schema","durability","index","mounts","pass","raw","writable","lower","target","upper","work"]' ]
+    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[],"index":"1M","durability":"strict"}'
     check
 }
 
@@ -219,6 +219,8 @@ fence     require" ]
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n"writable":"b"}' 'layers.json:2: key writable: is a string; an array of paths'
     refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[3]}' 'key writable[0]: is a number; a path as a string'
     refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[""]}' 'key writable[0]: is empty'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"durability":[]}' 'key durability: is an array; one of "volatile", "copy-up" and "strict"'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"durability":"full"}' 'key durability: "full": it is one of'
     refused '{"mounts":[{"target":"t","lower":"a"}],"raw":[]}' 'key raw: is an array; one of "hide", "read-only" and "allow"'
     refused '{"mounts":[{"target":"t","lower":"a"}],"raw":"hidden"}' 'key raw: "hidden": it is one of'
     refused_run '--raw=no: it is hide, read-only or allow' -- --target t --lower a --raw=no
@@ -263,7 +265,7 @@ fence     require" ]
 @test "an unknown key is refused with its line, also one of a later version" {
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n\n"colour":1}' 'layers.json:3: key colour: unknown key'
     refused $'{"mounts":[{"target":"t",\n"lower":"a",\n"mode":1}]}' 'layers.json:3: key mounts[0].mode: unknown key'
-    for key in metacopy durability max_upper; do
+    for key in metacopy max_upper; do
         refused '{"mounts":[{"target":"t","lower":"a"}],"'$key'":[]}' "key $key: unknown key"
     done
 }
