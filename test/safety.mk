@@ -54,3 +54,15 @@ fuzz-input: $(fuzzers)
 .PHONY: soak
 soak: tests
 	test/soak/run $$((60 * $(or $(MINUTES),60)))
+
+# The power fails at each point: DURABILITY=copy-up or strict; SAMPLE=0: all points, and SEED.
+test_programs += $(BUILD)/test/powerloss
+.PHONY: powerloss
+
+$(BUILD)/test/powerloss: test/powerloss/powerloss.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LDFLAGS) -o $@ $<
+
+powerloss: tests
+	for durability in $(or $(DURABILITY),copy-up strict); do \
+		test/powerloss/run $$durability $(or $(SAMPLE),0) $(or $(SEED),1) || exit 1; done
