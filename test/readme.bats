@@ -1,16 +1,18 @@
 #!/usr/bin/env bats
 # The README: each command in it is read out and run, in its order, as a plain user in one directory, where there is what
-# it speaks of. A block that is not run says why, in a comment that a reader does not see: <!-- not run: REASON -->
+# it speaks of. A block that is not run says why, in a comment that a reader does not see: <!-- not run: REASON -->; one that
+# is for the sources has <!-- run in the tree -->.
 
 bats_require_minimum_version 1.5.0
 load helpers
 
 README=$BATS_TEST_DIRNAME/../README.md
 
-# blocks LANGUAGE: the number of each fenced block of it, and "run" or why not; block NUMBER: its text
+# blocks LANGUAGE: the number of each fenced block of it, and "run", "tree" or why not; block NUMBER: its text
 blocks() {
     awk -v language="$1" '
         /^<!-- not run: .* -->$/ { why = $0; next }
+        /^<!-- run in the tree -->$/ { why = "tree"; next }
         /^```/ && inside { inside = 0; why = ""; next }
         /^```/ { inside = 1; n++; if ($0 == "```" language) print n "\t" (why == "" ? "run" : why); next }
         !inside && NF { why = "" }' "$README"
@@ -93,10 +95,22 @@ in_world() { as env -C "$W" PATH="$W/bin:$PATH" HOME="$W/home" LOGNAME="readme-$
     [ "$legacy" = "$(lower_digest legacy)" ]
 }
 
+@test "the README's commands for the tree install what is missing, build, and show a build in a union" {
+    while IFS=$'\t' read -r number how; do
+        [ "$how" = tree ] || continue
+        block "$number" >"$BATS_TEST_TMPDIR/command.sh"
+        env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -C "$REPO" sh -eu "$BATS_TEST_TMPDIR/command.sh" </dev/null >"$BATS_TEST_TMPDIR/said" 2>&1 ||
+            { tail -30 "$BATS_TEST_TMPDIR/said"; false; }
+        grep -qE '3-bottom +[0-9a-f]+ +[0-9a-f]+ +the same' "$BATS_TEST_TMPDIR/said"
+        fails grep -E '(top|middle|bottom) .*changed' "$BATS_TEST_TMPDIR/said"
+    done < <(blocks sh)
+    [ -s "$BATS_TEST_TMPDIR/said" ]
+}
+
 @test "what is not run of the README says why" {
     run blocks sh
     [ "$(grep -c $'\trun$' <<<"$output")" -ge 8 ]
-    while IFS=$'\t' read -r _ how; do [ "$how" = run ] || [[ $how == '<!-- not run: '?????*' -->' ]]; done <<<"$output"
+    while IFS=$'\t' read -r _ how; do [[ $how == run || $how == tree || $how == '<!-- not run: '?????*' -->' ]]; done <<<"$output"
     # a command that is no fenced block would be missed
     fails grep -nE '^ {4,}(\./)?(unionrun|make|scripts/[a-z]+|bats|git|cd|sudo) ' "$README"
     fails grep -nE '^```(bash|console|shell)?$' <(awk '/^```/ && !inside { print; inside = 1; next } /^```/ { inside = 0 }' "$README")
