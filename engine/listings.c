@@ -124,19 +124,11 @@ static bool take_room(const struct ur_union *u, size_t size, uint64_t *position)
     uint64_t end = *position % room + size, had = atomic_load(&u->shared->listings_had);
     if (end <= had)
         return true;
-    char path[UR_PATH_MAX / 4];
-    const struct ur_table_string session = u->table->session;
-    char *p = ur_put(path, path + sizeof path, ur_table_text(u->table, session), session.len);
-    p = ur_put(p, path + sizeof path, "/shared", 7);
-    long fd = p ? sys_open(path, O_RDWR | O_CLOEXEC, 0) : -ENAMETOOLONG;
-    if (fd < 0)
-        return false;
     uint64_t want = (end + CHUNK - 1) / CHUNK * CHUNK;
     if (want > room)
         want = room;
     uint64_t start = (uint64_t)(u->listings - (const unsigned char *)u->shared);
-    long ret = UR_SYS(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, start + had, want - had, 0, 0);
-    sys_close((int)fd);
+    long ret = ur_shared_room(u, start + had, want - had);
     while (ret == 0 && had < want && !atomic_compare_exchange_weak(&u->shared->listings_had, &had, want))
         ;
     return ret == 0;

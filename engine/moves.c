@@ -26,6 +26,19 @@ struct move {
     char text[]; /* from, to; no NULs; each begins with "/" or is empty (the root) */
 };
 
+/* Is there memory for the log up to `end`? Once there was not, nothing more is appended: a log with a gap is not true.
+ */
+static bool has_room(const struct ur_union *u, size_t end) {
+    enum { CHUNK = 64 << 10 };
+    struct ur_shared *sh = u->shared;
+    uint32_t had = atomic_load(&sh->moves_had), want = (uint32_t)((end + CHUNK - 1) / CHUNK * CHUNK);
+    if (had == UR_MOVES_FULL || end <= had)
+        return had != UR_MOVES_FULL;
+    bool right = end <= UR_MOVES_BYTES && ur_shared_room(u, offsetof(struct ur_shared, moves) + had, want - had) == 0;
+    atomic_store(&sh->moves_had, right ? want : UR_MOVES_FULL);
+    return right;
+}
+
 static void append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
                    const char *from, size_t from_len, const char *to, size_t to_len) {
     struct ur_shared *sh = u->shared;
@@ -37,7 +50,7 @@ static void append(const struct ur_union *u, const struct ur_table_mount *m, uns
         if (spin > 100000000)
             return;
     uint32_t used = atomic_load(&sh->moves_used);
-    if (used + size <= UR_MOVES_BYTES) {
+    if (has_room(u, used + size)) {
         struct move *e = (struct move *)(sh->moves + used);
         *e = (struct move){(uint32_t)size,     (uint32_t)(m - ur_table_mounts(u->table)),
                            (uint16_t)kind,     (uint16_t)layer,

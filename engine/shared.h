@@ -16,7 +16,8 @@ enum {
     UR_DEAD = 128,             /* removed directories whose place is remembered */
     UR_DEAD_PATH = 496,
     UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
-    UR_TIMES = 64,            /* copy-ups under way */
+    UR_MOVES_FULL = UR_MOVES_BYTES + 1,
+    UR_TIMES = 64, /* copy-ups under way */
     UR_TIMES_PATH = 4096,
     UR_GONE_BITS = 1 << 17,   /* 16 KiB of filter */
     UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
@@ -107,6 +108,7 @@ struct ur_shared {
      * complete. */
     _Atomic uint32_t moves_lock;
     _Atomic uint32_t moves_used;
+    _Atomic uint32_t moves_had; /* how much of it has memory; UR_MOVES_FULL: no more can be had */
     unsigned char moves[UR_MOVES_BYTES];
 };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };

@@ -307,6 +307,9 @@ char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char
    bytes). Its length; 0: `name` of `d` is neither, or the caller is this thread; -errno. */
 long ur_proc_self(const struct ur_caller *c, const struct ur_dir *d, const char *name, char *text);
 
+/* room.c: makes sure that these bytes of the shared file have memory. 0 or -errno. */
+long ur_shared_room(const struct ur_union *u, uint64_t at, uint64_t bytes);
+
 /* moves.c: directories that were moved in this run */
 void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
                    const char *to, size_t to_len, bool exchange);

@@ -145,6 +145,25 @@ full() {
     full -t tmpfs -o size=1m tmpfs
 }
 
+# small DIR: a filesystem of its own there
+small() {
+    mount -t tmpfs -o size=1m tmpfs "$1" 2>/dev/null || skip "cannot mount"
+    MOUNTED=$1
+}
+
+@test "where directories were moved cannot be noted in a full /dev/shm: the names are right, and no SIGBUS" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    workspace root
+    mkdir -p "$W/session" "$W/lowers/base/d"
+    echo one >"$W/lowers/base/d/f"
+    small "$W/session"
+    # shellcheck disable=SC2016 # the inner shell's
+    as env XDG_RUNTIME_DIR="$W/session" "$UNIONRUN" --index=0 --writable "$W/session" --lower "$W/lowers/base" --upper "$UPPER" \
+        --target "$TARGET" -- sh -c 'cat /dev/zero >"$1/filler" 2>/dev/null; [ "$(df --output=avail "$1" | tail -1)" -eq 0 ] && cd "$2" &&
+        perl -e "for (1 .. 100) { rename(q(d), q(e)) and rename(q(e), q(d)) or die }" && cat d/f' sh "$W/session" "$TARGET" >"$W/said"
+    [ "$(cat "$W/said")" = one ]
+}
+
 teardown() {
     [ -z "${MOUNTED:-}" ] || umount "$MOUNTED"
     [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
