@@ -3,6 +3,7 @@
 #   make sweep    a kill and errors at every system call of every operation; half an hour
 #   make race     MINUTES=5: races by shim, by guard and by both
 #   make soak     MINUTES=60: builds, git gc, rsync, rm -rf in one union, and nothing grows
+#   make check-tsan SECONDS=10: the shared index under ThreadSanitizer, with an oracle
 #   make fuzz     SECONDS=60: bad input, each kind so long
 
 sweep := $(wildcard test/sweep/*.c) test/differ/observe.c test/differ/say.c
@@ -66,3 +67,18 @@ $(BUILD)/test/powerloss: test/powerloss/powerloss.c
 powerloss: tests
 	for durability in $(or $(DURABILITY),copy-up strict); do \
 		test/powerloss/run $$durability $(or $(SAMPLE),0) $(or $(SEED),1) || exit 1; done
+
+# What processes share, by threads under ThreadSanitizer, for SECONDS.
+# exec.c has a fence that ThreadSanitizer does not know; it is not what is tested here.
+TSAN_CFLAGS := -O1 -g -fsanitize=thread $(call if_known,-Wno-tsan)
+.PHONY: check-tsan
+
+$(BUILD)/tsan/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(TSAN_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tsan/shared: $(call objects,tsan,test/tsan/shared.c $(wrapped) config/table.c)
+	$(LINK) $(TSAN_CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+
+check-tsan: $(BUILD)/tsan/shared
+	$< $(or $(SECONDS),10)
