@@ -82,3 +82,9 @@ $(BUILD)/tsan/shared: $(call objects,tsan,test/tsan/shared.c $(wrapped) config/t
 
 check-tsan: $(BUILD)/tsan/shared
 	$< $(or $(SECONDS),10)
+
+# Public suites of filesystems, from the caller's checkouts in SUITES, in a plain directory and in a union.
+.PHONY: suites
+suites: all
+	@test -n '$(SUITES)' || { echo 'make suites SUITES=DIR: a directory with checkouts of pjdfstest, LTP, xfstests ...' >&2; exit 2; }
+	test/suites/run '$(SUITES)' $(MODES)
