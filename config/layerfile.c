@@ -233,6 +233,17 @@ static bool index_value(struct ur_plan *plan, const json_t *value) {
     return plan->index_said || ur_plan_fail(plan, where, "\"%s\": it is " UR_INDEX_SIZES, json_string_value(value));
 }
 
+static bool metacopy_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "metacopy", -1};
+    static const char wanted[] = "true, false, or a size of at most 1G from which on it is on, such as \"1M\",";
+    const char *text = json_is_boolean(value) ? json_is_true(value) ? "on" : "off" : json_string_value(value);
+    if (!text)
+        return ur_plan_fail(plan, where, "is %s; %s is wanted", type_name(value), wanted);
+    bool word = json_is_string(value) && (*text < '0' || *text > '9');
+    plan->metacopy_said = !word && ur_metacopy_named(text, &plan->metacopy);
+    return plan->metacopy_said || ur_plan_fail(plan, where, "\"%s\": %s is wanted", text, wanted);
+}
+
 static bool file_value(struct ur_plan *plan, json_t *root) {
     if (!json_is_object(root))
         return ur_plan_fail_file(plan, 1, "the file is %s; an object with \"mounts\" is wanted", type_name(root));
@@ -254,12 +265,14 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = index_value(plan, member);
         else if (strcmp(key, "durability") == 0)
             right = durability_value(plan, member);
+        else if (strcmp(key, "metacopy") == 0)
+            right = metacopy_value(plan, member);
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
             right = ur_plan_fail(plan, where,
                                  "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
-                                 "\"index\" and \"durability\"");
+                                 "\"index\", \"durability\" and \"metacopy\"");
         if (!right)
             return false;
     }

@@ -80,6 +80,15 @@ bool ur_index_size(const char *text, size_t *bytes) {
     return true;
 }
 
+bool ur_metacopy_named(const char *text, size_t *least) {
+    bool on = strcmp(text, "on") == 0;
+    if (on || strcmp(text, "off") == 0) {
+        *least = on ? UR_METACOPY_BYTES : 0;
+        return true;
+    }
+    return ur_index_size(text, least) && *least > 0;
+}
+
 /* A path in a message may hold anything; a terminal is not to obey it, and a message stays one line. */
 static void keep(struct ur_plan *plan, char *message) {
     for (char *c = message; *c; c++)

@@ -67,6 +67,8 @@ struct ur_plan {
     bool index_said;
     enum ur_durability durability;
     bool durability_said;
+    size_t metacopy; /* as in the table, if metacopy_said */
+    bool metacopy_said;
 
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };
@@ -100,6 +102,10 @@ const char *ur_durability_name(enum ur_durability durability);
 /* "8M", "512K", "65536", "0" in bytes. False: it is no size, or above 1 GiB. */
 #define UR_INDEX_SIZES "a size of at most 1G, such as \"8M\", or \"0\" for no index"
 bool ur_index_size(const char *text, size_t *bytes);
+
+/* "on", "off", or the least size of such a file: "64K". The table's number. False: it is none of them. */
+#define UR_METACOPY_VALUES "on, off, or a size of at most 1G from which on it is on, such as 1M"
+bool ur_metacopy_named(const char *text, size_t *least);
 
 /* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
 bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)

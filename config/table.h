@@ -23,7 +23,8 @@
 enum {
     UR_TABLE_VERSION = 4,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
-    UR_MOUNTS_MAX = 1000
+    UR_MOUNTS_MAX = 1000,
+    UR_METACOPY_BYTES = 128 << 10, /* of `metacopy`, if nothing is said */
 };
 
 enum ur_mount_flags {
@@ -90,6 +91,8 @@ struct ur_table {
     uint16_t raw;                   /* enum ur_raw */
     uint16_t durability;            /* enum ur_durability */
     uint32_t uid;                   /* who started the run: his effective user ID */
+    uint64_t metacopy;              /* the least size of a file whose data stay in the lower when only its metadata are
+                                       changed (engine/metacopy.c); 0: data are always copied */
     struct ur_table_string session; /* directory of the run's own files: "table", "shared" */
     struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none
                                        (the guard alone), and LD_PRELOAD is the program's own affair */

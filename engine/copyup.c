@@ -159,11 +159,18 @@ struct opening {
     long fd;
 };
 
+/* What of a regular file is copied. */
+struct source {
+    const char *host;     /* its metadata are this one's */
+    const char *data;     /* and its data: often the same */
+    const char *redirect; /* the data stay there, and are at this path in the union of the lowers; NULL: not */
+};
+
 /* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none.
    One that is to be opened has a name, and no data. */
-static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const char *host,
-                         const struct stat *st, const struct opening *o, char *tmp) {
-    long from = sys_open(host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino,
+                         const struct source *source, const struct stat *st, const struct opening *o, char *tmp) {
+    long from = sys_open(source->data, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
         return from;
     long to = -EOPNOTSUPP;
@@ -184,15 +191,19 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         return to;
     }
     struct stat copy;
-    long ret = o ? 0 : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
-    bool data = ret == 0 && !o && st->st_size > 0;
+    long ret = o                  ? 0
+               : source->redirect ? sys_ftruncate((int)to, st->st_size)
+                                  : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
+    bool data = ret == 0 && !o && !source->redirect && st->st_size > 0;
     if (ret >= 0)
         ret = ur_give_owner((int)to, NULL, st);
     if (ret == 0)
-        ret = ur_copy_xattrs(host, (int)to, NULL);
+        ret = ur_copy_xattrs(source->host, (int)to, NULL);
     if (ret == 0) /* before a mode that forbids the owner to write */
         ret = ur_origin_write(u, m, (int)to, NULL, st, ino, st);
-    if (ret == -EOPNOTSUPP)
+    if (source->redirect && ret == 0)
+        ret = ur_mark_metacopy((int)to, source->redirect);
+    else if (ret == -EOPNOTSUPP)
         ret = 0;
     if (ret == 0)
         ret = sys_fstat((int)to, &copy);
@@ -295,14 +306,14 @@ static long publish_open(char *tmp, const char *upper, struct opening *o) {
 }
 
 static long copy_regular(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
-                         const char *host, const struct stat *st, const char *upper, struct opening *o) {
+                         const struct source *source, const struct stat *st, const char *upper, struct opening *o) {
     UR_SCRATCH(s);
     char *tmp = s->real[0];
     uint64_t ino = ur_ino(m, l, st->st_ino);
     long ret = link_to_copy(u, m, ino, st, upper);
     if (ret)
         return ret < 0 ? ret : 0;
-    long fd = make_regular(u, m, ino, host, st, o, tmp);
+    long fd = make_regular(u, m, ino, source, st, o, tmp);
     if (fd < 0)
         return fd;
     if (o) { /* shut before it appears: who watches the directory would be told that somebody has written it */
@@ -402,9 +413,36 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     return ret;
 }
 
-/* `name` of `d`, whose directory the upper has. 0 also if another process was faster. */
+/* Where the data of a lower's regular file are; and if they may stay there, `after` being the copy's metadata, and the
+   upper can say so: with a redirect. `room`, `text`: UR_PATH_MAX bytes for the two. */
+static long find_source(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                        const struct stat *after, struct source *source, char *room, char *text) {
+    enum { REDIRECT_FITS = 512 }; /* an xattr that any filesystem with room can hold */
+    struct ur_data data = {.host = room};
+    long ret = ur_data_find(u, d, name, e, &data);
+    if (ret)
+        source->data = room;
+    if (ret || !after || !u->table->metacopy || (uint64_t)e->st.st_size < u->table->metacopy || e->st.st_nlink > 1 ||
+        !(d->mount->caps & UR_CAP_XATTR))
+        return ret < 0 ? ret : 0;
+    data = (struct ur_data){(char *)source->host, e->spot.layer, e->st};
+    if (!ur_data_may_stay(u, d, &data, after, true))
+        return 0;
+    const char *upper = ur_table_text(u->table, ur_layer(u, d->mount, 0)->root);
+    ret = ur_redirect_to(d, name, text, REDIRECT_FITS) ? ur_mark_metacopies(upper) : -ENAMETOOLONG;
+    if (ret < 0)
+        return 0;
+    if (ret > 0 && (ret = ur_sync_dir(u, d->mount, upper)) < 0)
+        return ret;
+    ur_may_lack_data_now(u, d->mount, 0);
+    source->redirect = text;
+    return 0;
+}
+
+/* `name` of `d`, whose directory the upper has. 0 also if another process was faster. `after`: a regular file need not
+   have its data there if that goes with these metadata; NULL: it must. */
 static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_spot spot,
-                       const struct stat *st, struct opening *o) {
+                       const struct stat *st, struct opening *o, const struct stat *after) {
     UR_SCRATCH(s);
     char *host = s->rest[0], *upper = s->rest[1], *parent = s->text;
     const struct ur_table_mount *m = d->mount;
@@ -414,6 +452,12 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         ret = ur_upper_path(u, d, name, upper);
     if (ret == 0)
         ret = ur_upper_path(u, d, NULL, parent);
+    if (ret < 0)
+        return ret;
+    struct source source = {host, host, NULL};
+    struct ur_entry e = {.kind = UR_FILE, .spot = spot, .st = *st};
+    if (S_ISREG(st->st_mode))
+        ret = find_source(u, d, name, &e, after, &source, s->real[0], s->real[1]);
     if (ret < 0)
         return ret;
     struct ur_times times;
@@ -428,7 +472,7 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         ret = copy_directory(u, m, l, host, st, upper, &k);
         ur_changing_end(u);
     } else if (S_ISREG(st->st_mode))
-        ret = copy_regular(u, m, l, host, st, upper, o);
+        ret = copy_regular(u, m, l, &source, st, upper, o);
     else
         ret = copy_special(u, m, l, host, st, upper);
     if (ret == 0)
@@ -464,7 +508,7 @@ long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
         if (ret == 0 && n->entry.kind != UR_DIRECTORY)
             ret = -ENOENT;
         if (ret == 0 && !n->entry.in_upper)
-            ret = copy_entry(c->u, p, n->name, n->entry.spot, &n->entry.st, NULL);
+            ret = copy_entry(c->u, p, n->name, n->entry.spot, &n->entry.st, NULL, NULL);
         if (ret == 0)
             ret = ur_dir_enter(c->u, p, n->name, &n->entry.st);
     }
@@ -475,12 +519,11 @@ long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d) {
     return ret;
 }
 
-long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e) {
-    if (!d->mount || (e->in_upper && e->kind != UR_ABSENT))
-        return 0;
+static long copy_up(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e,
+                    const struct stat *after) {
     long ret = ur_copyup_dir(c, d);
     if (ret == 0)
-        ret = copy_entry(c->u, d, name, e->spot, &e->st, NULL);
+        ret = copy_entry(c->u, d, name, e->spot, &e->st, NULL, after);
     if (ret < 0)
         return ret;
     ret = ur_lookup(c->u, d, name, e);
@@ -489,11 +532,25 @@ long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, st
     return ret;
 }
 
+long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e) {
+    long ret = 0;
+    if (!d->mount)
+        return 0;
+    if (!e->in_upper || e->kind == UR_ABSENT)
+        ret = copy_up(c, d, name, e, NULL);
+    return ret == 0 && e->kind == UR_FILE ? ur_data_fill(c->u, d, name, e, false) : ret;
+}
+
+long ur_copyup_meta(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e,
+                    const struct stat *after) {
+    return d->mount && (!e->in_upper || e->kind == UR_ABSENT) ? copy_up(c, d, name, e, after) : 0;
+}
+
 long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
                        int open_flags) {
     struct opening o = {.flags = open_flags, .fd = -1};
     long ret = ur_copyup_dir(c, d);
     if (ret == 0)
-        ret = copy_entry(c->u, d, name, e->spot, &e->st, &o);
+        ret = copy_entry(c->u, d, name, e->spot, &e->st, &o, NULL);
     return ret < 0 ? ret : o.fd >= 0 ? o.fd : UR_AGAIN;
 }

@@ -111,20 +111,13 @@ static long has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_s
 
 static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
 
-/*
- * A redirect: the lower layers hold this directory at another path. `text` is that path in the union of the layers
- * below `above`, and is walked there from its root. The spots that it leads to are added to `d`, whose path is
- * already the child's.
- */
-static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above, const char *text) {
-    UR_SCRATCH(s);
-    struct ur_dir *t = &s->dir[0];
-    start(u, t, d->mount, above + 1);
-    for (const char *at = text; *at;) {
-        while (*at == '/')
-            at++;
+long ur_dir_below(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first,
+                  const char *text, size_t len) {
+    start(u, d, m, first);
+    for (const char *at = text, *end = text + len; at < end;) {
+        at += strspn(at, "/");
         size_t n = strcspn(at, "/");
-        if (n == 0)
+        if (at >= end || n == 0)
             break;
         char name[UR_NAME_MAX + 1];
         struct stat st;
@@ -133,14 +126,26 @@ static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above,
         memcpy(name, at, n);
         name[n] = 0;
         if (ur_is_dot(name)) /* would lead out of the layer */
-            return 0;
-        long ret = step(u, t, name, &st);
-        if (ret == -ENOENT || ret == -ENOTDIR)
-            return 0; /* a dangling redirect: no lower part (overlayfs has it so) */
+            return -ENOENT;
+        long ret = step(u, d, name, &st);
         if (ret < 0)
-            return ret;
+            return ret == -ENOTDIR ? -ENOENT : ret;
         at += n;
     }
+    return 0;
+}
+
+/*
+ * A redirect: the lower layers hold this directory at another path. `text` is that path in the union of the layers
+ * below `above`, and is walked there from its root. The spots that it leads to are added to `d`, whose path is
+ * already the child's.
+ */
+static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above, const char *text) {
+    UR_SCRATCH(s);
+    struct ur_dir *t = &s->dir[0];
+    long ret = ur_dir_below(u, t, d->mount, above + 1, text, strlen(text));
+    if (ret < 0) /* a dangling redirect: no lower part (overlayfs has it so) */
+        return ret == -ENOENT ? 0 : ret;
     long id = -1;
     for (unsigned i = 0; i < t->spots; i++) {
         if (i == 0 || t->spot[i].rel != t->spot[i - 1].rel) {

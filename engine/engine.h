@@ -73,7 +73,9 @@ static inline bool ur_is_empty(const struct ur_caller *c, const char *text) {
 enum ur_real_flags {
     UR_REAL_NOFOLLOW = 1, /* the name itself, also if it is a symlink */
     UR_REAL_CREATE = 2,   /* the last name may be absent: its parent is copied up, and the path is in the upper */
-    UR_REAL_WRITE = 4,    /* the file will be changed: it is copied up first */
+    UR_REAL_WRITE = 4,    /* the file will be changed: it is copied up first, with its data */
+    UR_REAL_EXEC = 8,     /* the file will be executed */
+    UR_REAL_OWN = 16,     /* it is the inode that counts; without this the file may be another, which has its data */
 };
 
 /* The host path where the file that a union path names can be reached now, with no symlink in it that leads

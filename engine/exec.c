@@ -147,7 +147,7 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
         return 0;
     }
     /* A missing one is the kernel's to tell. */
-    if (ur_real(c, AT_FDCWD, s->rest[0], 0, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
+    if (ur_real(c, AT_FDCWD, s->rest[0], UR_REAL_EXEC, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
         return 0;
     x->loader = true;
     /* The loader's own opens are answered by the guard. What has no name goes by the kernel's. */
@@ -172,7 +172,7 @@ static long push_interp(struct ur_exec *x) {
 /* The interpreter becomes what is run; *own: the kernel by itself would come to another. */
 static long enter_interp(const struct ur_caller *c, bool *in_union, bool *own, struct ur_exec *x) {
     UR_SCRATCH(s);
-    long ret = ur_real(c, AT_FDCWD, x->interp, 0, s->rest[0]);
+    long ret = ur_real(c, AT_FDCWD, x->interp, UR_REAL_EXEC, s->rest[0]);
     if (ret < 0)
         return ret;
     *own = *own || *in_union || differs(c, x->interp, s->rest[0]);
@@ -217,6 +217,18 @@ static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bo
     return ret == 0 && x->interp[0] && !own && !x->loader ? 1 : ret;
 }
 
+/* A file whose data are another's, which it may be executed by: that one is. */
+static long enter_data(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *node, char *host) {
+    UR_SCRATCH(t);
+    struct ur_data data = {.host = t->text};
+    long ret = ur_data_find(c->u, d, node->name, &node->entry, &data);
+    if (ret <= 0)
+        return ret;
+    ur_data_known(c->u, d, node->name, &data);
+    ur_put(host, host + UR_PATH_MAX, data.host, strlen(data.host));
+    return sys_faccessat(AT_FDCWD, host, X_OK, AT_EACCESS);
+}
+
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x) {
     x->script[0] = x->interp[0] = x->interp_arg[0] = x->inner[0] = x->program[0] = x->path[0] = 0;
     x->loader = x->audit = false;
@@ -247,6 +259,8 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     ret = ur_node_path(c->u, &s->dir[0], node, s->real[0]);
     if (ret == 0)
         ret = sys_faccessat(AT_FDCWD, s->real[0], X_OK, AT_EACCESS);
+    if (ret == 0 && node->where == UR_AT_UNION)
+        ret = enter_data(c, &s->dir[0], node, s->real[0]);
     if (ret == 0 && !ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0])))
         ret = -ENAMETOOLONG;
     if (ret == 0)

@@ -62,8 +62,7 @@ bool ur_origin_given(const struct ur_union *u, const struct stat *st) {
     return u->shared && filter_has(u->shared->originated, st->st_dev, st->st_ino);
 }
 
-/* Can the upper's file have an origin? Most have none, and no call is needed to know. */
-static bool has_origin_maybe(const struct ur_union *u, const struct stat *st) {
+bool ur_origin_maybe(const struct ur_union *u, const struct stat *st) {
     return !u->shared || atomic_load_explicit(&u->shared->reused, memory_order_relaxed) || ur_origin_given(u, st);
 }
 
@@ -176,7 +175,7 @@ long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, in
     char value[VALUE_MAX];
     const char *at = value;
     *origin = (struct ur_origin){0};
-    if (!has_origin_maybe(u, st))
+    if (!ur_origin_maybe(u, st))
         return 0;
     if (holds_xattr(st)) {
         long n = fd >= 0 ? sys_fgetxattr(fd, ORIGIN, value, sizeof value - 1)

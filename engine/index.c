@@ -356,6 +356,8 @@ long ur_index_start(const struct ur_union *u) {
                 access = (struct ur_access){.count = 1, .closed = true, .uneven = true, .acl = true};
             else
                 ur_access_add(&access, &st, marks & UR_MARK_ACL);
+            if (marks < 0 || marks & (UR_MARK_IMPURE | UR_MARK_METACOPIES))
+                ur_may_lack_data_now(u, &m[i], k);
         }
         if (ur_access_open(&access))
             u->shared->roots_open[i / 64] |= UINT64_C(1) << i % 64;

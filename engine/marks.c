@@ -5,6 +5,7 @@
  *   whiteout   character device 0:0 | zero-size file with the xattr overlay.whiteout | a file .wh.NAME beside
  *   opaque     directory with overlay.opaque=y | .wh..wh..opq in it
  *   redirect   directory with overlay.redirect: "/path/from/the/layer/root" or another "name" in the same parent
+ *   metacopy   regular file with overlay.metacopy: its data are a lower's (metacopy.c), where a redirect says, if any
  *
  * Each xattr is known as user.overlay.* and, where it can be read, as trusted.overlay.*. Who may, writes both: then
  * kernel overlayfs takes the upper with the mount option userxattr and without it.
@@ -17,6 +18,8 @@
 #define REDIRECT "overlay.redirect"
 #define WHITEOUT "overlay.whiteout"
 #define IMPURE "overlay.impure"
+#define METACOPY "overlay.metacopy"
+#define HAS_METACOPIES "user.unionrun.metacopy" /* of a layer's root */
 
 static const char *const spaces[] = {"user.", "trusted."};
 
@@ -111,6 +114,8 @@ long ur_marks_at(int fd, const char *host, char *redirect) {
             others |= UR_MARK_IMPURE;
         else if (strcmp(name, "system.posix_acl_access") == 0)
             others |= UR_MARK_ACL;
+        else if (strcmp(name, HAS_METACOPIES) == 0)
+            others |= UR_MARK_METACOPIES;
     }
     long marks = which ? read_marks(host, which, true, redirect) : 0;
     return marks < 0 ? marks : marks | others;
@@ -194,4 +199,66 @@ long ur_mark_impure(const char *host) {
 
 long ur_mark_redirect(const char *host, const char *rel) {
     return put(host, REDIRECT, rel, strlen(rel));
+}
+
+static long fget(int fd, const char *host, const char *full, char *value, size_t size) {
+    long n = fd >= 0 ? sys_fgetxattr(fd, full, value, size) : sys_lgetxattr(host, full, value, size);
+    if (n != -EBADF || fd < 0)
+        return n;
+    char proc[40], *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14); /* O_PATH */
+    ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+    return UR_SYS(SYS_getxattr, proc, full, value, size, 0, 0);
+}
+
+/*
+ * Who may, writes both marks. The one in the space user. counts, which all can see. But kernel overlayfs, if it gives a
+ * file its data, takes away the other alone: so who can see that looks whether it is there, where the value says
+ * so. A mark in the space trusted. alone is the kernel's own, or left by one of us who could not take it away.
+ */
+#define BOTH "t"
+
+long ur_has_metacopy(int fd, const char *host) {
+    char value[8];
+    long n = fget(fd, host, "user." METACOPY, value, sizeof value);
+    if (n != 1 && (n >= 0 || n == -ERANGE))
+        return 1;
+    if (n != 1 && !is_none(n))
+        return n == -EACCES ? 0 : n;
+    long other = fget(fd, host, "trusted." METACOPY, NULL, 0);
+    if (n == 1)
+        return !is_none(other) || value[0] != *BOTH || !ur_sees_trusted();
+    return other >= 0 ? is_none(fget(fd, host, "user.unionrun.origin", NULL, 0)) : is_none(other) ? 0 : other;
+}
+
+long ur_mark_metacopy(int fd, const char *redirect) {
+    long ret = sys_fsetxattr(fd, "trusted." REDIRECT, redirect, strlen(redirect), 0);
+    if (ret == 0)
+        ret = sys_fsetxattr(fd, "trusted." METACOPY, "", 0, 0);
+    bool both = ret == 0;
+    ret = sys_fsetxattr(fd, "user." REDIRECT, redirect, strlen(redirect), 0);
+    return ret < 0 ? ret : sys_fsetxattr(fd, "user." METACOPY, BOTH, both ? 1 : 0, 0);
+}
+
+long ur_unmark_metacopy(int fd) {
+    sys_fremovexattr(fd, "trusted." METACOPY);
+    long ret = sys_fremovexattr(fd, "user." METACOPY);
+    if (ret < 0 && !is_none(ret))
+        return ret;
+    sys_fremovexattr(fd, "trusted." REDIRECT);
+    sys_fremovexattr(fd, "user." REDIRECT);
+    return 0;
+}
+
+long ur_redirect_of(const char *host, char *redirect) {
+    long n = get(host, REDIRECT, redirect, UR_PATH_MAX - 1);
+    redirect[n > 0 ? n : 0] = 0;
+    return n == -ENODATA ? 0 : n;
+}
+
+long ur_mark_metacopies(const char *root) {
+    char value[4];
+    if (sys_lgetxattr(root, HAS_METACOPIES, value, sizeof value) > 0)
+        return 0;
+    long ret = ur_set_xattr(root, HAS_METACOPIES, "y", 1, 0);
+    return ret < 0 ? ret : 1;
 }

@@ -151,6 +151,49 @@ static long needs_copy(const struct change *w, const char *host) {
     return 1;
 }
 
+/* What a file's metadata will be. False: its data do not go on without it. */
+static bool metadata_after(const struct change *w, const struct stat *st, struct stat *after) {
+    *after = *st;
+    switch (w->what) {
+    case CHMOD:
+        after->st_mode = (st->st_mode & S_IFMT) | (w->mode & 07777);
+        return true;
+    case CHOWN:
+        if (w->uid != (uid_t)-1)
+            after->st_uid = w->uid;
+        if (w->gid != (gid_t)-1)
+            after->st_gid = w->gid;
+        return true;
+    case UTIMENS:
+        return true;
+    case SETXATTR:
+    case REMOVEXATTR:
+        return strncmp(w->name, "user.", 5) == 0;
+    case TRUNCATE:
+        break;
+    }
+    return false;
+}
+
+/* The upper's file at `host` is given its data before a change that they do not go with. *apart: it goes on without. */
+static long fill_for(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, const struct change *w,
+                     const char *host, const struct stat *st, bool *apart) {
+    *apart = false;
+    if (n->self || n->entry.kind != UR_FILE || n->entry.plain || !ur_may_lack_data(c->u, d->mount, 0) ||
+        may_change(w, host, st) < 0)
+        return 0;
+    UR_SCRATCH(t);
+    struct ur_data data = {.host = t->text};
+    struct stat after;
+    long ret = ur_data_find(c->u, d, n->name, &n->entry, &data);
+    if (ret == 0 && w->what != TRUNCATE)
+        return 0;
+    *apart = ret && metadata_after(w, st, &after) &&
+             (ret == -EIO || (ret > 0 && ur_data_may_stay(c->u, d, &data, &after, false)));
+    bool emptied = ret && w->what == TRUNCATE && w->len == 0;
+    return *apart ? 0 : ur_data_fill(c->u, d, n->name, &n->entry, emptied);
+}
+
 static long change_once(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, bool nofollow) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
@@ -209,6 +252,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         return ret < 0 || (w->what == CHMOD && S_ISLNK(st.st_mode)) ? (ret < 0 ? ret : -EOPNOTSUPP)
                                                                     : apply_path(w, s->real[0]);
     }
+    struct stat after;
+    bool apart = false;
     ret = sys_lstat(s->real[0], &st);
     if (ret == 0)
         ret = is_sensible(w, &st);
@@ -228,10 +273,15 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
             if (fd != -EACCES) /* a copy that not even its owner may write to */
                 return fd < 0 ? fd : 0;
         }
-        ret = n->self ? ur_copyup_dir(c, d) : ur_copyup(c, d, n->name, &n->entry);
+        apart = metadata_after(w, &st, &after);
+        ret = n->self ? ur_copyup_dir(c, d)
+              : apart ? ur_copyup_meta(c, d, n->name, &n->entry, &after)
+                      : ur_copyup(c, d, n->name, &n->entry);
         if (ret == 0)
             ret = ur_upper_path(c->u, d, n->name, s->real[0]);
     }
+    if (ret == 0 && (upper || apart))
+        ret = fill_for(c, d, n, w, s->real[0], &st, &apart);
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
         ur_origin_keep(c->u, d->mount, s->real[0], &st);
     bool access = changes_access(w, &st);
@@ -239,6 +289,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
     access_end(c->u, access);
+    if (ret == 0 && apart && w->what == UTIMENS)
+        ur_data_times_set(s->real[0]);
     return ur_is_gone(ret) ? UR_AGAIN : ret;
 }
 

@@ -109,6 +109,47 @@ static void note_directory(const struct ur_caller *c, int fd, struct ur_dir *d, 
     d->path[len] = 0;
 }
 
+/* The upper's file is about to be written to: it is given its data first, if it lacks them. */
+static long fill(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags, char *host) {
+    if (!n->entry.in_upper || n->entry.plain || !ur_may_lack_data(c->u, d->mount, 0))
+        return 0;
+    struct stat st;
+    long ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    if (ret == 0)
+        ret = sys_faccessat(AT_FDCWD, host, access_mode(flags), AT_EACCESS);
+    if (ret == 0 && flags & O_NOATIME)
+        ret = sys_lstat(host, &st);
+    if (ret == 0 && flags & O_NOATIME)
+        ret = ur_may_own(&st);
+    return ret < 0 ? 0 /* the kernel's to say */ : ur_data_fill(c->u, d, n->name, &n->entry, flags & O_TRUNC);
+}
+
+/* Opens a file to read whose data are another's: its descriptor, or -errno. *apart: it is one. */
+static long open_data(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags,
+                      bool *apart) {
+    *apart = false;
+    if (!ur_may_lack_data(c->u, d->mount, n->entry.spot.layer))
+        return 0;
+    UR_SCRATCH(t);
+    struct ur_data data = {.host = t->text};
+    struct stat st;
+    char *host = t->real[0];
+    long ret = ur_data_find(c->u, d, n->name, &n->entry, &data);
+    *apart = ret != 0;
+    if (ret > 0)
+        ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+    if (ret == 0 && *apart) /* it is for this file's mode to say */
+        ret = sys_faccessat(AT_FDCWD, host, R_OK, AT_EACCESS);
+    if (ret < 0 || !*apart)
+        return ret;
+    if (flags & O_NOATIME && sys_lstat(host, &st) == 0 && ur_may_own(&st) == 0 && ur_may_own(&data.st) < 0)
+        flags &= ~O_NOATIME;
+    ret = sys_open(data.host, flags, 0);
+    if (ret >= 0)
+        ur_data_known(c->u, d, n->name, &data);
+    return ret;
+}
+
 /* `e`: for another. `defers`: ur_open_unless_waits. */
 static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                       struct ur_elsewhere *e, bool defers) {
@@ -225,7 +266,15 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (ret < 0 && !(ret == -EPERM && device)) /* a plain user can make none */
             return ret;
     }
-    ret = ur_node_reach(c->u, d, n, host, &r);
+    bool apart = false;
+    if (type == S_IFREG && wants_write(flags))
+        ret = fill(c, d, n, flags, host);
+    else if (type == S_IFREG && !(flags & O_PATH))
+        ret = open_data(c, d, n, plain | O_NOFOLLOW, &apart);
+    if (apart)
+        return is_outdated(c, d, n, ret) || ur_is_gone(ret) ? UR_AGAIN : ret;
+    if (ret >= 0)
+        ret = ur_node_reach(c->u, d, n, host, &r);
     if (ret < 0)
         return ret;
     if (type == S_IFSOCK && wants_write(flags) && !n->entry.in_upper) { /* before the fence says EACCES */

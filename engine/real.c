@@ -1,6 +1,23 @@
 /* Host paths for calls that the engine has no operation for. */
 #include "union.h"
 
+#include <unistd.h>
+
+/* The file that `n` names is to be read or executed, and its data are another's: that one, if its own mode lets the
+   caller. */
+static long data_path(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags,
+                      char *out) {
+    if (n->self || n->entry.kind != UR_FILE || !ur_may_lack_data(c->u, d->mount, n->entry.spot.layer))
+        return 0;
+    UR_SCRATCH(t);
+    struct ur_data data = {.host = t->text};
+    long ret = ur_data_find(c->u, d, n->name, &n->entry, &data);
+    if (ret <= 0 || sys_faccessat(AT_FDCWD, out, flags & UR_REAL_EXEC ? X_OK : R_OK, AT_EACCESS) < 0)
+        return ret < 0 ? ret : 0;
+    ur_data_known(c->u, d, n->name, &data);
+    return ur_put(out, out + UR_PATH_MAX, data.host, strlen(data.host)) ? 0 : -ENAMETOOLONG;
+}
+
 static long real_path(const struct ur_caller *c, int dirfd, const char *path, int flags, char *out) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
@@ -40,6 +57,8 @@ static long real_path(const struct ur_caller *c, int dirfd, const char *path, in
     if (n->lost && flags & UR_REAL_WRITE)
         return -EROFS;
     ret = ur_node_path(c->u, d, n, out);
+    if (ret == 0 && n->where == UR_AT_UNION && !(flags & (UR_REAL_WRITE | UR_REAL_OWN)))
+        ret = data_path(c, d, n, flags, out);
     if (ret == 0 && absent && ur_is_hidden(c->u, out, strlen(out)))
         return -EACCES;
     if (ret == 0 && n->where == UR_AT_HOST && flags & (UR_REAL_WRITE | UR_REAL_CREATE))

@@ -162,11 +162,32 @@ static bool is_immutable(const char *host) {
     return ret == 0 && flags & (FS_IMMUTABLE_FL | FS_APPEND_FL);
 }
 
+/* A file that lacks its data must say where they are before its name tells no more: kernel overlayfs leaves that out.
+   What it says then is so at its old name, too. */
+static long redirect_file(const struct ur_caller *c, const struct side *s) {
+    if (!ur_may_lack_data(c->u, s->d->mount, 0) || !S_ISREG(s->n->entry.st.st_mode) ||
+        !ur_origin_maybe(c->u, &s->n->entry.st))
+        return 0;
+    UR_SCRATCH(t);
+    long ret = ur_has_metacopy(-1, s->host);
+    if (ret > 0)
+        ret = ur_redirect_of(s->host, t->rest[0]);
+    else
+        return ret;
+    if (ret < 0 || t->rest[0][0] == '/')
+        return ret < 0 ? ret : 0;
+    bool said = ur_redirect_to(s->d, ret ? t->rest[0] : s->n->name, t->text, UR_PATH_MAX);
+    return said ? ur_mark_redirect(s->host, t->text) : -ENAMETOOLONG;
+}
+
 /* Brings what is to be moved into the upper, ready to stand in the place of `at`. */
 static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, struct side *at) {
     struct ur_entry *e = &s->n->entry;
     bool was_upper = e->in_upper;
-    long ret = ur_copyup(c, s->d, s->n->name, e);
+    struct stat after = e->st;
+    if (!is_dir(s) && !was_upper && sys_geteuid()) /* what a plain user copies is his */
+        after.st_uid = sys_geteuid();
+    long ret = ur_copyup_meta(c, s->d, s->n->name, e, &after);
     if (ret == 0)
         ret = ur_upper_path(c->u, s->d, s->n->name, s->host);
     if (ret < 0)
@@ -176,7 +197,7 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
         return ret;
     s->travels = !was_upper || s->origin;
     if (!is_dir(s))
-        return 0;
+        return redirect_file(c, s);
     ret = enter(c, s, &w->child);
     if (ret < 0)
         return ret;

@@ -25,6 +25,7 @@ enum {
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
     UR_NAMES = 1024,
     UR_LISTINGS = 8192,
+    UR_METACOPIES = 1024,
 };
 
 struct ur_shared {
@@ -64,6 +65,11 @@ struct ur_shared {
        filter of the paths at which a directory was removed. */
     uint64_t seed;
     _Atomic uint64_t epoch;
+    /* Of each layer, by its number in the table (and of others that share the bit): whether it may hold files without
+       their data (metacopy.c). */
+    _Atomic uint64_t metacopies[UR_METACOPIES / 64];
+    _Atomic uint32_t metacopies_any;
+
     _Atomic uint64_t roots_open[UR_ROOTS / 64], roots_even[UR_ROOTS / 64]; /* of each mount: union.h, ur_dir */
     _Atomic uint64_t gone[UR_GONE_BITS / 64];
 

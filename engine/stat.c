@@ -7,6 +7,28 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+/* What a file without its data owes to the data. Of `st` type, size, device and number are asked. */
+static long add_data(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, struct stat *st) {
+    if (n->self || !S_ISREG(st->st_mode) || !st->st_size || n->entry.plain ||
+        !ur_may_lack_data(c->u, d->mount, n->entry.spot.layer))
+        return 0;
+    UR_SCRATCH(t);
+    struct ur_data data = {.host = t->text};
+    struct ur_entry e = n->entry;
+    e.st = *st;
+    e.recalled = false;
+    long ret = ur_data_find(c->u, d, n->name, &e, &data);
+    if (ret == -EIO) /* they are nowhere: it is there all the same */
+        return 0;
+    if (ret > 0)
+        ret = ur_entry_path(c->u, d, n->name, &e, t->real[0]);
+    else
+        return ret;
+    if (ret == 0)
+        ur_data_tell(&data, t->real[0], st);
+    return ret < 0 ? ret : 1;
+}
+
 /* Makes the raw stat of a resolved name the union's. `host` is room for its path. */
 static long identify(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
                      struct stat *st) {
@@ -16,10 +38,11 @@ static long identify(const struct ur_caller *c, const struct ur_dir *d, const st
     enum ur_holder holder = layer || !ur_has_upper(d->mount) ? UR_HOLDER_LOWER
                             : !n->self && n->entry.plain     ? UR_HOLDER_UPPER_PLAIN
                                                              : UR_HOLDER_UPPER;
-    long ret = holder == UR_HOLDER_UPPER ? ur_node_path(c->u, d, n, host) : 0;
+    long apart = add_data(c, d, n, st);
+    long ret = apart < 0 ? apart : holder == UR_HOLDER_UPPER ? ur_node_path(c->u, d, n, host) : 0;
     if (ret == 0)
         ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, layer), holder, host, -1, st);
-    if (ret == 1 && holder == UR_HOLDER_UPPER && !n->self)
+    if (ret == 1 && !apart && holder == UR_HOLDER_UPPER && !n->self)
         ur_index_plain(c->u, d, n->name);
     return ret < 0 ? ret : 0;
 }
@@ -84,6 +107,24 @@ static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_
     return any;
 }
 
+/* A file of an upper, opened by O_PATH: others are never open while they lack their data. */
+static void add_data_of_fd(const struct ur_caller *c, int fd, struct stat *st) {
+    if ((c->u->shared && !atomic_load_explicit(&c->u->shared->metacopies_any, memory_order_relaxed)) ||
+        !ur_origin_maybe(c->u, st) || ur_has_metacopy(fd, NULL) <= 0)
+        return;
+    struct ur_scratch *s = ur_scratch_get();
+    struct ur_fdinfo info;
+    struct stat now;
+    if (s && ur_fd_info(c, fd, &info, s->text) == 0 && info.known && !ur_fd_is_lower(&info) &&
+        ur_stat(c, AT_FDCWD, s->text, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_size == st->st_size) {
+        st->st_blocks = now.st_blocks;
+        st->st_atim = now.st_atim;
+        st->st_mtim = now.st_mtim;
+    }
+    if (s)
+        ur_scratch_put(s);
+}
+
 /*
  * A descriptor's stat. The kernel knows all but what the union changes: a copied-up file's numbers, and a lower file
  * that was copied up after it was opened (its attributes are the copy's now).
@@ -93,6 +134,8 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     bool shown_as_is;
     if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is) || ur_fd_is_raw(c, fd))
         return ret;
+    if (S_ISREG(st->st_mode) && st->st_blocks * 512 < st->st_size)
+        add_data_of_fd(c, fd, st);
     bool copied = ur_covered_maybe(c->u, st->st_dev, st->st_ino);
     bool links = c->u->shared && atomic_load(&c->u->shared->links) && st->st_nlink > 1;
     bool origins = c->u->shared && atomic_load(&c->u->shared->origins) && !S_ISREG(st->st_mode);
@@ -137,8 +180,13 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     return 0;
 }
 
-/* What identifies a file in the union, and nothing else, differs from the host's answer. */
+/* What identifies a file in the union differs from the host's answer, and what its data say if they are elsewhere. */
 static void tell(const struct stat *st, struct statx *x) {
+    x->stx_blocks = (uint64_t)st->st_blocks;
+    x->stx_atime.tv_sec = st->st_atim.tv_sec;
+    x->stx_atime.tv_nsec = (uint32_t)st->st_atim.tv_nsec;
+    x->stx_mtime.tv_sec = st->st_mtim.tv_sec;
+    x->stx_mtime.tv_nsec = (uint32_t)st->st_mtim.tv_nsec;
     x->stx_ino = st->st_ino;
     x->stx_nlink = (uint32_t)st->st_nlink;
     x->stx_dev_major = (uint32_t)(st->st_dev >> 8 & 0xfff) | (uint32_t)(st->st_dev >> 32 & ~0xfffu);
@@ -152,9 +200,6 @@ static void tell_all(const struct stat *st, struct statx *x) {
     x->stx_uid = st->st_uid;
     x->stx_gid = st->st_gid;
     x->stx_size = (uint64_t)st->st_size;
-    x->stx_blocks = (uint64_t)st->st_blocks;
-    x->stx_mtime.tv_sec = st->st_mtim.tv_sec;
-    x->stx_mtime.tv_nsec = (uint32_t)st->st_mtim.tv_nsec;
     x->stx_ctime.tv_sec = st->st_ctim.tv_sec;
     x->stx_ctime.tv_nsec = (uint32_t)st->st_ctim.tv_nsec;
 }
@@ -185,7 +230,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     bool union_s = d->mount || n->lost;
     if (ret == 0)
         ret = sys_statx(r.fd, r.path, n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
-                        union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK : mask, x);
+                        union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE : mask, x);
     if (ret < 0 || !union_s)
         return ret;
     if (n->lost) {
@@ -195,6 +240,10 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     st = (struct stat){.st_mode = x->stx_mode,
                        .st_nlink = x->stx_nlink,
                        .st_ino = x->stx_ino,
+                       .st_size = (off_t)x->stx_size,
+                       .st_blocks = (blkcnt_t)x->stx_blocks,
+                       .st_atim = {x->stx_atime.tv_sec, x->stx_atime.tv_nsec},
+                       .st_mtim = {x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec},
                        .st_dev = makedev(x->stx_dev_major, x->stx_dev_minor)};
     ret = identify(c, d, n, s->real[0], &st);
     if (ret == 0)

@@ -172,6 +172,10 @@ long ur_entry_path(const struct ur_union *u, const struct ur_dir *d, const char 
 /* Loads the stack of a canonical path. -ENOENT, -ENOTDIR if it is no directory (any more). */
 long ur_dir_load(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
 bool ur_dir_recall(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len);
+/* The stack that the layers of a mount from `first` down alone have for the path below the target, as a redirect names
+   it. -ENOENT also if that is no directory. */
+long ur_dir_below(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first,
+                  const char *text, size_t len);
 /* From a directory to its child: -ENOENT, -ENOTDIR (then `st` tells what it is: a symlink, say). These two leave
    `d` as it was, other errors leave it unusable. */
 long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
@@ -240,7 +244,8 @@ enum ur_marks {
     UR_MARK_REDIRECT = 2,
     UR_MARK_WHITEOUTS = 4, /* opaque=x: it may hold whiteouts in the xattr form */
     UR_MARK_IMPURE = 8,
-    UR_MARK_ACL = 16, /* it has a POSIX access ACL, or may have one */
+    UR_MARK_ACL = 16,        /* it has a POSIX access ACL, or may have one */
+    UR_MARK_METACOPIES = 32, /* a layer's root: beneath it are files without their data */
 };
 /* The marks of a host directory; `redirect` (UR_PATH_MAX bytes) gets the text if there is one. >= 0 or -errno. */
 long ur_marks(const char *host, char *redirect);
@@ -256,6 +261,14 @@ long ur_unmark_opaque(const char *host);
 long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host); /* the directory now holds one */
 long ur_mark_impure(const char *host);
 long ur_mark_redirect(const char *host, const char *rel);
+/* Is a regular file one without its data? By descriptor or (fd -1) host path. 1, 0 or -errno. */
+long ur_has_metacopy(int fd, const char *host);
+long ur_mark_metacopy(int fd, const char *redirect);
+long ur_unmark_metacopy(int fd);
+/* Of a layer's root: beneath it there will be such files. 1; 0: it was so; -errno. */
+long ur_mark_metacopies(const char *root);
+/* The redirect of a file (UR_PATH_MAX bytes): its length, 0: none, or -errno. */
+long ur_redirect_of(const char *host, char *redirect);
 
 /* walk.c: paths */
 enum ur_walk_flags {
@@ -331,6 +344,7 @@ long ur_maps_open(const struct ur_caller *c, int fd, int flags);
 /* perm.c: what the kernel would refuse in a plain directory, asked before a copy-up */
 long ur_may_access(const char *host, int mode);
 long ur_may_own(const struct stat *st);
+bool ur_sees_trusted(void); /* xattrs of that space */
 long ur_may_delete(const struct stat *dir, const struct stat *victim);
 
 /* copyup.c */
@@ -338,6 +352,9 @@ long ur_may_delete(const struct stat *dir, const struct stat *victim);
 long ur_copyup_dir(const struct ur_caller *c, struct ur_dir *d);
 /* Makes sure the upper has `name` of `d`, which `e` says is there; `e` is looked up again. */
 long ur_copyup(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e);
+/* The same, but a regular file need not have its data there. `after`: what its metadata will be. */
+long ur_copyup_meta(const struct ur_caller *c, struct ur_dir *d, const char *name, struct ur_entry *e,
+                    const struct stat *after);
 /* open(O_TRUNC) of a lower's regular file with one name, which `e` says is there: its descriptor, and no data was
    copied. Fails with nothing changed. */
 long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *name, const struct ur_entry *e,
@@ -352,6 +369,39 @@ long ur_copyup_data(uint32_t caps, int from, int to, off_t size);
 long ur_give_owner(int fd, const char *host, const struct stat *st);
 /* The mode that a copy with the owner that it has may have. */
 mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy);
+
+/* metacopy.c: files of which a layer has the metadata alone */
+/* May a layer hold any? Nearly always not, and no call is made to know. */
+bool ur_may_lack_data(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer);
+void ur_may_lack_data_now(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer);
+/* Where the data of a regular file are. */
+struct ur_data {
+    char *host;     /* the caller's room, UR_PATH_MAX bytes */
+    unsigned layer; /* and in that of which layer */
+    struct stat st; /* raw */
+};
+/* Does the name `name` of `d` (of which mount and path are enough), which `e` says is there, lack its data? 1, and
+   `data` tells where they are; 0; -EIO: nowhere; -errno. */
+long ur_data_find(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                  struct ur_data *data);
+/* What a redirect of an upper's file must say that has its data under the name `name` of the lowers' part of `d`.
+   False: it does not fit. */
+bool ur_redirect_to(const struct ur_dir *d, const char *name, char *text, size_t size);
+/* A descriptor of the data is about to be given to a program: it will be asked what that is in the union. */
+void ur_data_known(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_data *data);
+/* The blocks of the data, and the times from before they were half copied, into the stat of a file that lacks them. */
+void ur_data_tell(const struct ur_data *data, const char *host, struct stat *st);
+/* Is the lower's file of which `raw` is the data of what has this union path? 1, 0 or -errno. */
+long ur_is_data_of(const struct ur_caller *c, const char *path, const struct stat *raw);
+/* May a lower's file be copied up without its data, or a copy go on without them, `after` being its metadata then?
+   `making`: from `d`. */
+bool ur_data_may_stay(const struct ur_union *u, const struct ur_dir *d, const struct ur_data *data,
+                      const struct stat *after, bool making);
+/* Sees to it that a file of the upper has its data. `emptied`: it is to have none, and is made empty. 0 or -errno. */
+long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
+                  bool emptied);
+/* The times of a file that lacks its data were set. */
+void ur_data_times_set(const char *host);
 
 /* What an operation returns to be begun anew: another process changed what it had looked up. Never leaves the engine.
  */
@@ -478,6 +528,8 @@ long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, in
  * NULL. 0 or -errno. */
 long ur_origin_read(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                     const struct stat *st, uint64_t *ino, bool *linked);
+/* Can the upper's file have an origin? Most have none, and no call is needed to know. */
+bool ur_origin_maybe(const struct ur_union *u, const struct stat *st);
 /* Was the file of which `st` is given its origin in this run? True also of a few others. */
 bool ur_origin_given(const struct ur_union *u, const struct stat *st);
 /* An upper file is about to become unreadable for its owner, and so its xattr: the origin is kept in origin/, too. */

@@ -73,5 +73,5 @@ long ur_watched(const struct ur_caller *c, int dirfd, const char *path, int flag
         if (ret >= 0)
             return ret;
     }
-    return ur_real(c, dirfd, path, flags, out);
+    return ur_real(c, dirfd, path, mask & CHANGES ? flags | UR_REAL_OWN : flags, out);
 }

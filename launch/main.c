@@ -90,6 +90,10 @@ bool load_plan(struct launch *launch) {
         launch->plan.durability = options->durability;
     else if (options->ephemeral && !launch->plan.durability_said)
         launch->plan.durability = UR_DURABLE_VOLATILE;
+    if (options->metacopy_said) {
+        launch->plan.metacopy = options->metacopy;
+        launch->plan.metacopy_said = true;
+    }
     for (size_t i = 0; i < options->writables; i++)
         ur_plan_add_writable(&launch->plan, ur_format("%s", options->writable[i]), -1, (int)i);
     return true;

@@ -96,6 +96,12 @@ static enum options_next read_durability(struct reader *reader, const char *valu
     return options->durability_said ? OPTIONS_RUN : wrong("--durability=%s: it is " UR_DURABILITY_NAMES, value);
 }
 
+static enum options_next read_metacopy(struct reader *reader, const char *value) {
+    struct options *options = reader->options;
+    options->metacopy_said = ur_metacopy_named(value, &options->metacopy);
+    return options->metacopy_said ? OPTIONS_RUN : wrong("--metacopy=%s: it is " UR_METACOPY_VALUES, value);
+}
+
 static enum options_next read_writable(struct reader *reader, const char *value) {
     char *mistake = ur_path_option_check("--writable", value);
     if (mistake)
@@ -151,6 +157,12 @@ static const struct row {
       "the file says nothing); also each change of a directory (strict); what the kernel\n"
       "had written (volatile)"},
      read_durability,
+     0},
+    {{"--metacopy", "on|off|SIZE",
+      "where only the metadata or the name of a lower's file change, leave its data in the\n"
+      "lower until it is written to (on: if it has 128K or more, as if nothing is said;\n"
+      "or from SIZE on), or copy them (off)"},
+     read_metacopy,
      0},
     {{"--no-preload", NULL, "the guard alone, without the shim; implies --guard=require"},
      NULL,

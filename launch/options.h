@@ -19,6 +19,8 @@ struct options {
     bool index_said;
     enum ur_durability durability; /* counts if durability_said; else the layer file */
     bool durability_said;
+    size_t metacopy; /* counts if metacopy_said; else the layer file */
+    bool metacopy_said;
     char **writable; /* absolute, owned: added to those of the layer file, or to the usual ones */
     size_t writables;
     char **command; /* NULL-terminated, in argv; the element before it may be overwritten */
