@@ -82,6 +82,21 @@ long ur_place_spot(const struct ur_place *place, unsigned i, char *host, bool *p
     return ret < 0 ? ret : spot.layer;
 }
 
+/* Where the data of what was found are. */
+static long find_data(const struct ur_place *place, const char *name, const struct ur_entry *e,
+                      struct ur_found *found) {
+    struct ur_data data = {.host = found->data};
+    long ret = ur_data_find(place->u, &place->d, name, e, &data);
+    found->apart = ret > 0 || ret == -EIO;
+    if (ret > 0)
+        ur_data_tell(&data, found->host, &found->st);
+    else if (found->apart)
+        found->data[0] = 0;
+    else
+        ur_put(found->data, found->data + UR_PATH_MAX, found->host, strlen(found->host));
+    return ret < 0 && !found->apart ? ret : 0;
+}
+
 long ur_find(const struct ur_place *place, const char *name, unsigned from, struct ur_found *found) {
     struct ur_entry e;
     *found = (struct ur_found){0};
@@ -94,7 +109,9 @@ long ur_find(const struct ur_place *place, const char *name, unsigned from, stru
     found->layer = e.spot.layer;
     found->st = e.st;
     ret = ur_entry_path(place->u, &place->d, name, &e, found->host);
-    return ret < 0 || !e.linked ? ret : sys_lstat(found->host, &found->st);
+    if (ret == 0 && e.linked)
+        ret = sys_lstat(found->host, &found->st);
+    return ret < 0 ? ret : find_data(place, name, &e, found);
 }
 
 static enum ur_form whiteout_form(const struct stat *st) {
@@ -259,10 +276,10 @@ long ur_layer_finish(const struct stat *st, const char *host) {
     return ret < 0 ? ret : ur_set_times(host, ts);
 }
 
-long ur_layer_copy(const char *from, const struct stat *st, const char *to) {
+long ur_layer_copy(const char *from, const char *data, const struct stat *st, const char *to) {
     long ret;
     if (S_ISREG(st->st_mode))
-        ret = copy_regular(from, st, to);
+        ret = copy_regular(data, st, to);
     else if (S_ISLNK(st->st_mode))
         ret = copy_link(from, to);
     else if (S_ISDIR(st->st_mode))

@@ -37,8 +37,10 @@ struct ur_found {
     bool in_upper;
     bool linked;    /* a lower's hard link that shows the copy made of another name of it; `host` is the copy */
     unsigned layer; /* who holds it; of a `linked` one who held it */
-    struct stat st; /* raw, of what is at `host` */
+    struct stat st; /* raw, of what is at `host`; blocks and times as the data and the union have them */
+    bool apart;     /* a file that has its metadata alone */
     char host[UR_PATH_MAX];
+    char data[UR_PATH_MAX]; /* where its data are: `host`, or a file of a layer below; empty: nowhere */
 };
 
 /* A directory of a union, with the stack of layers that it merges. */
@@ -95,9 +97,10 @@ long ur_layer_opaque(enum ur_form form, const char *directory);
 /* Takes the opaque mark, in all its forms, from a directory. */
 long ur_layer_unopaque(const char *directory);
 
-/* Copies a host file to a host path where nothing is: data (holes kept), xattrs but the union's own, owner as far as it
-   is allowed, mode and times. A directory comes empty, with mode 0700 until ur_layer_finish gives it what `st` says. */
-long ur_layer_copy(const char *from, const struct stat *st, const char *to);
+/* Copies a host file, whose data are in the file `data` (often the same), to a host path where nothing is: data (holes
+   kept), xattrs but the union's own, owner as far as it is allowed, mode and times. A directory comes empty, with mode
+   0700 until ur_layer_finish gives it what `st` says. */
+long ur_layer_copy(const char *from, const char *data, const struct stat *st, const char *to);
 long ur_layer_finish(const struct stat *st, const char *directory);
 /* Makes the xattrs of a directory, but the union's own, those of another. */
 long ur_layer_same_xattrs(const char *from, const char *to);

@@ -100,10 +100,10 @@ static bool put_file(struct build *b, const struct ur_found *found, const char *
     long ret = -EXDEV;
     if (other)
         ret = link(other, to) < 0 ? -errno : 0;
-    else if (b->may_link && found->in_upper && st->st_nlink == 1)
+    else if (b->may_link && found->in_upper && st->st_nlink == 1 && !found->apart)
         ret = linkat(AT_FDCWD, from, AT_FDCWD, to, 0) < 0 ? -errno : 0;
     if (ret < 0)
-        ret = ur_layer_copy(from, st, to);
+        ret = ur_layer_copy(from, found->data, st, to);
     if (ret < 0)
         return failed(from, ret);
     b->files++;
@@ -170,7 +170,7 @@ static bool put_directory(struct build *b, const struct ur_place *place, const s
         st = was.st; /* only on the way to what is wanted: as it was */
         like = was.host;
     }
-    ret = ur_layer_copy(like, &st, to);
+    ret = ur_layer_copy(like, like, &st, to);
     if (ret == 0 && covers)
         ret = ur_layer_opaque(b->opaque, to);
     bool right = ret >= 0 || failed(to, ret);

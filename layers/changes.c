@@ -36,13 +36,24 @@ static void drop(struct change *change) {
     free(change->path);
     free(change->from);
     free(change->was.host);
+    free(change->was.data);
     free(change->now.host);
+    free(change->now.data);
 }
 
 static struct change_side side_of(const struct ur_found *found) {
     if (!found->there)
         return (struct change_side){0};
-    return (struct change_side){true, ur_format("%s", found->host), found->st};
+    return (struct change_side){true, ur_format("%s", found->host), found->apart ? ur_format("%s", found->data) : NULL,
+                                found->st};
+}
+
+/* Of the upper's own file. */
+static struct change_side own_side(const struct ur_place *place, const char *name, const struct ur_view *view) {
+    struct ur_found own;
+    if (S_ISREG(view->st.st_mode) && ur_find(place, name, 0, &own) == 0 && own.in_upper && own.apart)
+        return side_of(&own);
+    return (struct change_side){true, ur_format("%s", view->host), NULL, view->st};
 }
 
 static void note_sides(struct change *change, const struct ur_found *below, const struct stat *mark) {
@@ -87,9 +98,10 @@ static void note_redirect(struct change *change, const struct ur_place *place, c
         change->from = ur_format("%s%s", target, text);
     }
     free(change->was.host);
+    free(change->was.data);
     change->was = (struct change_side){0};
     if (ur_place_spots(child) > 1 && ur_place_spot(child, 1, host, NULL) > 0 && stat(host, &st) == 0)
-        change->was = (struct change_side){true, ur_format("%s", host), st};
+        change->was = (struct change_side){true, ur_format("%s", host), NULL, st};
 }
 
 static bool find_directory(struct finder *f, const struct ur_place *place, const char *name, const struct ur_view *view,
@@ -100,7 +112,7 @@ static bool find_directory(struct finder *f, const struct ur_place *place, const
         return failed(view->host, ret);
     struct change *change = add(f, CHANGE_ADDED, place, name);
     note_sides(change, below, &view->st);
-    change->now = (struct change_side){true, ur_format("%s", view->host), view->st};
+    change->now = (struct change_side){true, ur_format("%s", view->host), NULL, view->st};
     change->opaque = view->opaque && below->there;
     bool right = true;
     if (*view->redirect && !view->opaque) {
@@ -139,7 +151,7 @@ static bool find_name(struct finder *f, const struct ur_place *place, const char
         change->kind = CHANGE_DELETED;
         return true;
     }
-    change->now = (struct change_side){true, ur_format("%s", view.host), view.st};
+    change->now = own_side(place, name, &view);
     ur_origin_of(place, view.host, &view.st, &change->origin);
     if (!below.there)
         return true;
@@ -170,8 +182,8 @@ static bool find_root(struct finder *f, const struct ur_place *place) {
         if (ur_place_spot(place, i, host[i], NULL) < 0 || stat(host[i], &st[i]) < 0)
             return true;
     struct change *change = add(f, CHANGE_METADATA, place, "");
-    change->was = (struct change_side){true, ur_format("%s", host[1]), st[1]};
-    change->now = (struct change_side){true, ur_format("%s", host[0]), st[0]};
+    change->was = (struct change_side){true, ur_format("%s", host[1]), NULL, st[1]};
+    change->now = (struct change_side){true, ur_format("%s", host[0]), NULL, st[0]};
     return compare(f, change);
 }
 
@@ -264,6 +276,7 @@ static bool match_renames(struct finder *f) {
             continue;
         change->kind = CHANGE_RENAMED;
         free(change->was.host);
+        free(change->was.data);
         change->was = other->was;
         other->was = (struct change_side){0};
         right = changes_compare(&change->was, &change->now, f->upper_owner, &change->content, &change->metadata) >= 0;

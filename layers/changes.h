@@ -29,6 +29,7 @@ extern const char *const change_metadata_names[4];
 struct change_side {
     bool there;
     char *host; /* owned */
+    char *data; /* owned: where the data of a file are, if not at `host`; empty: nowhere. Else NULL */
     struct stat st;
 };
 

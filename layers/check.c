@@ -17,7 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum finding_kind { LITTER, JOURNAL, COMMIT, STAGE, WHITEOUT, REDIRECT, ORIGIN, LOWER_CHANGED, FINDING_KINDS };
+enum finding_kind { LITTER, JOURNAL, COMMIT, STAGE, WHITEOUT, REDIRECT, ORIGIN, DATA, LOWER_CHANGED, FINDING_KINDS };
 
 static const struct {
     const char *key, *text;
@@ -29,6 +29,7 @@ static const struct {
     [WHITEOUT] = {"whiteout", "a whiteout of what no lower has"},
     [REDIRECT] = {"redirect", "a redirect to what no lower has"},
     [ORIGIN] = {"origin", "tells of a file that the upper does not have any more"},
+    [DATA] = {"data", "its data are to be in a lower, and none has them"},
     [LOWER_CHANGED] = {"lower_changed", "its lower has changed since it was copied up"},
 };
 
@@ -76,12 +77,27 @@ static bool check_directory(struct checker *c, const struct ur_place *place, con
     return right;
 }
 
-static void check_file(struct checker *c, const struct ur_place *place, const struct ur_view *view,
+/* A file whose data are a lower's: are they there, and those that it was made with? */
+static void check_data(struct checker *c, const struct ur_found *found, const struct ur_origin *origin) {
+    struct stat st;
+    if (lstat(found->data, &st) < 0)
+        add(c, DATA, found->host);
+    else if (origin && (origin->size != (uint64_t)st.st_size || origin->time != ur_origin_time(&st)))
+        add(c, LOWER_CHANGED, found->host);
+}
+
+static void check_file(struct checker *c, const struct ur_place *place, const char *name, const struct ur_view *view,
                        const struct ur_found *below) {
     struct ur_origin origin;
+    struct ur_found own;
     c->inode = ur_grow(c->inode, c->inodes, sizeof *c->inode);
     c->inode[c->inodes++] = view->st.st_ino;
-    if (!ur_origin_of(place, view->host, &view->st, &origin) || !origin.recorded || !below->there)
+    bool recorded = ur_origin_of(place, view->host, &view->st, &origin) && origin.recorded;
+    if (ur_find(place, name, 0, &own) == 0 && own.there && own.in_upper && own.apart) {
+        check_data(c, &own, recorded ? &origin : NULL);
+        return;
+    }
+    if (!recorded || !below->there)
         return;
     if (origin.ino == ur_origin_number(place, below->layer, &below->st) &&
         (origin.size != (uint64_t)below->st.st_size || origin.time != ur_origin_time(&below->st)))
@@ -99,7 +115,7 @@ static bool check_name(struct checker *c, const struct ur_place *place, const ch
     if (view.held == UR_HELD_WHITEOUT && !below.there)
         add(c, WHITEOUT, view.host);
     if (view.held == UR_HELD_FILE)
-        check_file(c, place, &view, &below);
+        check_file(c, place, name, &view, &below);
     return view.held != UR_HELD_DIRECTORY || check_directory(c, place, name, &view, &below);
 }
 
@@ -222,6 +238,7 @@ static bool repair_one(const struct checker *c, const struct finding *finding) {
         return end_stage(finding->mount);
     case ORIGIN:
         return unlink(finding->host) == 0 || errno == ENOENT || failed(finding->host, -errno);
+    case DATA:
     case LOWER_CHANGED:
         return false; /* a person must say which of the two counts */
     default:          /* mended when the uppers were taken */

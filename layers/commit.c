@@ -4,6 +4,7 @@
 #include "layers/build.h"
 #include "layers/conflict.h"
 #include "layers/fold.h"
+#include "layers/names.h"
 #include "layers/progress.h"
 #include "layers/select.h"
 
@@ -66,6 +67,40 @@ static bool own_links(struct layers *layers, const struct changes *changes, cons
             return failed(changes->change[i].path, (int)-ret);
     }
     return true;
+}
+
+/* What the upper has of a file without its data it will have with them: they are in a lower that is about to change. */
+static bool fill_in(struct layers *layers, const struct ur_place *place) {
+    char host[UR_PATH_MAX];
+    struct names names;
+    if (!ur_place_mount(place) || ur_place_spot(place, 0, host, NULL) != 0)
+        return true;
+    long ret = names_of(host, &names);
+    bool right = ret >= 0 || failed(host, (int)-ret);
+    for (size_t i = 0; i < names.count && right; i++) {
+        struct ur_found found;
+        struct ur_place *child;
+        UR_AUTO_TEXT path = ur_path_join(ur_place_path(place), names.name[i]);
+        ret = ur_find(place, names.name[i], 0, &found);
+        if (ret == 0 && found.there && found.in_upper && found.apart)
+            ret = ur_real(&layers->caller, AT_FDCWD, path, UR_REAL_NOFOLLOW | UR_REAL_WRITE, host);
+        right = ret >= 0 || failed(path, (int)-ret);
+        if (right && found.there && found.in_upper && S_ISDIR(found.st.st_mode) &&
+            ur_place_enter(place, names.name[i], &child) == 0) {
+            right = ur_place_mount(child) != ur_place_mount(place) || fill_in(layers, child);
+            ur_place_close(child);
+        }
+    }
+    names_free(&names);
+    return right;
+}
+
+static bool fill_upper(struct layers *layers, const struct ur_plan_mount *mount) {
+    struct ur_place *place;
+    long ret = ur_place_open(&layers->u, mount->target, &place);
+    bool right = ret == 0 ? fill_in(layers, place) : failed(mount->target, (int)-ret);
+    ur_place_close(place);
+    return right;
 }
 
 static void append(char **list, size_t *size, char what, const char *path) {
@@ -164,7 +199,7 @@ static int commit_changes(struct layers *layers, struct ur_plan_mount *mount, co
         say("%zu change%s would be committed to %s", count, count == 1 ? "" : "s", into);
         return 0;
     }
-    if (!own_links(layers, changes, selection->chosen))
+    if (!own_links(layers, changes, selection->chosen) || (!r->to && !fill_upper(layers, mount)))
         return EXIT_OURS;
     bool right;
     if (r->to) {

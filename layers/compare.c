@@ -25,8 +25,16 @@ static long read_whole(int fd, char *to) {
     return (long)got;
 }
 
+static const char *data_of(const struct change_side *side) {
+    return side->data ? side->data : side->host;
+}
+
 /* 1: they differ. */
 static long compare_data(const char *a, const char *b) {
+    if (strcmp(a, b) == 0)
+        return 0;
+    if (!*a || !*b) /* data that are nowhere are nobody's */
+        return 1;
     int fd[2] = {open(a, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), -1};
     if (fd[0] >= 0)
         fd[1] = open(b, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -94,7 +102,7 @@ long changes_compare(const struct change_side *was, const struct change_side *no
     *content = false;
     *metadata = 0;
     if (S_ISREG(a->st_mode))
-        differ = a->st_size != b->st_size ? 1 : a->st_size == 0 ? 0 : compare_data(was->host, now->host);
+        differ = a->st_size != b->st_size ? 1 : a->st_size == 0 ? 0 : compare_data(data_of(was), data_of(now));
     else if (S_ISLNK(a->st_mode))
         differ = compare_links(was->host, now->host);
     else if (S_ISCHR(a->st_mode) || S_ISBLK(a->st_mode))

@@ -27,6 +27,10 @@ struct sums {
     int64_t grown, bytes; /* how much more there is now; the size of all that the upper holds of it */
 };
 
+static const char *data_of(const struct change_side *side) {
+    return side->data ? side->data : side->host;
+}
+
 static uint64_t bytes_of(const struct change_side *side) {
     return side->there && S_ISREG(side->st.st_mode) ? (uint64_t)side->st.st_size : 0;
 }
@@ -248,8 +252,8 @@ static bool print_patch(const struct layers *layers, const struct changes *chang
         if ((!was && !now) || !contents)
             continue;
         const char *from = below(layers, change, change->from ? change->from : change->path);
-        right = run_diff(was ? change->was.host : "/dev/null", now ? change->now.host : "/dev/null", was ? from : NULL,
-                         now ? below(layers, change, change->path) : NULL);
+        right = run_diff(was ? data_of(&change->was) : "/dev/null", now ? data_of(&change->now) : "/dev/null",
+                         was ? from : NULL, now ? below(layers, change, change->path) : NULL);
     }
     return right;
 }

@@ -266,8 +266,11 @@ static void print_outcome(const struct explanation *e, const char *path) {
     }
     UR_AUTO_TEXT label = layers_label(e->mount, last->found.layer);
     UR_AUTO_TEXT host = layers_quoted(last->found.host);
-    printf("%s: %s of %s, %s%s\n", quoted, layers_type(last->found.st.st_mode), label, host,
-           last->found.linked ? " (a hard link of it was changed under another name; this is the copy)" : "");
+    bool nowhere = last->found.apart && !*last->found.data;
+    UR_AUTO_TEXT data = layers_quoted(nowhere ? "nowhere" : last->found.data);
+    UR_AUTO_TEXT apart = last->found.apart ? ur_format(" (metadata alone; its data: %s)", data) : ur_format("%s", "");
+    printf("%s: %s of %s, %s%s%s\n", quoted, layers_type(last->found.st.st_mode), label, host,
+           last->found.linked ? " (a hard link of it was changed under another name; this is the copy)" : "", apart);
 }
 
 static void print_text(const struct explanation *e, const char *path) {
@@ -321,6 +324,8 @@ static json_t *value_of(const struct explanation *e, const char *path) {
         json_object_set_new(value, "layer", json_string(label));
         json_object_set_new(value, "type", json_string(layers_type(last->found.st.st_mode)));
         layers_json_name(value, "host", last->found.host);
+        if (last->found.apart)
+            layers_json_name(value, "data", last->found.data);
         json_object_set_new(value, "linked", json_boolean(last->found.linked));
     }
     json_t *steps = json_array();

@@ -76,48 +76,6 @@ static const char *first_name(struct walk *walk, const struct stat *st, const ch
     return NULL;
 }
 
-/* --- metadata without data ------------------------------------------------------------------------------- */
-
-static bool has_overlay_xattr(const char *host, const char *name, char *value, size_t size) {
-    static const char *const spaces[] = {"user", "trusted"};
-    for (size_t i = 0; i < 2; i++) {
-        UR_AUTO_TEXT full = ur_format("%s.overlay.%s", spaces[i], name);
-        ssize_t got = lgetxattr(host, full, value, size - 1);
-        if (got < 0)
-            continue;
-        value[got] = '\0';
-        return true;
-    }
-    return false;
-}
-
-/* overlayfs.rst, "Metadata only copy up": the data is the lower's, at the same path or where a redirect says. */
-static long find_data(const struct walk *walk, const struct level *level, const char *name, const char *host,
-                      struct ur_found *found) {
-    char text[UR_PATH_MAX], value[256];
-    unsigned beneath = 1;
-    if (!has_overlay_xattr(host, "metacopy", value, sizeof value))
-        return 0;
-    struct ur_place *place = NULL;
-    long ret = 0;
-    if (!has_overlay_xattr(host, "redirect", text, sizeof text))
-        ret = ur_find(level->place, name, beneath, found);
-    else if (text[0] != '/')
-        ret = ur_find(level->place, text, beneath, found);
-    else {
-        char *slash = strrchr(text, '/');
-        const char *target = ur_table_text(walk->u->table, walk->mount->target);
-        UR_AUTO_TEXT directory = ur_format("%s%.*s", strcmp(target, "/") == 0 ? "" : target, (int)(slash - text), text);
-        ret = ur_place_open(walk->u, *directory ? directory : "/", &place);
-        if (ret == 0)
-            ret = ur_find(place, slash + 1, beneath, found);
-        ur_place_close(place);
-    }
-    if (ret < 0)
-        return ret;
-    return found->there && S_ISREG(found->st.st_mode) ? 1 : -ENODATA;
-}
-
 /* --- telling --------------------------------------------------------------------------------------------- */
 
 static long tell(struct walk *walk, struct ur_item *item) {
@@ -149,16 +107,17 @@ static long tell_file(struct walk *walk, struct level *level, const char *name, 
     long ret = tell_level(walk, level);
     if (ret)
         return ret;
-    struct ur_found data;
+    struct ur_found found;
     item.link = first_name(walk, st, path);
     if (S_ISREG(st->st_mode) && !item.link) {
-        ret = find_data(walk, level, name, host, &data);
+        ret = ur_find(level->place, name, 0, &found);
         if (ret < 0)
             return ret;
-        if (ret > 0) {
-            item.data = data.host;
-            item.st.st_size = data.st.st_size;
-            item.st.st_blocks = data.st.st_blocks;
+        if (found.there && found.apart && strcmp(found.host, host) == 0) {
+            if (!*found.data)
+                return -ENODATA;
+            item.data = found.data;
+            item.st = found.st;
         }
     }
     return tell(walk, &item);
