@@ -161,7 +161,7 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
                             .raw = (uint16_t)plan->raw,
                             .durability = (uint16_t)plan->durability,
                             .uid = geteuid()};
-    head.metacopy = plan->metacopy_said ? plan->metacopy : 0;
+    head.metacopy = plan->metacopy_said ? plan->metacopy : UR_METACOPY_BYTES;
     size_t at = sizeof head;
     head.mounts_at = (uint32_t)at;
     head.mounts = (uint32_t)plan->count;

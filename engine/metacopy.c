@@ -235,7 +235,13 @@ static long lock(int fd) {
     }
 }
 
-static long fill(const struct ur_table_mount *m, const struct ur_data *data, int to) {
+/* What was copied in vain takes no room. */
+static void empty(int to, off_t size) {
+    UR_SYS(SYS_fallocate, to, 1 | 2 /* FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE */, 0, size, 0, 0);
+}
+
+/* Its data are on disk before the mark goes. */
+static long fill(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_data *data, int to) {
     struct stat st;
     struct timespec ts[2];
     long ret = sys_fstat(to, &st);
@@ -246,11 +252,16 @@ static long fill(const struct ur_table_mount *m, const struct ur_data *data, int
     long from = ret < 0 ? ret : sys_open(data->host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
         return from;
-    ret = ur_copyup_data(m->caps, (int)from, to, st.st_size);
+    long cloned = ur_copyup_data(m->caps, (int)from, to, st.st_size);
     sys_close((int)from);
+    ret = cloned < 0 ? cloned : read_times(to, NULL, ts);
+    if (ret >= 0)
+        ret = ret ? sys_utimensat(to, NULL, ts, 0) : -EIO;
     if (ret == 0)
-        ret = read_times(to, NULL, ts);
-    return ret > 0 ? sys_utimensat(to, NULL, ts, 0) : ret < 0 ? ret : -EIO;
+        ret = ur_sync_copy(u, to, cloned == 0);
+    if (ret < 0)
+        empty(to, st.st_size);
+    return ret;
 }
 
 long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
@@ -279,7 +290,7 @@ long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *
     else
         emptied = true; /* by another, or filled */
     if (ret == 0 && !emptied && st.st_size)
-        ret = fill(d->mount, &data, (int)to);
+        ret = fill(u, d->mount, &data, (int)to);
     if (ret == 0)
         ret = ur_unmark_metacopy((int)to);
     if (ret == 0)

@@ -265,9 +265,7 @@ fence     require" ]
 @test "an unknown key is refused with its line, also one of a later version" {
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n\n"colour":1}' 'layers.json:3: key colour: unknown key'
     refused $'{"mounts":[{"target":"t",\n"lower":"a",\n"mode":1}]}' 'layers.json:3: key mounts[0].mode: unknown key'
-    for key in max_upper; do
-        refused '{"mounts":[{"target":"t","lower":"a"}],"'$key'":[]}' "key $key: unknown key"
-    done
+    refused '{"mounts":[{"target":"t","lower":"a"}],"max_upper":[]}' "key max_upper: unknown key"
 }
 
 @test "a key given twice is refused with its line" {

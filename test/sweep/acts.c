@@ -267,6 +267,21 @@ ACT(read_h2, content("h2"))
 ACT(stat_h2, names_of("h2"))
 ACT(rmdir_opaque, rmdir("opaque"))
 ACT(rename_opaque, moved("opaque", "moved", 0))
+ACT(chmod_big, chmod("big", 0600))
+ACT(chmod_big_x, chmod("big", 0700))
+ACT(rename_big, moved("big", "moved", 0))
+ACT(trunc_big, written("big", O_WRONLY | O_TRUNC, ""))
+ACT(truncate_big_0, truncate("big", 0))
+ACT(times_big, times_of("big", 0))
+ACT(setxattr_big, setxattr("big", "user.sweep", "value", 5, 0))
+ACT(link_big, link("big", "m/new"))
+ACT(append_moved, append("moved"))
+static void has_no_data(void) {
+    need(chmod("big", 0640));
+}
+static void moved_has_no_data(void) {
+    need(moved("big", "moved", 0));
+}
 static void empty_opaque(void) {
     gone("opaque/alive");
 }
@@ -359,6 +374,21 @@ const struct act acts[] = {
     {"symlink over a whiteout", no_f, symlink_f},
     {"mknod in a lower directory", NULL, mkfifo_new},
     {"mknod over a whiteout", no_f, mkfifo_f},
+    {"chmod of a big lower file", NULL, chmod_big},
+    {"chmod +x of a big lower file", NULL, chmod_big_x},
+    {"rename of a big lower file", NULL, rename_big},
+    {"utimens of a big lower file", NULL, times_big},
+    {"append to a file without its data", has_no_data, append_big},
+    {"append to a renamed file without its data", moved_has_no_data, append_moved},
+    {"open(O_TRUNC) of a file without its data", has_no_data, trunc_big},
+    {"truncate to 0 of a file without its data", has_no_data, truncate_big_0},
+    {"truncate to more of a file without its data", has_no_data, truncate_longer},
+    {"chmod of a file without its data", has_no_data, chmod_big},
+    {"chmod +x of a file without its data", has_no_data, chmod_big_x},
+    {"rename of a file without its data", has_no_data, rename_big},
+    {"utimens of a file without its data", has_no_data, times_big},
+    {"setxattr of a file without its data", has_no_data, setxattr_big},
+    {"link of a file without its data", has_no_data, link_big},
     {"chmod of a lower file", NULL, chmod_f},
     {"chmod 0 of a lower file", NULL, chmod_f_shut},
     {"chmod of a lower hard link", NULL, chmod_h1},
