@@ -181,7 +181,7 @@ differ: tests
 
 # What Debian's cross compiler makes (gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static), as far as it can be run
 # here; the launcher is compiled, and not linked, for want of a jansson of that kind.
-aarch64_programs := calls-files calls-dirs calls-stdio calls-sockets hard ops
+aarch64_programs := calls-files calls-dirs calls-stdio calls-sockets calls-wrong hard ops
 check-aarch64: all
 	$(MAKE) CC=aarch64-linux-gnu-gcc BUILD=build-aarch64 CPPFLAGS='-idirafter /usr/include' cross
 	test/run $(JOBS) test/aarch64/aarch64.bats
