@@ -95,7 +95,7 @@ used() {
     git -c safe.directory='*' -C "$REPO" rev-parse -q --verify HEAD >/dev/null || skip 'not in git'
     for need in dpkg-buildpackage dh lintian; do needs "$need"; done
     make -s -C "$REPO" deb BUILD="$HERE/build" >log 2>&1 || { tail -30 log; false; }
-    run -0 lintian --allow-root --fail-on error,warning build/dist/*.changes
+    TMPDIR=$HERE run -0 lintian --allow-root --fail-on error,warning build/dist/*.changes
     fails grep '^[EW]:' <<<"$output"
 
     [ "$(id -u)" = 0 ] || skip 'a clean root takes root'

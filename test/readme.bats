@@ -49,13 +49,17 @@ tar -C image -cf image.tar .
 EOF
 }
 
+teardown() {
+    rm -rf "/var/tmp/tried.readme-$BATS_ROOT_PID" "/var/tmp/tried.readme-$BATS_ROOT_PID.work"
+    chmod -R u+rwX "$BATS_TEST_TMPDIR" # as that of helpers.bash
+}
+
 # in_world COMMAND...: as the user of the README types it
 in_world() { as env -C "$W" PATH="$W/bin:$PATH" HOME="$W/home" LOGNAME="readme-$BATS_ROOT_PID" TMPDIR=/var/tmp "$@" </dev/null; }
 
 @test "each command of the README does what it says" {
     needs busybox
     world
-    trap 'rm -rf "/var/tmp/tried.readme-$BATS_ROOT_PID" "/var/tmp/tried.readme-$BATS_ROOT_PID.work"' EXIT
     number=$(blocks json | head -1 | cut -f1)
     block "$number" | as tee base.json >/dev/null
     digests=$(lower_digest base image)
