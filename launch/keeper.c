@@ -16,7 +16,6 @@
 #include "config/text.h"
 #include "launch/say.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,14 +25,16 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct keeper {
     struct launch *launch;
     pid_t launcher, command;
-    int socket; /* -1: the launcher has gone */
-    int guard;  /* readable once the guard has gone; -1: there is none */
-    bool stopped, ended, unguarded;
+    int socket;               /* -1: the launcher has gone */
+    int guard;                /* readable once the guard has gone; -1: there is none */
+    struct timespec deadline; /* counts with a timeout */
+    bool stopped, ended, unguarded, late;
     int status;
 };
 
@@ -96,35 +97,54 @@ static void pass_on(struct keeper *keeper) {
         kill(keeper->command, number);
 }
 
-/* The parent of a process, by /proc/PID/stat; 0 if it has gone. */
-static pid_t parent_of(const char *pid) {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[n > 0 ? n : 0] = 0;
-    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
-    int parent = 0;
-    return at && sscanf(at + 1, " %*c %d", &parent) == 1 ? parent : 0;
+/* Milliseconds until then, rounded up; 0: it has come. */
+static int until(const struct timespec *then) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double ms = (double)(then->tv_sec - now.tv_sec) * 1e3 + (double)(then->tv_nsec - now.tv_nsec) / 1e6;
+    return ms <= 0 ? 0 : ms > 1e8 ? 100000000 : (int)ms + 1;
 }
 
-/*
- * Without its guard a run goes on in no union any more: what was answered gets ENOSYS. So it is ended, whole. Children
- * of what is killed become ours, until none are left.
- */
-static void end_all(struct keeper *keeper) {
-    keeper->unguarded = true;
+static struct timespec in(double seconds) {
+    struct timespec then;
+    clock_gettime(CLOCK_MONOTONIC, &then);
+    long nanoseconds = then.tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
+    then.tv_sec += (time_t)seconds + nanoseconds / 1000000000;
+    then.tv_nsec = nanoseconds % 1000000000;
+    return then;
+}
+
+/* All of the run, again and again: who forks faster than /proc is read is met in the end, since nobody comes back. */
+static void kill_all(struct keeper *keeper) {
     do {
-        DIR *proc = opendir("/proc");
-        for (struct dirent *e; proc && (e = readdir(proc));)
-            if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && parent_of(e->d_name) == getpid())
-                kill((pid_t)atol(e->d_name), SIGKILL);
-        if (proc)
-            closedir(proc);
+        signal_descendants(SIGKILL);
         poll(NULL, 0, 1);
     } while (reap(keeper));
+}
+
+/* Without its guard a run goes on in no union any more: what was answered gets ENOSYS. So it is ended, whole. */
+static void end_unguarded(struct keeper *keeper) {
+    keeper->unguarded = true;
+    kill_all(keeper);
+}
+
+/* Ends all processes of the run so that they can tidy up: SIGTERM, also to who is stopped, and in the end SIGKILL. */
+static void end_all(struct keeper *keeper) {
+    struct timespec patience = in(keeper->launch->options.kill_after);
+    signal_descendants(SIGTERM);
+    signal_descendants(SIGCONT);
+    sigset_t waiting;
+    sigfillset(&waiting);
+    sigdelset(&waiting, SIGCHLD);
+    for (int left; reap(keeper) && (left = until(&patience)) > 0;) {
+        struct pollfd wait = {.fd = keeper->guard, .events = POLLIN};
+        struct timespec tick = {left / 1000, left % 1000 * 1000000L};
+        if (ppoll(&wait, 1, &tick, &waiting) > 0) {
+            end_unguarded(keeper);
+            return;
+        }
+    }
+    kill_all(keeper);
 }
 
 /* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) */
@@ -150,10 +170,16 @@ static void stay(struct keeper *keeper, bool command) {
     sigdelset(&waiting, SIGCHLD);
     while (reap(keeper) && !(command && keeper->ended)) {
         struct pollfd wait[2] = {{.fd = keeper->guard, .events = POLLIN}, {.fd = keeper->socket, .events = POLLIN}};
-        if (ppoll(wait, 2, NULL, &waiting) <= 0)
-            continue;
-        if (wait[0].revents)
+        bool timed = keeper->launch->options.timeout > 0;
+        int left = timed ? until(&keeper->deadline) : 0;
+        struct timespec tick = {left / 1000, left % 1000 * 1000000L};
+        if (timed && !left) {
+            keeper->late = true;
             end_all(keeper);
+        } else if (ppoll(wait, 2, timed ? &tick : NULL, &waiting) <= 0)
+            continue;
+        else if (wait[0].revents)
+            end_unguarded(keeper);
         else
             pass_on(keeper);
     }
@@ -167,15 +193,18 @@ static void tell_word(void *keeper, const char *text) {
 
 /* No process of the run is left. */
 static bool end_session(const struct keeper *keeper) {
-    if (!keeper->launch->ephemeral)
+    /* Of `try` the launcher decides, if it is still there. */
+    bool uppers = !keeper->launch->options.try || keeper->socket < 0;
+    if (!keeper->launch->ephemeral || !uppers)
         session_mend(keeper->launch, true, tell_word, (void *)keeper);
-    return session_remove(keeper->launch);
+    return session_remove(keeper->launch, uppers);
 }
 
 _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *)) {
     struct keeper keeper = {
         .launch = launch, .launcher = launch->pid, .socket = socket, .guard = launch->guard.life[0]};
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    keeper.deadline = in(launch->options.timeout);
     keeper.command = vfork(); /* `start` changes nothing that is used here afterwards */
     if (keeper.command == 0)
         start(launch);
@@ -196,8 +225,12 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     let_go(locks->fd, locks->count, true);
 
     stay(&keeper, true);
-    struct keeper_report end = {.what = KEEPER_ENDED, .left = reap(&keeper)};
-    end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0) : keeper.status;
+    if (launch->options.end_all && reap(&keeper))
+        end_all(&keeper);
+    struct keeper_report end = {.what = KEEPER_ENDED, .late = keeper.late, .left = reap(&keeper)};
+    end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0)
+                 : keeper.late    ? W_EXITCODE(EXIT_TIMEOUT, 0)
+                                  : keeper.status;
     end.unguarded = keeper.unguarded;
     if (end.left) {
         tell(&keeper, end);

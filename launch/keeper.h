@@ -12,6 +12,7 @@ struct keeper_report {
     int status;     /* as waitpid gives it */
     bool unguarded; /* ENDED: the guard was killed, and so the run was ended */
     bool left;      /* ENDED: descendants of the command are still there, and the keeper stays with them */
+    bool late;      /* ENDED: by --timeout */
     bool unremoved; /* ENDED: something of the session could not be removed */
     char word[400]; /* WORD: to be said to the person */
 };

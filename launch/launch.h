@@ -4,10 +4,12 @@
  *     main.c      the order of things
  *     options.c   argv -> options, plan
  *     prepare.c   uppers that are thrown away
+ *     try.c       unionrun try: the host as lower, and the question afterwards
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
  *     place.c     the directory that the command starts in
  *     keeper.c    the process between the two, which outlives the command if need be
+ *     ending.c    ends the processes of the run
  *     guard/      the process that answers what the shim does not see (guard.h)
  *     fence.c     what keeps every write off the lowers
  *     show.c      --check
@@ -29,6 +31,7 @@ struct launch {
     struct ur_plan plan;
     char *parts;           /* the directory of unionrun-launch, unionrun-exec and unionrun.so */
     char *session;         /* NULL until it is made */
+    char *preload_before;  /* LD_PRELOAD as it was inherited; NULL: not set */
     char *ephemeral;       /* the directory of the uppers that are thrown away; NULL: none */
     struct ur_locks locks; /* held until the last process of the run has ended */
     struct fence fence;
@@ -58,14 +61,23 @@ bool session_make(struct launch *launch);
    0 or -errno. */
 long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg);
 
-/* Removes the session directory and the ephemeral uppers. False if something is left. */
-bool session_remove(const struct launch *launch);
+/* Removes the session directory and, `uppers`, those that are ephemeral. False if something is left. */
+bool session_remove(const struct launch *launch, bool uppers);
+
+/* try.c. The mounts of unionrun try, and its upper if that is to stay. False: has been said. */
+bool try_prepare(struct launch *launch);
+/* After the run: tells what has changed, asks if nobody has said what to do, and does it. `status`: the command's, as
+   waitpid gives it. Returns what unionrun is to end with, as such a status. */
+int try_settle(struct launch *launch, int status);
 
 /* place.c. In the command's process, the session made. */
 void start_where_one_is(const struct launch *launch);
 
 /* Runs the command; returns only if it could not be started at all. */
 void run(struct launch *launch);
+
+/* ending.c: in the keeper. Sends a signal to every descendant of this process. */
+void signal_descendants(int number);
 
 /* Where the session directory would be made: owned by the caller; NULL: nowhere. */
 char *session_place(void);

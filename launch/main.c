@@ -109,7 +109,7 @@ static bool show(const struct launch *launch) {
 
 /* All but the command: true if it may run now, or with --check when there is nothing more to do. */
 static bool get_ready(struct launch *launch) {
-    if (!load_plan(launch))
+    if (launch->options.try ? !try_prepare(launch) : !load_plan(launch))
         return false;
     if (launch->options.ephemeral && !prepare_ephemeral(launch))
         return false;
@@ -136,7 +136,7 @@ static int act(struct launch *launch) {
         say("%s", launch->plan.error);
     if (ready && !launch->options.check)
         run(launch);
-    session_remove(launch);
+    session_remove(launch, true);
     return ready && launch->options.check ? 0 : EXIT_OURS;
 }
 
@@ -153,6 +153,7 @@ int main(int argc, char **argv) {
     options_free(&launch.options);
     free(launch.parts);
     free(launch.session);
+    free(launch.preload_before);
     free(launch.ephemeral);
     ur_locks_free(&launch.locks);
     return status;

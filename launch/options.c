@@ -16,6 +16,7 @@ static const char help[] =
     "Usage: unionrun --layers FILE [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --target DIR --lower DIR... [--upper DIR] [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --check ...\n"
+    "       unionrun try [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun doctor [--json] [--layers FILE]\n"
     "       unionrun TOOL --layers FILE [OPTION...] [ARGUMENT...]\n"
     "Run COMMAND, and all that it starts, in a union of directories: read-only lowers and one\n"
@@ -25,7 +26,7 @@ static const char help[] =
 static const char last_help[] =
     "\n"
     "The exit status is the command's; a signal that ends it ends unionrun too. 125: unionrun itself\n"
-    "failed, 126: the command cannot be run, 127: it was not found.\n";
+    "failed, 126: the command cannot be run, 127: it was not found, 124: --timeout ended the run.\n";
 
 struct reader {
     char **arguments; /* what is left of argv */
@@ -102,6 +103,35 @@ static enum options_next read_metacopy(struct reader *reader, const char *value)
     return options->metacopy_said ? OPTIONS_RUN : wrong("--metacopy=%s: it is " UR_METACOPY_VALUES, value);
 }
 
+/* "90", "1.5m" ... as timeout(1) takes them. */
+static enum options_next read_seconds(const char *name, const char *value, double *seconds) {
+    char *end;
+    double number = strtod(value, &end);
+    double unit = *end == 'm' ? 60 : *end == 'h' ? 3600 : *end == 'd' ? 86400 : 1;
+    end += *end != '\0' && strchr("smhd", *end);
+    if (end == value || *end || !(number > 0 && number * unit < 1e9))
+        return wrong("%s=%s: it is a time, such as 90, 1.5m, 2h or 1d", name, value);
+    *seconds = number * unit;
+    return OPTIONS_RUN;
+}
+
+static enum options_next read_timeout(struct reader *reader, const char *value) {
+    return read_seconds("--timeout", value, &reader->options->timeout);
+}
+
+static enum options_next read_kill_after(struct reader *reader, const char *value) {
+    return read_seconds("--kill-after", value, &reader->options->kill_after);
+}
+
+static enum options_next read_keep(struct reader *reader, const char *value) {
+    char *mistake = ur_path_option_check("--keep", value);
+    if (mistake)
+        return misread(mistake);
+    free(reader->options->keep);
+    reader->options->keep = ur_plan_absolute(reader->plan, value);
+    return OPTIONS_RUN;
+}
+
 static enum options_next read_writable(struct reader *reader, const char *value) {
     char *mistake = ur_path_option_check("--writable", value);
     if (mistake)
@@ -168,6 +198,24 @@ static const struct row {
      NULL,
      offsetof(struct options, no_preload)},
     {{0}, NULL, 0},
+    {{"--timeout", "DURATION",
+      "end the whole run, processes left over and all, when it has taken that long (90,\n"
+      "1.5m, 2h): by SIGTERM, then by SIGKILL. The exit status is 124 then"},
+     read_timeout,
+     0},
+    {{"--kill-after", "DURATION", "from that SIGTERM to that SIGKILL: 5s if not given"}, read_kill_after, 0},
+    {{"--end-all", NULL, "when the command has ended, end in the same way what it has left running"},
+     NULL,
+     offsetof(struct options, end_all)},
+    {{0}, NULL, 0},
+    {{"--yes", NULL, "with try: keep the changes, and do not ask"}, NULL, offsetof(struct options, yes)},
+    {{"--no", NULL, "with try: throw them away, and do not ask"}, NULL, offsetof(struct options, no)},
+    {{"--keep", "DIR",
+      "with try: leave the host alone, and the changes as a layer in DIR, which is made, with a\n"
+      "layer file DIR/base.json: to run in, to look at, to commit"},
+     read_keep,
+     0},
+    {{0}, NULL, 0},
     {{"--check", NULL, "only check the mounts and print them; runs nothing, changes nothing"},
      NULL,
      offsetof(struct options, check)},
@@ -195,6 +243,7 @@ static enum options_next print_help(struct reader *reader, const char *value) {
         else
             putchar('\n');
     puts("\nSubcommands; the tools for layers at rest take the mounts as a run does, and have a --help each:");
+    puts("  try             run a command on the host as it is, see what it changes, and then keep that or not");
     puts("  doctor          what this host offers, and what a run would cover; exit status 1 if something is missing");
 #define COMMAND(name, arguments, what) printf("  %-15s %s\n", #name, what);
 #include "layers/commands.def"
@@ -237,11 +286,30 @@ static enum options_next check_nets(struct options *options) {
     return OPTIONS_RUN;
 }
 
+static enum options_next check_try(struct options *options) {
+    if (!options->try)
+        return options->yes || options->no || options->keep ? wrong("--yes, --no and --keep go with try") : OPTIONS_RUN;
+    if (options->ephemeral || options->check)
+        return wrong("try takes no --check and no --ephemeral");
+    if (options->yes + options->no + (options->keep != NULL) > 1)
+        return wrong("--yes, --no and --keep exclude each other");
+    if (!options->command)
+        return wrong("no -- COMMAND");
+    options->ephemeral = !options->keep;
+    options->end_all = true;
+    return OPTIONS_RUN;
+}
+
 static enum options_next check_whole(const struct reader *reader) {
     const struct options *options = reader->options;
-    char *mistake = ur_mount_options_check(&options->mounts, reader->plan, !options->doctor);
+    if (options->try && (options->mounts.layers || reader->plan->count || reader->plan->pass_said))
+        return wrong("try takes no mounts: its lower is the host");
+    char *mistake = ur_mount_options_check(&options->mounts, reader->plan, !options->doctor && !options->try);
     if (mistake)
         return misread(mistake);
+    enum options_next right = check_try(reader->options);
+    if (right != OPTIONS_RUN)
+        return right;
     if (options->doctor && (options->check || options->ephemeral || options->command))
         return wrong("doctor runs no command, and takes no --check and no --ephemeral");
     if (options->json && !options->check && !options->doctor)
@@ -255,9 +323,13 @@ static enum options_next check_whole(const struct reader *reader) {
 
 enum options_next options_read(int argc, char **argv, struct options *options, struct ur_plan *plan) {
     struct reader reader = {.arguments = argv + (argc > 0), .options = options, .plan = plan};
+    options->kill_after = 5;
     ur_plan_begin_here(plan);
     if (*reader.arguments && strcmp(*reader.arguments, "doctor") == 0) {
         options->doctor = true;
+        reader.arguments++;
+    } else if (*reader.arguments && strcmp(*reader.arguments, "try") == 0) {
+        options->try = true;
         reader.arguments++;
     }
     while (*reader.arguments && strcmp(*reader.arguments, "--") != 0) {
@@ -274,6 +346,8 @@ void options_free(struct options *options) {
     for (size_t i = 0; i < options->writables; i++)
         free(options->writable[i]);
     free(options->writable);
+    free(options->keep);
+    options->keep = NULL;
     options->writable = NULL;
     options->writables = 0;
 }

@@ -11,6 +11,9 @@ struct options {
     struct ur_mount_options mounts;
     bool check, json, ephemeral, verbose;
     bool doctor; /* the subcommand: tell what this host offers, with or without mounts */
+    bool try;    /* the subcommand: the host itself is the lower, and afterwards it is asked what is to become of it */
+    bool yes, no;
+    char *keep; /* absolute, owned: where try leaves the upper; NULL: nowhere */
     enum choice guard, fence;
     bool no_preload; /* the guard alone, which then is required */
     enum ur_raw raw; /* counts if raw_said; else the layer file */
@@ -23,7 +26,10 @@ struct options {
     bool metacopy_said;
     char **writable; /* absolute, owned: added to those of the layer file, or to the usual ones */
     size_t writables;
-    char **command; /* NULL-terminated, in argv; the element before it may be overwritten */
+    double timeout;    /* seconds, after which the run is ended; 0: it may take as long as it does */
+    double kill_after; /* from SIGTERM to SIGKILL, where the run's processes are ended */
+    bool end_all;      /* what the command leaves running is ended with it */
+    char **command;    /* NULL-terminated, in argv; the element before it may be overwritten */
 };
 
 /* What to do after the options have been read. */

@@ -229,7 +229,7 @@ static bool next_report(int socket, struct keeper_report *report) {
     return true;
 }
 
-static _Noreturn void finish(const struct launch *launch, pid_t keeper, const struct keeper_report *end) {
+static _Noreturn void finish(struct launch *launch, pid_t keeper, const struct keeper_report *end) {
     if (end->left) {
         if (launch->options.verbose)
             say("processes of the run are still there; its session %s stays until they end", launch->session);
@@ -239,10 +239,12 @@ static _Noreturn void finish(const struct launch *launch, pid_t keeper, const st
     }
     if (end->unguarded)
         say("the guard was killed, and what it kept from the lowers could have reached them: the run has been ended");
+    if (end->late)
+        say("--timeout: the run has been ended");
     if (end->unremoved)
         say("%s%s%s could not be removed completely", launch->session, launch->ephemeral ? " or " : "",
             launch->ephemeral ? launch->ephemeral : "");
-    end_as(end->status);
+    end_as(launch->options.try ? try_settle(launch, end->status) : end->status);
 }
 
 void run(struct launch *launch) {
@@ -260,7 +262,7 @@ void run(struct launch *launch) {
         close(sockets[0]);
         if (launch->options.guard != CHOICE_OFF && !guard_start(launch, sockets[1])) {
             struct keeper_report end = {.what = KEEPER_ENDED, .status = W_EXITCODE(EXIT_OURS, 0)};
-            end.unremoved = !session_remove(launch);
+            end.unremoved = !session_remove(launch, true);
             send(sockets[1], &end, sizeof end, MSG_NOSIGNAL);
             _exit(EXIT_OURS);
         }

@@ -160,8 +160,9 @@ static char *preload_path(const struct launch *launch) {
     return NULL;
 }
 
-static void set_environment(const struct launch *launch, const char *preload) {
+static void set_environment(struct launch *launch, const char *preload) {
     const char *others = getenv("LD_PRELOAD");
+    launch->preload_before = others ? ur_format("%s", others) : NULL;
     UR_AUTO_TEXT all = others && *others ? ur_format("%s:%s", others, preload) : ur_format("%s", preload);
     if (*preload)
         setenv("LD_PRELOAD", all, 1);
@@ -212,11 +213,11 @@ bool session_make(struct launch *launch) {
     return true;
 }
 
-bool session_remove(const struct launch *launch) {
+bool session_remove(const struct launch *launch, bool uppers) {
     bool removed = true;
     if (launch->session)
         removed = remove_tree(launch->session) == 0;
-    if (launch->ephemeral)
+    if (launch->ephemeral && uppers)
         removed = remove_tree(launch->ephemeral) == 0 && removed;
     return removed;
 }

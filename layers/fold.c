@@ -55,21 +55,32 @@ static bool clear_stage(const struct fold *fold) {
     return true;
 }
 
+/* Makes it, if it is not there. 1: it was made; -1: it cannot be, with errno. */
+static int make_stage(struct fold *fold, const char *parent, const char *name) {
+    free(fold->stage);
+    fold->stage = ur_path_join(parent, name);
+    if (mkdir(fold->stage, 0700) == 0)
+        return 1;
+    return errno == EEXIST ? 0 : -1;
+}
+
 enum fold_state fold_begin(struct fold *fold, const struct ur_plan_mount *mount) {
     *fold = (struct fold){.mount = mount, .lock = -1};
-    fold->stage = ur_path_join(mount->lower[0], ".wh..wh.unionrun");
-    fold->layer = part(fold, "layer");
     struct stat st;
     bool timed = stat(mount->lower[0], &st) == 0;
-    bool made = mkdir(fold->stage, 0700) == 0;
-    if (!made && errno != EEXIST) {
+    int made = make_stage(fold, mount->lower[0], ".wh..wh.unionrun");
+    if (made > 0 && timed) {
+        const struct timespec times[2] = {st.st_atim, st.st_mtim};
+        utimensat(AT_FDCWD, mount->lower[0], times, 0);
+    } else if (made < 0 && (errno == EACCES || errno == EROFS)) {
+        UR_AUTO_TEXT own = ur_path_join(mount->work, "unionrun");
+        made = make_stage(fold, own, "fold");
+    }
+    if (made < 0) {
         failed(mount->lower[0], errno);
         return FOLD_FAILED;
     }
-    if (made && timed) {
-        const struct timespec times[2] = {st.st_atim, st.st_mtim};
-        utimensat(AT_FDCWD, mount->lower[0], times, 0);
-    }
+    fold->layer = part(fold, "layer");
     fold->lock = open(fold->stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fold->lock < 0 || flock(fold->lock, LOCK_EX | LOCK_NB) < 0) {
         if (fold->lock >= 0 && errno == EWOULDBLOCK)
@@ -221,14 +232,65 @@ static int move(const char *from, const char *to) {
     return error;
 }
 
+/* A name beside `to`, the same each time, so that what a kill leaves there is met again. */
+static char *beside(const struct fold *fold, const char *to) {
+    struct stat st;
+    UR_AUTO_TEXT directory = ur_copy(to, (size_t)(strrchr(to, '/') - to) + 1);
+    UR_AUTO_TEXT name = ur_format(".wh..wh.unionrun.%llx", fstat(fold->lock, &st) == 0 ? (long long)st.st_ino : 0LL);
+    return ur_path_join(directory, name);
+}
+
+/* 0 or an errno. */
+static int copy_whole(const struct fold *fold, const char *from, const char *to) {
+    struct stat st;
+    if (lstat(from, &st) < 0)
+        return errno;
+    const struct stat *final = S_ISDIR(st.st_mode) ? directory_of(fold, from) : &st;
+    long ret = final ? ur_layer_copy(from, from, final, to) : -EINVAL;
+    if (!S_ISDIR(st.st_mode) || ret < 0)
+        return (int)-ret;
+    struct names names;
+    ret = names_of(from, &names);
+    int error = ret < 0 ? (int)-ret : 0;
+    for (size_t i = 0; i < names.count && !error; i++) {
+        UR_AUTO_TEXT one = ur_path_join(from, names.name[i]);
+        UR_AUTO_TEXT other = ur_path_join(to, names.name[i]);
+        error = copy_whole(fold, one, other);
+    }
+    names_free(&names);
+    return error ? error : (int)-ur_layer_finish(final, to);
+}
+
+/* A file or a directory with all in it: 0 or an errno. */
+static int remove_all(const char *path) {
+    if (unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    return errno == EISDIR ? -remove_tree(path) : errno;
+}
+
+/* To another filesystem: what is seen of it is one rename, too. 0 or an errno. */
+static int move_across(struct fold *fold, const char *from, const char *to) {
+    UR_AUTO_TEXT copy = beside(fold, to);
+    int error = remove_all(copy);
+    if (!error)
+        error = copy_whole(fold, from, copy);
+    if (!error)
+        error = move(copy, to);
+    remove_all(error ? copy : from);
+    fold->across = true;
+    return error;
+}
+
 static bool throw_away(const struct fold *fold, const char *path) {
     UR_AUTO_TEXT to = trash(fold);
     int error = move(path, to);
+    if (error == EXDEV)
+        error = remove_all(path);
     return error == 0 || error == ENOENT || failed(path, error);
 }
 
 /* Puts `from` in the place of `to`. Files by one step; what a rename cannot replace goes to the trash first. */
-static bool put(const struct fold *fold, const char *from, const char *to) {
+static bool put(struct fold *fold, const char *from, const char *to) {
     struct stat st;
     if (lstat(to, &st) == 0) {
         struct stat mine;
@@ -238,10 +300,18 @@ static bool put(const struct fold *fold, const char *from, const char *to) {
             return false;
     }
     int error = move(from, to);
+    if (error == EXDEV && fold->mount->lowers == 1)
+        error = move_across(fold, from, to);
     return error == 0 || failed(to, error);
 }
 
-static bool fold_in(const struct fold *fold, const struct ur_place *place, const char *from, const char *to);
+/* May what it looks like be changed? */
+static bool is_ours(const char *directory) {
+    struct stat st;
+    return geteuid() == 0 || (lstat(directory, &st) == 0 && st.st_uid == geteuid());
+}
+
+static bool fold_in(struct fold *fold, const struct ur_place *place, const char *from, const char *to);
 
 static bool opaque_as(const char *directory, bool wanted, bool is) {
     enum ur_form whiteout, opaque;
@@ -259,29 +329,32 @@ static bool opaque_as(const char *directory, bool wanted, bool is) {
     return ret == 0 || failed(directory, (int)-ret);
 }
 
-static bool merge_directory(const struct fold *fold, const struct ur_place *place, const char *name, const char *from,
+static bool merge_directory(struct fold *fold, const struct ur_place *place, const char *name, const char *from,
                             const char *to) {
     struct ur_place *child;
     const struct stat *st = directory_of(fold, from);
     long ret = st ? ur_place_enter(place, name, &child) : -EINVAL;
     if (ret < 0)
         return failed(to, (int)-ret);
+    bool ours = is_ours(to);
     chmod(from, 0700);
-    chmod(to, 0700 | (st->st_mode & 07777));
+    if (ours)
+        chmod(to, 0700 | (st->st_mode & 07777));
     bool right = fold_in(fold, child, from, to);
     ur_place_close(child);
     if (!right)
         return false;
-    ret = ur_layer_same_xattrs(from, to);
-    if (ret == 0)
+    if (ours)
+        ret = ur_layer_same_xattrs(from, to);
+    if (ours && ret == 0)
         ret = ur_layer_finish(st, to);
     if (ret < 0)
         return failed(to, (int)-ret);
     return rmdir(from) == 0 || failed(from, errno);
 }
 
-static bool put_directory(const struct fold *fold, const struct ur_place *place, const char *name,
-                          const struct ur_view *mine, const struct ur_view *theirs, bool shows) {
+static bool put_directory(struct fold *fold, const struct ur_place *place, const char *name, const struct ur_view *mine,
+                          const struct ur_view *theirs, bool shows) {
     bool directory = theirs->held == UR_HELD_DIRECTORY;
     const struct stat *st = directory_of(fold, mine->host);
     if (!mine->opaque && directory)
@@ -295,7 +368,7 @@ static bool put_directory(const struct fold *fold, const struct ur_place *place,
     return put(fold, mine->host, theirs->host);
 }
 
-static bool fold_name(const struct fold *fold, const struct ur_place *place, const char *from, const char *to,
+static bool fold_name(struct fold *fold, const struct ur_place *place, const char *from, const char *to,
                       const char *name) {
     struct ur_view mine, theirs;
     struct ur_found below;
@@ -331,7 +404,7 @@ static bool fold_name(const struct fold *fold, const struct ur_place *place, con
 }
 
 /* `place` is the directory `to` as the lowers show it, and `to` the topmost lower's. */
-static bool fold_in(const struct fold *fold, const struct ur_place *place, const char *from, const char *to) {
+static bool fold_in(struct fold *fold, const struct ur_place *place, const char *from, const char *to) {
     struct names names;
     long ret = names_of(from, &names);
     bool right = ret >= 0 || failed(from, (int)-ret);
@@ -341,7 +414,7 @@ static bool fold_in(const struct fold *fold, const struct ur_place *place, const
     return right;
 }
 
-static bool fold_all(const struct fold *fold) {
+static bool fold_all(struct fold *fold) {
     struct ur_union lowers = union_of(fold->mount, false, 0, fold->mount->lowers);
     struct ur_place *place;
     const char *to = fold->mount->lower[0];
@@ -350,9 +423,10 @@ static bool fold_all(const struct fold *fold) {
     bool right = ret == 0 && fold_in(fold, place, fold->layer, to);
     if (ret == 0)
         ur_place_close(place);
-    if (ret == 0 && right)
+    bool ours = is_ours(to);
+    if (ret == 0 && right && ours)
         ret = ur_layer_same_xattrs(fold->layer, to);
-    if (ret == 0 && right)
+    if (ret == 0 && right && ours)
         ret = ur_layer_finish(st, to);
     union_free(&lowers);
     return ret == 0 ? right : failed(to, (int)-ret);
@@ -384,7 +458,11 @@ bool fold_finish(struct fold *fold) {
         return false;
     if (!fold_all(fold))
         return false;
-    syncfs(fold->lock); /* what was folded is safe before the upper loses it */
+    /* What was folded is safe before the upper loses it. */
+    if (fold->across)
+        sync();
+    else
+        syncfs(fold->lock);
     if (!drop_committed(fold))
         return false;
     unlink(ready);

@@ -8,6 +8,10 @@
  *     drop      what was committed is taken out of the upper (the list of it was staged, too)
  *     end       the stage is removed
  *
+ * Where the lower itself cannot be written (a plain user's commit to the host's root) the stage is in the work
+ * directory. What lies on another filesystem than the stage goes by a copy that is renamed, which asks for a lower with
+ * nothing below. Directories of others keep what they look like: their owner alone could have changed that.
+ *
  * Each step can be done again from its beginning. While a commit is ready and not ended, WORK/unionrun/commit leads to
  * it, and runs on that upper are refused.
  */
@@ -31,6 +35,7 @@ struct fold {
     char *stage; /* owned */
     char *layer; /* owned: where to build; empty after fold_begin */
     int lock;    /* the stage is ours alone */
+    bool across; /* something was copied to another filesystem */
 };
 
 enum fold_state { FOLD_FAILED, FOLD_NEW, FOLD_UNFINISHED /* a commit that was interrupted: fold_finish it */ };

@@ -521,6 +521,43 @@ shell_terminal() {
     [ "$(cat seen)" = x ]
 }
 
+# --- an end by force ---
+
+@test "--timeout ends the command, what it has left behind and what is stopped: 124" {
+    MOUNT+=(--timeout 0.5)
+    run -124 union sh -c '(setsid sh -c "echo \$\$ >pid; exec sleep 1000" &); until [ -s pid ]; do :; done; kill -STOP $$'
+    [[ $output == *'--timeout: the run has been ended'* ]]
+    job_has_ended
+    no_session
+}
+
+@test "--timeout: SIGTERM comes first, and who does not mind it is killed" {
+    MOUNT+=(--timeout 0.5)
+    run -124 union sh -c 'trap "echo tidied >note; exit" TERM; while :; do sleep 0.05; done'
+    [ "$(cat note)" = tidied ]
+    MOUNT+=(--kill-after 0.2)
+    run -124 union sh -c 'trap "" TERM; (trap "" TERM; setsid sh -c "echo \$\$ >pid; while :; do sleep 1; done" &); while :; do sleep 0.05; done'
+    job_has_ended
+    no_session
+}
+
+@test "--timeout ends what goes on when unionrun has returned; who is in time is left alone" {
+    MOUNT+=(--timeout 1)
+    run -3 union sh -c 'setsid sleep 1000 >&- 2>&- & echo $! >pid; exit 3'
+    soon job_has_ended
+    soon no_session
+    MOUNT+=(--timeout 1h)
+    run -4 union sh -c 'exit 4'
+    for wrong in 0 -1 x 1x '' 1e99; do run -125 "$UNIONRUN" "${MOUNT[@]}" --timeout="$wrong" -- true; done
+}
+
+@test "--end-all ends what the command leaves running, and the status is the command's" {
+    MOUNT+=(--end-all)
+    run -3 union sh -c 'setsid sleep 1000 >&- 2>&- & echo $! >pid; exit 3'
+    job_has_ended
+    no_session
+}
+
 # --- usage ---
 
 # misused PATTERN ARGUMENT...: one line with the pattern and a hint, 125, and nothing ran
