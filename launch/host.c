@@ -219,8 +219,8 @@ const char *host_guard_reason(const struct host_listener *listener, const struct
         return "this kernel cannot hand over descriptors in answers (it came with Linux 5.14)";
     if (reach->read || reach->write)
         return "the memory of one's own children may not be read (kernel.yama.ptrace_scope is 2 or 3, or a filter)";
-    if (reach->getfd)
-        return "the descriptors of one's own children may not be fetched (pidfd_getfd: a container's seccomp profile)";
+    if (reach->getfd && reach->trace)
+        return "neither pidfd_getfd nor ptrace may be used on one's own children (a container's seccomp profile)";
     if (reach->thread)
         return "threads cannot be made (clone3: a container's seccomp profile)";
     return NULL;

@@ -75,8 +75,7 @@ static const char *why_no_guard(struct guard_report report) {
         return "the memory of another process may not be read and written here (a container's seccomp profile, or "
                "kernel.yama.ptrace_scope)";
     case LACK_DESCRIPTORS:
-        return "the descriptors of another process may not be fetched here (pidfd_getfd: a container's seccomp "
-               "profile, or Linux before 5.6)";
+        return "neither pidfd_getfd nor ptrace may be used here (a container's seccomp profile)";
     case LACK_THREADS:
         return "threads cannot be made here (clone3: a container's seccomp profile)";
     case LACK_LISTENER:

@@ -4,6 +4,7 @@
 #
 #   GUARD_KINDS='dynamic-alone dynamic-both static-alone static-both'  GUARD_USERS='root user'
 #                          all of it; if not set, those two of the four that have nothing in common
+#   GUARD_WITHIN='COMMAND...'  what runs unionrun: build/test/contained, say
 #   GUARD_MODES='alone both'   the same for programs, which run with the guard alone if nothing is said
 #   test/programs/guard-try shows the difference of a single call
 
@@ -31,7 +32,7 @@ as_guarded() {
     local options=--guard=require
     [ "$1" = both ] || options+=' --no-preload'
     UNIONRUN=$W/unionrun-$1
-    printf '#!/bin/sh\nexec %q %s "$@"\n' "$REPO/unionrun" "$options" >"$UNIONRUN"
+    printf '#!/bin/sh\nexec %s %q %s "$@"\n' "${GUARD_WITHIN:-}" "$REPO/unionrun" "$options" >"$UNIONRUN"
     chmod 755 "$UNIONRUN"
 }
 
@@ -425,6 +426,20 @@ traced_start() {
     needs busybox
     needs_guard
     each_user traced_start
+}
+
+# --- in a container with docker's profile, which refuses what hands over descriptors -----------------------------------------
+
+contained() {
+    local GUARD_KINDS=static-alone GUARD_WITHIN="$REPO/build/test/contained EPERM pidfd_getfd,kcmp,unshare"
+    # shellcheck disable=SC2046 # names of tests
+    family dirs $(tests_of dirs | grep -vx cwd_of_a_child) # which unshares
+    family meta
+    family net
+}
+@test "where descriptors cannot be fetched: directories, metadata, sockets' names and watches as in a plain directory" {
+    needs_guard
+    each_user contained
 }
 
 # --- without what other tools need ------------------------------------------------------------------------------------------

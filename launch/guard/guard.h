@@ -45,7 +45,7 @@ enum guard_lack {
     LACK_TRACE, /* it serves, but for what only the process itself can do (inject.c) */
     LACK_LISTENER,
     LACK_MEMORY,
-    LACK_DESCRIPTORS,
+    LACK_DESCRIPTORS, /* nor LACK_TRACE's */
     LACK_THREADS,
     LACK_SESSION,
     LACK_GUARD, /* it has gone, and the filter may be in place: the command must not be run */
@@ -72,7 +72,9 @@ struct guard {
     const struct launch *launch;
     struct ur_union whole;
     int listener;
-    bool killable;           /* a call that has been heard is torn by no signal but a kill */
+    bool killable;     /* a call that has been heard is torn by no signal but a kill */
+    bool fetches_none; /* pidfd_getfd is refused here: see peer_fd */
+    _Atomic bool umask_shared;
     bool traces_none;        /* ptrace is refused here, which has been said */
     dev_t proc;              /* st_dev of /proc */
     bool root;               /* the run is root's: its processes may be others */
@@ -122,8 +124,11 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
 /* A string with its NUL into `to`: its length, -EFAULT, -EPERM, or -ENAMETOOLONG if it does not fit. Afterwards the
    caller was still waiting, so what was read is its own; else GIVEN. */
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
-/* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. */
+/* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. Where none can be had
+   (guard.fetches_none) another open file of the same inode: its place and its flags are its own. */
 long peer_fd(struct call *q, int fd);
+/* The flags of the caller's descriptor, and its place; -EBADF, or -EPERM. */
+long peer_fd_place(const struct call *q, int fd, off_t *at);
 /* Closes what this call has opened here and got from the caller. It comes before the caller goes on, who may close his
    own and expect it to be the last: the other end of a socket, a lock, exec of what was written (ETXTBSY) tell. */
 void peer_let_go(struct call *q);

@@ -24,13 +24,25 @@ static struct kept {
 static uint64_t clock_of_kept;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Takes the listing that was begun on this open file out of those that are kept. */
-static bool take(int fd, struct ur_list *list) {
+/* Are these one open file? If the kernel does not tell (kcmp is refused, or `other` is no duplicate): one inode, and
+   the same place, which is not the beginning. */
+static bool is_same(const struct call *q, int kept_fd, int other) {
     pid_t self = getpid();
+    long differ = q->guard->fetches_none ? -EPERM : UR_SYS(SYS_kcmp, self, self, KCMP_FILE, kept_fd, other, 0);
+    if (differ >= 0)
+        return differ == 0;
+    struct stat a, b;
+    long at = sys_lseek(other, 0, SEEK_CUR);
+    return at > 0 && sys_lseek(kept_fd, 0, SEEK_CUR) == at && sys_fstat(kept_fd, &a) == 0 &&
+           sys_fstat(other, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+/* Takes the listing that was begun on this open file out of those that are kept. */
+static bool take(const struct call *q, int fd, struct ur_list *list) {
     bool found = false;
     pthread_mutex_lock(&lock);
     for (int i = 0; i < KEPT && !found; i++)
-        if (kept[i].used && UR_SYS(SYS_kcmp, self, self, KCMP_FILE, kept[i].list.fd, fd, 0) == 0) {
+        if (kept[i].used && is_same(q, kept[i].list.fd, fd)) {
             *list = kept[i].list;
             kept[i].used = false;
             found = true;
@@ -74,7 +86,8 @@ static char *room(void) {
     return at;
 }
 
-static long list(struct call *q) {
+/* `place`: where the directory is now. */
+static long list(struct call *q, off_t *place) {
     int fd = dirfd_of(q, 0);
     long ret = ur_fd_is_native(&q->caller, fd);
     if (ret)
@@ -87,7 +100,7 @@ static long list(struct call *q) {
     if (sys_fstat((int)own, &st) < 0 || !S_ISDIR(st.st_mode) || !to)
         return PASS;
     struct ur_list l;
-    if (!take((int)own, &l)) {
+    if (!take(q, (int)own, &l)) {
         long duplicate = UR_SYS(SYS_fcntl, own, F_DUPFD_CLOEXEC, 0, 0, 0, 0);
         if (duplicate < 0)
             return duplicate;
@@ -98,6 +111,7 @@ static long list(struct call *q) {
     ret = peer_become(q, false);
     if (ret == 0)
         ret = ur_list_getdents(&here, &l, to, size < ROOM ? size : ROOM);
+    *place = (off_t)sys_lseek(l.fd, 0, SEEK_CUR);
     if (ret > 0 || ret == -EINVAL) /* room for not even one */
         keep_listing(&l);
     else
@@ -105,18 +119,35 @@ static long list(struct call *q) {
     return ret;
 }
 
-static long give_listing(struct call *q, long n) {
+/* Where the open file is not ours, too, only the caller can move its place. */
+static long move_to(struct call *q, off_t place, long n) {
+    struct inject i;
+    long ret = inject_begin(&i, q, 1);
+    if (ret < 0)
+        return ret;
+    const uint64_t arg[6] = {q->arg[0], (uint64_t)place, SEEK_SET};
+    ret = inject_do(&i, false, SYS_lseek, arg);
+    inject_end(&i, ret < 0 ? ret : n);
+    return GIVEN;
+}
+
+static long give_listing(struct call *q, long n, off_t place) {
     long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
-    return ret < 0 ? ret : n;
+    if (ret < 0)
+        return ret;
+    return n >= 0 && q->guard->fetches_none ? move_to(q, place, n) : n;
 }
 
 long answer_getdents64(struct call *q) {
-    return give_listing(q, list(q));
+    off_t place = 0;
+    long n = list(q, &place);
+    return give_listing(q, n, place);
 }
 
 long answer_getdents(struct call *q) {
-    long n = list(q);
+    off_t place = 0;
+    long n = list(q, &place);
     if (n > 0)
         ur_old_dirents(room(), n);
-    return give_listing(q, n);
+    return give_listing(q, n, place);
 }

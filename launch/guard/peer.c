@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -104,20 +105,107 @@ static long open_process(const struct call *q) {
     return ret < 0 ? ret : UR_SYS(SYS_pidfd_open, atol(field(status, "\nTgid:")), 0, 0, 0, 0, 0);
 }
 
+/*
+ * The umask is the thread's own (serve.c). Where it cannot be (unshare(2) is refused in docker's containers), it is the
+ * process', and those that make something take turns: at once may only be who has the same. A thread has it until its
+ * call is answered.
+ */
+static pthread_mutex_t umask_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t umask_free = PTHREAD_COND_INITIALIZER;
+static unsigned umask_users;
+static _Thread_local bool umask_used;
+
+static void take_umask(const struct call *q, mode_t mask) {
+    static mode_t now;
+    if (!q->guard->umask_shared) {
+        umask(mask);
+        return;
+    }
+    if (umask_used)
+        return;
+    pthread_mutex_lock(&umask_lock);
+    while (umask_users && now != mask)
+        pthread_cond_wait(&umask_free, &umask_lock);
+    umask(now = mask);
+    umask_users++;
+    umask_used = true;
+    pthread_mutex_unlock(&umask_lock);
+}
+
+static void give_umask(void) {
+    if (!umask_used)
+        return;
+    pthread_mutex_lock(&umask_lock);
+    umask_used = false;
+    if (--umask_users == 0)
+        pthread_cond_broadcast(&umask_free);
+    pthread_mutex_unlock(&umask_lock);
+}
+
+static long hold(struct call *q, long fd) {
+    if (fd >= 0)
+        q->held[q->held_count++] = (int)fd;
+    return fd;
+}
+
+long peer_fd_place(const struct call *q, int fd, off_t *at) {
+    char path[48], text[128];
+    unsigned flags;
+    long long pos;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)q->pid, fd);
+    long info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (info < 0)
+        return info == -ENOENT ? -EBADF : -EPERM;
+    long n = sys_read((int)info, text, sizeof text - 1);
+    sys_close((int)info);
+    text[n > 0 ? n : 0] = 0;
+    if (sscanf(text, "pos:%lld flags:%o", &pos, &flags) != 2)
+        return -EBADF;
+    *at = (off_t)pos;
+    return (long)flags;
+}
+
+/* The second best: another open file of the same inode, at the same place. A pipe, a device and a socket are not to be
+   opened anew: O_PATH. */
+static long open_same(struct call *q, int fd) {
+    char path[48];
+    struct stat st;
+    off_t at;
+    long flags = peer_fd_place(q, fd, &at);
+    if (flags < 0)
+        return flags;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)q->pid, fd);
+    long same = hold(q, sys_open(path, O_PATH | O_CLOEXEC, 0));
+    if (same < 0)
+        return same == -ENOENT ? -EBADF : -EPERM;
+    if (flags & O_PATH || sys_fstat((int)same, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+        return same;
+    snprintf(path, sizeof path, "/proc/thread-self/fd/%ld", same);
+    int how = O_CLOEXEC | O_NONBLOCK | (int)(flags & O_DSYNC); /* the mark of a raw one (ur_raw_flags) */
+    long open = sys_open(path, how | O_RDONLY, 0);
+    if (open == -EACCES)
+        open = sys_open(path, how | (int)(flags & O_ACCMODE), 0);
+    if (open < 0)
+        return same;
+    sys_lseek((int)open, at, SEEK_SET);
+    return hold(q, open);
+}
+
 long peer_fd(struct call *q, int fd) {
     if (fd < 0)
         return -EBADF;
+    if (q->guard->fetches_none)
+        return open_same(q, fd);
     long process = open_process(q);
     if (process < 0)
         return process;
     long got = UR_SYS(SYS_pidfd_getfd, process, fd, 0, 0, 0, 0);
     sys_close((int)process);
-    if (got >= 0)
-        q->held[q->held_count++] = (int)got;
-    return got;
+    return hold(q, got);
 }
 
 void peer_let_go(struct call *q) {
+    give_umask();
     while (q->held_count > 0)
         sys_close(q->held[--q->held_count]);
 }
@@ -166,9 +254,7 @@ long peer_open(struct call *q, int dirfd, const char *path, bool nofollow) {
                            .resolve = path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH};
     long fd = UR_SYS(CALL_openat2, from, path, &how, sizeof how, 0, 0);
     sys_close((int)from);
-    if (fd >= 0)
-        q->held[q->held_count++] = (int)fd;
-    return fd;
+    return hold(q, fd);
 }
 
 /* --- being the caller: ids and umask are the thread's own (serve.c unshares the umask) --- */
@@ -253,7 +339,7 @@ long peer_become(const struct call *q, bool creates) {
     if (ret < 0)
         return ret;
     if (creates)
-        UR_SYS(SYS_umask, strtoul(field(status, "\nUmask:"), NULL, 8), 0, 0, 0, 0, 0);
+        take_umask(q, (mode_t)strtoul(field(status, "\nUmask:"), NULL, 8));
     if (!vary)
         return 0;
     struct identity who = {0};

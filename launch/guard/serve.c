@@ -207,7 +207,8 @@ static bool lead(struct guard *g) {
 
 static void *serve(void *arg) {
     struct guard *g = arg;
-    unshare(CLONE_FS); /* a umask of its own */
+    if (unshare(CLONE_FS) < 0) /* a umask of its own */
+        g->umask_shared = true;
     pthread_mutex_lock(&g->lock);
     while (g->idle < SPARE) {
         g->idle++;
@@ -317,20 +318,19 @@ static struct guard_report look_around(struct guard *g, pid_t keeper) {
     struct iovec to = {&(char){0}, 1}, there = {&here, 1};
     if (process_vm_readv(keeper, &to, 1, &there, 1, 0) < 0 || process_vm_writev(keeper, &to, 1, &there, 1, 0) < 0)
         return (struct guard_report){LACK_MEMORY, errno};
-    long fd = peer_fd(&q, STDIN_FILENO);
-    if (fd >= 0)
-        sys_close((int)fd);
-    if (fd < 0 && fd != -EBADF)
-        return (struct guard_report){LACK_DESCRIPTORS, (int)-fd};
     pthread_mutex_lock(&g->lock);
     int made = add_thread(g);
     pthread_mutex_unlock(&g->lock);
     if (made)
         return (struct guard_report){LACK_THREADS, made};
-    if (ptrace(PTRACE_SEIZE, 0, 0, 0) < 0 && errno != ESRCH) {
-        g->traces_none = true;
-        return (struct guard_report){LACK_TRACE, errno};
-    }
+    int traced = ptrace(PTRACE_SEIZE, 0, 0, 0) < 0 && errno != ESRCH ? errno : 0;
+    g->traces_none = traced;
+    long fd = peer_fd(&q, STDIN_FILENO);
+    if (fd >= 0)
+        sys_close((int)fd);
+    g->fetches_none = fd < 0 && fd != -EBADF;
+    if (traced)
+        return (struct guard_report){g->fetches_none ? LACK_DESCRIPTORS : LACK_TRACE, traced};
     return (struct guard_report){LACK_NONE, 0};
 }
 

@@ -88,28 +88,66 @@ long answer_sendto(struct call *q) {
     return with_address(q, 4, 0, true);
 }
 
+/* Makes the host's name the union's. False: it is none, or the same. */
+static bool tell_union(struct call *q, struct sockaddr_un *un, uint32_t *len) {
+    char path[ROOM + 1], told[UR_PATH_MAX];
+    if (*len <= HEAD || *len > sizeof *un || un->sun_family != AF_UNIX || !un->sun_path[0])
+        return false;
+    memcpy(path, un->sun_path, *len - HEAD);
+    path[*len - HEAD] = 0;
+    long n = ur_union_path(&q->caller, path, told);
+    if (n < 0 || strcmp(path, told) == 0)
+        return false;
+    size_t fits = (size_t)n < ROOM ? (size_t)n : ROOM;
+    memset(un->sun_path, 0, ROOM);
+    memcpy(un->sun_path, told, fits);
+    *len = HEAD + (uint32_t)(fits < ROOM ? fits + 1 : ROOM);
+    return true;
+}
+
+static long give_name(struct call *q, const struct sockaddr_un *un, uint32_t len, uint32_t room) {
+    long ret = peer_write(q, q->arg[1], un, room < len ? room : len);
+    return ret < 0 ? ret : peer_write(q, q->arg[2], &len, sizeof len);
+}
+
+/* Where its socket cannot be had here. */
+static long name_by_caller(struct call *q, uint32_t room) {
+    struct sockaddr_un un = {0};
+    uint32_t len = sizeof un;
+    struct inject i;
+    if ((int)room < 0)
+        return PASS;
+    long ret = inject_begin(&i, q, sizeof un + sizeof len + 16);
+    if (ret < 0)
+        return ret == -EPERM ? PASS : ret;
+    const uint64_t arg[6] = {q->arg[0], inject_put(&i, &un, sizeof un), inject_put(&i, &len, sizeof len)};
+    ret = inject_do(&i, false, q->number, arg);
+    if (ret == 0 && (peer_read(q, arg[1], &un, sizeof un) < 0 || peer_read(q, arg[2], &len, sizeof len) < 0))
+        ret = -EFAULT;
+    if (ret == 0) {
+        if (len > sizeof un)
+            len = sizeof un; /* of no family that is known here */
+        tell_union(q, &un, &len);
+        ret = give_name(q, &un, len, room);
+    }
+    inject_end(&i, ret);
+    return GIVEN;
+}
+
 /* A socket's name as the kernel tells it is the host's: it is told as the union's. One that is too long for an address
    is cut, as the kernel cuts what does not fit. */
 static long name_of(struct call *q) {
     struct sockaddr_un un;
-    char path[ROOM + 1], told[UR_PATH_MAX];
-    long own = peer_fd(q, dirfd_of(q, 0));
     uint32_t room, len = sizeof un;
-    if (own < 0 || peer_read(q, q->arg[2], &room, sizeof room) < 0)
+    if (peer_read(q, q->arg[2], &room, sizeof room) < 0)
         return PASS;
-    long ret = UR_SYS(q->number, own, &un, &len, 0, 0, 0);
-    if (ret < 0 || un.sun_family != AF_UNIX || len <= HEAD || len > sizeof un || !un.sun_path[0])
+    if (q->guard->fetches_none)
+        return name_by_caller(q, room);
+    long own = peer_fd(q, dirfd_of(q, 0));
+    long ret = own < 0 ? own : UR_SYS(q->number, own, &un, &len, 0, 0, 0);
+    if (ret < 0 || !tell_union(q, &un, &len))
         return PASS;
-    memcpy(path, un.sun_path, len - HEAD);
-    path[len - HEAD] = 0;
-    long n = ur_union_path(&q->caller, path, told);
-    if (n < 0 || strcmp(path, told) == 0)
-        return PASS;
-    memset(un.sun_path, 0, ROOM);
-    memcpy(un.sun_path, told, (size_t)n < ROOM ? (size_t)n : ROOM);
-    len = HEAD + (uint32_t)((size_t)n + 1 < ROOM ? (size_t)n + 1 : ROOM);
-    ret = peer_write(q, q->arg[1], &un, room < len ? room : len);
-    return ret < 0 ? ret : peer_write(q, q->arg[2], &len, sizeof len);
+    return give_name(q, &un, len, room);
 }
 long answer_getsockname(struct call *q) {
     return name_of(q);
@@ -118,7 +156,7 @@ long answer_getpeername(struct call *q) {
     return name_of(q);
 }
 
-/* --- watches: on the caller's own inotify or fanotify group, of which a duplicate is ours --- */
+/* --- watches: on the caller's own inotify or fanotify group, of which a duplicate is ours, or by it itself --- */
 
 static void put(void *arg, int fd, int with, int cloexec) {
     struct call *q = arg;
@@ -142,6 +180,8 @@ long answer_inotify_add_watch(struct call *q) {
     if (ret)
         return ret;
     ret = ur_watched(&q->caller, AT_FDCWD, path, flags, mask, &(struct ur_replacer){put, q}, host);
+    if (ret >= 0 && q->guard->fetches_none)
+        return caller_does(q, 1, host, false, q->number, q->arg);
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_inotify_add_watch, own, host, mask, 0, 0, 0);
 }
@@ -158,6 +198,10 @@ long answer_fanotify_mark(struct call *q) {
         return ret;
     bool inode = !(q->arg[1] & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM)); /* the others are the host's */
     ret = ur_watched(&q->caller, dirfd, path, 0, inode ? q->arg[2] : 0, &(struct ur_replacer){put, q}, host);
+    if (ret >= 0 && q->guard->fetches_none) {
+        const uint64_t arg[6] = {q->arg[0], q->arg[1], q->arg[2], (uint64_t)AT_FDCWD};
+        return caller_does(q, 4, host, false, q->number, arg);
+    }
     long own = ret < 0 ? ret : peer_fd(q, dirfd_of(q, 0));
     return own < 0 ? own : UR_SYS(SYS_fanotify_mark, own, q->arg[1], q->arg[2], AT_FDCWD, host, 0);
 }
