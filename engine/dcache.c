@@ -28,13 +28,6 @@ static struct ur_spot *spots_of(struct slot *s) {
     return s < slots + SLOTS ? s->spot : wide[s - (slots + SLOTS)];
 }
 
-static uint32_t hash_of(const char *path, size_t len) {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)path[i]) * 16777619u;
-    return h ^ h >> 15;
-}
-
 static struct slot *slot_of(uint32_t hash, bool host, bool is_wide) {
     if (is_wide)
         return &slots[SLOTS + hash % WIDE];
@@ -82,7 +75,7 @@ static bool get(const struct ur_union *u, struct slot *s, uint32_t hash, struct 
 bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
     if (!u->shared || len > PATH_BYTES)
         return false;
-    uint32_t hash = hash_of(path, len);
+    uint32_t hash = ur_hash(path, len);
     const struct ur_table_mount *m = ur_mount_of(u, path, len);
     struct ur_spot few[SPOTS];
     if (get(u, slot_of(hash, !m, false), hash, d, path, len, few, SPOTS))
@@ -102,7 +95,7 @@ void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
         return;
     if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->len > PATH_BYTES)
         return;
-    uint32_t hash = hash_of(d->path, d->len);
+    uint32_t hash = ur_hash(d->path, d->len);
     struct slot *s = slot_of(hash, !d->mount, d->spots > SPOTS);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     if (sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))

@@ -8,7 +8,8 @@
 #include <elf.h>
 #include <unistd.h>
 
-enum { HEAD = 256 /* BINPRM_BUF_SIZE */ };
+/* The kernel looks at the first HEAD bytes. More is read at once: there the PT_INTERP of nearly all programs is. */
+enum { HEAD = 256 /* BINPRM_BUF_SIZE */, FIRST = 1024 };
 
 static bool is_blank(char c) {
     return c == ' ' || c == '\t';
@@ -29,7 +30,8 @@ static const char *find_end(const char *at, const char *last) {
    -ENOEXEC. */
 static long parse_line(char head[HEAD], long n, struct ur_exec *x) {
     const char *last = head + HEAD - 1;
-    memset(head + n, 0, (size_t)(HEAD - n));
+    if (n < HEAD)
+        memset(head + n, 0, (size_t)(HEAD - n));
     const char *end = memchr(head, '\n', HEAD);
     if (!end) {
         const char *name = skip_blanks(head + 2, last);
@@ -94,6 +96,14 @@ static void keep_own_loader(const struct ur_union *u, const char *path, uint64_t
     atomic_store_explicit(&own->sequence, sequence + 2, memory_order_release);
 }
 
+/* `size` bytes from `at` of a file whose first `n` are `first`. */
+static bool read_at(int fd, const char *first, long n, void *to, size_t size, uint64_t at) {
+    if (n < 0 || at > (uint64_t)n || size > (uint64_t)n - at)
+        return sys_pread(fd, to, size, (off_t)at) == (long)size;
+    memcpy(to, first + at, size);
+    return true;
+}
+
 /* The PT_INTERP of a 64-bit ELF file. Its length, 0 if there is none. */
 static long elf_interp(int fd, const char *head, long n, char *out, size_t size) {
     Elf64_Ehdr h;
@@ -105,12 +115,11 @@ static long elf_interp(int fd, const char *head, long n, char *out, size_t size)
         return 0;
     for (unsigned i = 0; i < h.e_phnum && i < 128; i++) {
         Elf64_Phdr p;
-        if (sys_pread(fd, &p, sizeof p, (off_t)(h.e_phoff + i * sizeof p)) != sizeof p)
+        if (!read_at(fd, head, n, &p, sizeof p, h.e_phoff + i * sizeof p))
             return 0;
         if (p.p_type != PT_INTERP)
             continue;
-        if (p.p_filesz < 2 || p.p_filesz > size ||
-            sys_pread(fd, out, p.p_filesz, (off_t)p.p_offset) != (long)p.p_filesz)
+        if (p.p_filesz < 2 || p.p_filesz > size || !read_at(fd, head, n, out, p.p_filesz, p.p_offset))
             return 0;
         out[p.p_filesz - 1] = 0;
         return (long)strlen(out);
@@ -128,7 +137,8 @@ static bool covers_libraries(const struct ur_union *u) {
     return false;
 }
 
-/* A program that may be an ELF file, open at `fd`; `name` from `dirfd` is its union path. */
+/* A program that may be an ELF file, open at `fd`; `name` from `dirfd` is its union path. 1: it is one, and the kernel
+   starts it by itself. */
 static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int fd, const char *head, long n,
                      bool in_union, struct ur_exec *x) {
     UR_SCRATCH(s);
@@ -140,11 +150,11 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
         return 0;
     x->audit = !guarded && (in_union || covers_libraries(c->u));
     if (is_own_loader(c->u, s->rest[0]))
-        return 0;
+        return 1;
     uint64_t generation = ur_dcache_begin(c->u);
     if (ur_is_native(c, AT_FDCWD, s->rest[0], 0) == 1) {
         keep_own_loader(c->u, s->rest[0], generation);
-        return 0;
+        return 1;
     }
     /* A missing one is the kernel's to tell. */
     if (ur_real(c, AT_FDCWD, s->rest[0], UR_REAL_EXEC, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
@@ -186,9 +196,10 @@ static long enter_interp(const struct ur_caller *c, bool *in_union, bool *own, s
 }
 
 /* x->path is what `path` from `dirfd` names: goes along its #! lines to the program that will run. 1: there are some,
-   and the kernel by itself would come to the same. */
-static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bool in_union, struct ur_exec *x) {
-    char head[HEAD];
+   and the kernel by itself would come to the same. *elf: there are none, and the kernel starts it by itself. */
+static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bool in_union, bool *elf,
+                      struct ur_exec *x) {
+    char head[FIRST];
     bool own = false;
     long ret = 0;
     for (unsigned scripts = 0; ret == 0; scripts++) {
@@ -200,6 +211,8 @@ static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bo
             ret = scripts ? plan_elf(c, AT_FDCWD, x->interp, (int)fd, head, n, in_union, x)
                           : plan_elf(c, dirfd, path, (int)fd, head, n, in_union, x);
             sys_close((int)fd);
+            *elf = ret == 1 && !scripts;
+            ret = ret < 0 ? ret : 0;
             break;
         }
         sys_close((int)fd);
@@ -238,6 +251,7 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     UR_SCRATCH(t);
     struct ur_node *node = &s->node[0];
     char *name = t->text;
+    bool elf = false;
     long ret;
     if (flags & AT_EMPTY_PATH && ur_is_empty(c, path)) {
         struct ur_fdinfo info;
@@ -264,7 +278,7 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     if (ret == 0 && !ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0])))
         ret = -ENAMETOOLONG;
     if (ret == 0)
-        ret = plan_file(c, dirfd, path, node->where == UR_AT_UNION, x);
+        ret = plan_file(c, dirfd, path, node->where == UR_AT_UNION, &elf, x);
     if (ret == 1) { /* all of it is the host's: the kernel does it alone */
         x->script[0] = x->interp[0] = x->interp_arg[0] = x->inner[0] = 0;
         ur_put(x->path, x->path + sizeof x->path, s->real[0], strlen(s->real[0]));
@@ -273,6 +287,8 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     /* By its own path, which may be a symlink's: a process goes by the name that it was called. */
     if (ret == 0 && !c->pid && !node->foreign && dirfd == AT_FDCWD && !x->interp[0] && !x->loader)
         ur_put(x->path, x->path + sizeof x->path, path, strlen(path));
+    if (ret == 0 && elf && !node->foreign && node->where == UR_AT_HOST && dirfd == AT_FDCWD && !flags)
+        ur_program_keep(c, path, &node->entry.st, x->audit);
     return ret;
 }
 

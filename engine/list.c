@@ -13,13 +13,6 @@
 
 enum { RECORD_HEAD = offsetof(struct sys_dirent, name) };
 
-static uint32_t hash_of(const char *name, size_t len) {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)name[i]) * 16777619u;
-    return h;
-}
-
 /* A snapshot under construction. Of the table's slots, each of which holds a number of an entry + 1, the first part is
    used: as much as there are entries for. */
 enum { SLOTS_LEAST = 2048 /* bytes */ };
@@ -37,7 +30,7 @@ struct building {
 
 static uint32_t *slot_of(const struct building *b, const char *name, size_t len) {
     size_t mask = b->slots_size / sizeof *b->slots - 1;
-    for (size_t i = hash_of(name, len) & mask;; i = (i + 1) & mask) {
+    for (size_t i = ur_hash(name, len) & mask;; i = (i + 1) & mask) {
         const struct ur_packed *e = b->slots[i] ? ur_packed_at(b->p, b->slots[i] - 1) : NULL;
         if (!e || (e->len == len && memcmp(e->name, name, len) == 0))
             return &b->slots[i];
@@ -296,7 +289,7 @@ static struct parent {
 
 static uint64_t parent_number(const struct ur_caller *c, const struct ur_dir *d, char *room) {
     size_t len = parent_len(d);
-    struct parent *s = &parents[hash_of(d->path, len) % (sizeof parents / sizeof *parents)];
+    struct parent *s = &parents[ur_hash(d->path, len) % (sizeof parents / sizeof *parents)];
     uint64_t generation = c->pid ? 0 : ur_dcache_begin(c->u), ino;
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
     if (sequence % 2 == 0 && generation && s->generation == generation && s->len == len &&

@@ -41,3 +41,10 @@ uint64_t ur_get_number(const char **at, unsigned base) {
         value = value * base + digit;
     }
 }
+
+uint32_t ur_hash(const char *text, size_t len) {
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * 16777619u;
+    return h ^ h >> 15;
+}

@@ -26,6 +26,8 @@ enum {
     UR_NAMES = 1024,
     UR_LISTINGS = 8192,
     UR_METACOPIES = 1024,
+    UR_PROGRAMS = 256,
+    UR_PROGRAM_PATH = 80,
 };
 
 struct ur_shared {
@@ -60,6 +62,13 @@ struct ur_shared {
         uint64_t generation;
         char path[64];
     } own_loader;
+    struct ur_program {            /* programs.c */
+        _Atomic uint32_t sequence; /* odd while it is written */
+        bool audit;
+        uint64_t dev, ino;
+        int64_t ctime, ctime_ns, size;
+        char path[UR_PROGRAM_PATH]; /* NUL-terminated */
+    } programs[UR_PROGRAMS];
 
     /* The index (index.c), which follows this block: its seed, set before the command starts; its epoch; and a Bloom
        filter of the paths at which a directory was removed. */

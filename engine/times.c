@@ -10,13 +10,6 @@
 
 #include <signal.h>
 
-static uint32_t hash_of(const char *text, size_t len) {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)text[i]) * 16777619u;
-    return h;
-}
-
 static int claim(struct ur_shared *sh, uint32_t pid) {
     for (unsigned i = 0; i < UR_TIMES; i++) {
         unsigned slot = (pid + i) % UR_TIMES;
@@ -69,7 +62,7 @@ void ur_times_take(const struct ur_union *u, const char *host, size_t parent_len
     }
     struct ur_times_slot *s = &sh->times[t->slot];
     s->pid = pid;
-    s->hash = hash_of(host, parent_len);
+    s->hash = ur_hash(host, parent_len);
     ur_put(s->path, s->path + UR_TIMES_PATH, host, strlen(host));
     for (int tries = 0; tries < 4; tries++) {
         uint32_t given = atomic_load(&sh->times_given);

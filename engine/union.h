@@ -136,6 +136,7 @@ bool ur_path_below(const char *path, size_t len, const char *root, size_t root_l
 char *ur_put(char *at, const char *end, const char *text, size_t len);
 char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
 uint64_t ur_get_number(const char **at, unsigned base);
+uint32_t ur_hash(const char *text, size_t len);
 
 static inline bool ur_is_dot(const char *name) { /* "." or ".." */
     return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
@@ -269,6 +270,9 @@ long ur_unmark_metacopy(int fd);
 long ur_mark_metacopies(const char *root);
 /* The redirect of a file (UR_PATH_MAX bytes): its length, 0: none, or -errno. */
 long ur_redirect_of(const char *host, char *redirect);
+
+/* programs.c: ur_exec_known is to tell that `path`, of whose file `st` is, needs no plan; `audit`: as in the plan. */
+void ur_program_keep(const struct ur_caller *c, const char *path, const struct stat *st, bool audit);
 
 /* walk.c: paths */
 enum ur_walk_flags {

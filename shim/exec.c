@@ -1,10 +1,11 @@
 /*
  * exec: what the kernel is given instead of what the program said.
  *
- * The engine plans (ur_exec_plan): a script's interpreter is looked up in the union, a program whose loader differs
- * there is run by that loader. Here the plan becomes argument and environment arrays. The environment gets back
- * what the run needs, whatever the program made of it: UNIONRUN_SESSION, and the shim in LD_PRELOAD, once and
- * last: what the program itself preloads (fakeroot) comes before, and its calls come to us.
+ * The engine plans (ur_exec_plan), unless it is known already that there is nothing to plan: a script's interpreter is
+ * looked up in the union, a program whose loader differs there is run by that loader. Here the plan becomes argument
+ * and environment arrays. The environment gets back what the run needs, whatever the program made of it:
+ * UNIONRUN_SESSION, and the shim in LD_PRELOAD, once and last: what the program itself preloads (fakeroot) comes
+ * before, and its calls come to us.
  *
  * Invariant: nothing lasts. All memory is sized before it is filled and comes from exec_memory.c (or, for a spawn,
  * from the parent), so that a vfork child, a signal handler and a thread of 16 KiB can exec.
@@ -29,15 +30,66 @@ static size_t count(char *const list[]) {
     return n;
 }
 
-/* The value if `entry` is NAME=value. */
-static const char *value_of(const char *entry, const char *name) {
-    size_t n = strlen(name);
-    return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
+/* For what every exec does libc has no part in it: in a fresh child each function would have to be looked up, and its
+   pages be mapped. */
+static size_t length(const char *s) {
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return n;
 }
 
-static size_t shim_dir_len(const char *shim) {
-    const char *slash = strrchr(shim, '/');
-    return slash ? (size_t)(slash - shim) + 1 : 0;
+static char *append(char *at, const char *text, size_t len) {
+    while (len--)
+        *at++ = *text++;
+    return at;
+}
+
+static bool is_in(char c, const char *set) {
+    while (*set && *set != c)
+        set++;
+    return *set;
+}
+
+/* To the first of `separators`, or the end. */
+static size_t element(const char *list, const char *separators) {
+    size_t n = 0;
+    while (list[n] && !is_in(list[n], separators))
+        n++;
+    return n;
+}
+
+static bool is_element(const char *list, size_t len, const char *own, size_t own_len) {
+    size_t n = 0;
+    while (n < len && n < own_len && list[n] == own[n])
+        n++;
+    return n == len && n == own_len;
+}
+
+/* The value if `entry` is NAME=value. */
+static const char *value_of(const char *entry, const char *name) {
+    while (*name && *entry == *name)
+        entry++, name++;
+    return !*name && *entry == '=' ? entry + 1 : NULL;
+}
+
+static size_t dir_len(const char *path) {
+    size_t n = length(path);
+    while (n && path[n - 1] != '/')
+        n--;
+    return n;
+}
+
+/* What environment() may need for its strings, in whole words. */
+static size_t text_size(char *const envp[]) {
+    const struct ur_table *t = UR_SELF->u->table;
+    if (!t)
+        return 0;
+    size_t text = t->session.len + 3 * (size_t)t->preload.len + 2 * sizeof audit_name + 64;
+    for (size_t i = 0; envp && envp[i]; i++)
+        if (value_of(envp[i], "LD_PRELOAD") || value_of(envp[i], "LD_AUDIT"))
+            text += length(envp[i]) + 2;
+    return (text + sizeof(char *) - 1) & ~(sizeof(char *) - 1);
 }
 
 bool ur_is_vector(char *const v[]) {
@@ -53,39 +105,30 @@ bool ur_is_vector(char *const v[]) {
 }
 
 size_t ur_launch_size(char *const argv[], char *const envp[]) {
-    size_t args = count(argv), vars = count(envp), text = 0;
-    const struct ur_table *t = UR_SELF->u->table;
-    if (t) {
-        for (size_t i = 0; i < vars; i++)
-            if (value_of(envp[i], "LD_PRELOAD") || value_of(envp[i], "LD_AUDIT"))
-                text += strlen(envp[i]) + 2;
-        text += t->session.len + 3 * (size_t)t->preload.len + 2 * sizeof audit_name + 64;
-    }
-    return sizeof(struct ur_launch) + (2 * args + ARGS_MORE + SHELL_MORE + vars + VARS_MORE) * sizeof(char *) + text;
+    size_t words = 2 * count(argv) + ARGS_MORE + SHELL_MORE + count(envp) + VARS_MORE;
+    return sizeof(struct ur_launch) + words * sizeof(char *) + text_size(envp) + UR_PATH_MAX +
+           sizeof(struct ur_launch_plan);
 }
 
 struct ur_launch *ur_launch_init(void *block, char *const argv[], char *const envp[]) {
     struct ur_launch *l = block;
     l->size = ur_launch_size(argv, envp);
-    l->argv = (char **)(l + 1);
-    l->shell_argv = l->argv + count(argv) + ARGS_MORE;
-    l->envp = l->shell_argv + count(argv) + SHELL_MORE;
+    l->envp = (char **)(l + 1);
     l->text = (char *)(l->envp + count(envp) + VARS_MORE);
+    l->argv = (char **)(l->text + text_size(envp));
+    l->shell_argv = l->argv + count(argv) + ARGS_MORE;
+    l->candidate = (char *)(l->shell_argv + count(argv) + SHELL_MORE);
+    l->plan = (struct ur_launch_plan *)(l->candidate + UR_PATH_MAX);
     return l;
-}
-
-static char *append(char *at, const char *text, size_t len) {
-    memcpy(at, text, len);
-    return at + len;
 }
 
 /* Writes NAME=old:own into *text, without what `old` has of `own`; own NULL: NAME=old. NULL if nothing is left. */
 static char *list_with(char **text, const char *name, const char *old, const char *separators, const char *own,
                        size_t own_len, bool wanted) {
-    char *entry = *text, *at = append(append(entry, name, strlen(name)), "=", 1), *start = at;
+    char *entry = *text, *at = append(append(entry, name, length(name)), "=", 1), *start = at;
     for (const char *p = old ? old : ""; *p;) {
-        size_t len = strcspn(p, separators);
-        if (len && !(len == own_len && memcmp(p, own, len) == 0)) {
+        size_t len = element(p, separators);
+        if (len && !is_element(p, len, own, own_len)) {
             if (at > start)
                 *at++ = ':';
             at = append(at, p, len);
@@ -105,29 +148,35 @@ static char *list_with(char **text, const char *name, const char *old, const cha
     return entry;
 }
 
-/* Is one of the files or directories of the list in a union? Those are ld.so's to look for. A file's bare name is none.
- */
-static bool lists_union(const char *list, const char *separators, bool files) {
+static bool in_union(const char *name, size_t len) {
     UR_PATH_BUFFER(path);
-    for (const char *p = list; path && *p; p += *p != 0) {
-        size_t len = strcspn(p, separators);
-        if (len && len < UR_PATH_MAX && (!files || memchr(p, '/', len))) {
-            *append(path, p, len) = 0;
-            if (ur_is_native(UR_SELF, AT_FDCWD, path, 0) == 0)
-                return true;
-        }
+    if (!path || len >= UR_PATH_MAX)
+        return false;
+    *append(path, name, len) = 0;
+    return ur_is_native(UR_SELF, AT_FDCWD, path, 0) == 0;
+}
+
+/* Is one of the files or directories of the list in a union? Those are ld.so's to look for. A file's bare name is none,
+   and the shim's own is the host's. */
+static bool lists_union(const char *list, const char *separators, bool files) {
+    const struct ur_table *t = UR_SELF->u->table;
+    const char *shim = ur_table_text(t, t->preload);
+    for (const char *p = list; *p; p += *p != 0) {
+        size_t len = element(p, separators);
+        if (len && !is_element(p, len, shim, t->preload.len) && (!files || memchr(p, '/', len)) && in_union(p, len))
+            return true;
         p += len;
     }
     return false;
 }
 
-/* The environment that goes to the kernel: the caller's, in its order, with what the run needs. */
-static char **environment(struct ur_launch *l, char *const envp[]) {
+/* The environment that goes to the kernel: the caller's, in its order, with what the run needs. `out` and `text` are
+   room for it; of `plan` NULL means that there is none. */
+static char **environment(char **out, char *text, char *const envp[], bool audited, struct ur_launch_plan *plan) {
     const struct ur_table *t = UR_SELF->u->table;
     const char *shim = ur_table_text(t, t->preload), *preload = NULL, *audit = NULL;
     size_t n = 0, preload_at = SIZE_MAX, audit_at = SIZE_MAX, session_at = SIZE_MAX;
     bool names_union = false;
-    char **out = l->envp, *text = l->text;
     for (size_t i = 0; envp && envp[i]; i++) {
         const char *value, *entry = envp[i];
         if ((value = value_of(entry, "LD_LIBRARY_PATH")) && !ur_guarded())
@@ -159,19 +208,20 @@ static char **environment(struct ur_launch *l, char *const envp[]) {
     } else if (preload_at != SIZE_MAX)
         out[preload_at] = list_with(&text, "LD_PRELOAD", preload, ": ", "", 0, false);
 
-    size_t dir = shim_dir_len(shim);
-    char *own = text;
-    text = append(append(text, shim, dir), audit_name, sizeof audit_name);
-    bool wanted = (l->plan.audit || names_union) && t->preload.len;
+    bool wanted = (audited || names_union) && t->preload.len;
     if (audit_at == SIZE_MAX && wanted)
         audit_at = n++;
-    if (audit_at != SIZE_MAX)
+    if (audit_at != SIZE_MAX) {
+        char *own = text;
+        size_t dir = dir_len(shim);
+        text = append(append(text, shim, dir), audit_name, sizeof audit_name);
         out[audit_at] = list_with(&text, "LD_AUDIT", audit, ":", own, dir + sizeof audit_name - 1, wanted);
+    }
 
-    if (l->plan.loader)
-        out[n++] = l->exe;
-    if (l->comm[0])
-        out[n++] = l->comm;
+    if (plan && plan->exec.loader)
+        out[n++] = plan->exe;
+    if (plan && plan->comm[0])
+        out[n++] = plan->comm;
     size_t kept = 0; /* a list that came to nothing leaves a hole */
     for (size_t i = 0; i < n; i++)
         if (out[i])
@@ -187,20 +237,20 @@ static const char *last_name(const char *path) {
 
 /* /proc/PID/comm is the name of what was to be executed. The kernel takes it from the path that it gets: of a link's
    target, an interpreter, a loader. */
-static void told_comm(struct ur_launch *l, const char *path) {
+static void told_comm(struct ur_launch_plan *p, const char *path) {
     const char *name = last_name(path);
-    l->comm[0] = 0;
-    if (!*name || strcmp(name, last_name(l->plan.path)) == 0)
+    p->comm[0] = 0;
+    if (!*name || strcmp(name, last_name(p->exec.path)) == 0)
         return;
     size_t len = strnlen(name, UR_COMM - 1);
-    char *at = append(l->comm, "UNIONRUN_COMM=", 14);
+    char *at = append(p->comm, "UNIONRUN_COMM=", 14);
     *append(at, name, len) = 0;
 }
 
 /* The arguments: as they are, or with interpreter and loader before them. */
 static char *const *arguments(struct ur_launch *l, char *const argv[]) {
     const char *first[UR_EXEC_FIRST];
-    unsigned before = ur_exec_first(&l->plan, first);
+    unsigned before = ur_exec_first(&l->plan->exec, first);
     if (!before)
         return argv;
     char **out = l->argv, *own = argv && argv[0] ? argv[0] : (char *)"";
@@ -215,11 +265,11 @@ static char *const *arguments(struct ur_launch *l, char *const argv[]) {
 
 /* What /proc/self/exe is to tell when it is the loader that runs: the program's union path, which it is already where
    a guard serves. */
-static long told_exe(struct ur_launch *l) {
-    memcpy(l->exe, "UNIONRUN_EXE=", 13);
+static long told_exe(struct ur_launch_plan *p) {
+    memcpy(p->exe, "UNIONRUN_EXE=", 13);
     if (!ur_guarded())
-        return ur_union_path(UR_SELF, l->plan.program, l->exe + 13);
-    memcpy(l->exe + 13, l->plan.program, strlen(l->plan.program) + 1);
+        return ur_union_path(UR_SELF, p->exec.program, p->exe + 13);
+    memcpy(p->exe + 13, p->exec.program, strlen(p->exec.program) + 1);
     return 0;
 }
 
@@ -245,21 +295,30 @@ static long plain_exec(struct ur_launch *l, int dirfd, const char *path, char *c
                                        : UR_PLAIN(SYS_execveat, dirfd, path, argv, envp, flags, 0);
 }
 
+/* What starts as it stands, and needs no plan. */
+static bool is_known(int dirfd, const char *path, int flags, bool *audit) {
+    return dirfd == AT_FDCWD && !flags && ur_exec_known(UR_SELF, path, audit);
+}
+
 long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
                     int flags) {
     if (!ur_in_session())
         return plain_exec(l, dirfd, path, argv, envp, flags);
-    struct ur_exec *x = &l->plan;
+    bool audit;
+    if (is_known(dirfd, path, flags, &audit))
+        return UR_SYS(SYS_execve, path, argv, environment(l->envp, l->text, envp, audit, NULL), 0, 0, 0);
+    struct ur_exec *x = &l->plan->exec;
     int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
     ur_cancel_release(held);
     if (ret >= 0)
-        told_comm(l, path);
+        told_comm(l->plan, path);
     if (ret >= 0 && x->loader)
-        ret = told_exe(l);
+        ret = told_exe(l->plan);
     if (ret < 0)
         return ret;
-    return UR_SYS(SYS_execve, x->path, arguments(l, argv), environment(l, envp), 0, 0, 0);
+    return UR_SYS(SYS_execve, x->path, arguments(l, argv), environment(l->envp, l->text, envp, x->audit, l->plan), 0, 0,
+                  0);
 }
 
 static long exec_or_shell(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], bool shell) {
@@ -293,7 +352,7 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
     long ret = -ENOENT;
     for (const char *p = search ? search : ur_default_path();; p++) {
         size_t dir = strcspn(p, ":");
-        if (dir + len + 2 <= sizeof l->candidate) {
+        if (dir + len + 2 <= UR_PATH_MAX) {
             char *at = append(l->candidate, p, dir);
             if (dir)
                 *at++ = '/';
@@ -312,11 +371,25 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
 
 /* --- the hooks ------------------------------------------------------------------------------------------ */
 
+/* Executes what is known with no memory but some of the stack. UNKNOWN: it is not, or it needs more. */
+enum { LITTLE = 2048, UNKNOWN = -4096 };
+static long exec_known(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
+    bool audit;
+    size_t words = count(envp) + VARS_MORE, size = words * sizeof(char *) + text_size(envp);
+    if (size > LITTLE || !is_known(dirfd, path, flags, &audit))
+        return UNKNOWN;
+    char **vars = alloca(size);
+    return UR_SYS(SYS_execve, path, argv, environment(vars, (char *)(vars + words), envp, audit, NULL), 0, 0, 0);
+}
+
 long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
     if (!ur_in_session() && !ur_filtered())
         return plain_exec(NULL, dirfd, path, argv, envp, flags);
     if (!ur_is_vector(argv) || !ur_is_vector(envp))
         return -EFAULT;
+    long known = exec_known(dirfd, path, argv, envp, flags);
+    if (known != UNKNOWN)
+        return known;
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = path ? ur_exec_memory_get(size, &held) : NULL;
@@ -334,6 +407,9 @@ static int exec_at(int dirfd, const char *path, char *const argv[], char *const 
 static int exec_search(const char *file, char *const argv[], char *const envp[]) {
     if (!ur_is_vector(argv) || !ur_is_vector(envp))
         return (int)ur_edge_of(-EFAULT);
+    long known = exec_known(AT_FDCWD, file, argv, envp, 0);
+    if (known != UNKNOWN && known != -ENOEXEC)
+        return (int)ur_edge_of(known);
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = ur_exec_memory_get(size, &held);

@@ -166,25 +166,33 @@ static inline void ur_path_cleanup(char **p) {
 void ur_lock(_Atomic int *l);
 void ur_unlock(_Atomic int *l);
 
-/* --- libc's own function of a name that is hooked here (start.c) ------------------------------------------- */
+/* --- libc's own function of a name that is hooked here (next.c) -------------------------------------------- */
 
 /* The next definition of `name`, remembered in `*slot`; NULL if there is none. Never on the way to a system
    call: dlsym may allocate. */
 void *ur_next(_Atomic(void *) *slot, const char *name);
+/* The same, and dlerror tells afterwards what it would have told before; not in musl. */
+void *ur_next_silently(_Atomic(void *) *slot, const char *name);
+/* dl.c: where that cannot be done, at the start of the program. */
+void ur_dl_start(void);
 
 /* --- starting programs (exec.c), for those who start one in their own way ----------------------------------- */
 
 enum { UR_COMM = 16 }; /* TASK_COMM_LEN */
 
-/* Memory for one exec: sized and taken before, so that a child that shares its parent's memory can use it. */
+/* Memory for one exec: sized and taken before, so that a child that shares its parent's memory can use it. A page that
+   is touched costs a child more than a system call: what every exec needs lies together, in front. */
 struct ur_launch {
-    struct ur_exec plan;
-    char candidate[UR_PATH_MAX];       /* PATH search: the file that is tried */
-    char exe[UR_PATH_MAX + 16];        /* UNIONRUN_EXE=... */
-    char comm[16 + UR_COMM];           /* UNIONRUN_COMM=..., or empty */
-    char *text;                        /* what the environment's new strings take */
-    char **argv, **shell_argv, **envp; /* room for the new arrays */
     size_t size;                       /* of the whole block */
+    char **argv, **shell_argv, **envp; /* room for the new arrays */
+    char *text;                        /* what the environment's new strings take */
+    char *candidate;                   /* PATH search: the file that is tried; UR_PATH_MAX bytes */
+    struct ur_launch_plan *plan;
+};
+struct ur_launch_plan {
+    char comm[16 + UR_COMM];    /* UNIONRUN_COMM=..., or empty */
+    char exe[UR_PATH_MAX + 16]; /* UNIONRUN_EXE=... */
+    struct ur_exec exec;
 };
 /* Can these arguments, or this environment, be gone through? Else it is -EFAULT. NULL is none. */
 bool ur_is_vector(char *const v[]);
