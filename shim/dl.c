@@ -240,15 +240,9 @@ UR_EXPORT int dlinfo(void *handle, int request, void *info) {
     return ret;
 }
 
-/* To look a name up forgets the error that is to be told: libc's own is looked up before there can be one. */
-static _Atomic(void *) error_next;
-__attribute__((constructor)) static void find_dlerror(void) {
-    ur_next(&error_next, "dlerror");
-}
-
 /* "PATH: what is wrong" */
 UR_EXPORT char *dlerror(void) {
-    char *(*libc_dlerror)(void) = (__typeof(libc_dlerror))ur_next(&error_next, "dlerror");
+    char *(*libc_dlerror)(void) = (__typeof(libc_dlerror))ur_next_dlerror();
     char *said = libc_dlerror ? libc_dlerror() : NULL;
     size_t len = said && *said == '/' ? strcspn(said, ":") : 0;
     if (!len || said[len] != ':' || len >= UR_PATH_MAX || !tells_host())

@@ -171,10 +171,9 @@ void ur_unlock(_Atomic int *l);
 /* The next definition of `name`, remembered in `*slot`; NULL if there is none. Never on the way to a system
    call: dlsym may allocate. */
 void *ur_next(_Atomic(void *) *slot, const char *name);
-/* The same, and dlerror tells afterwards what it would have told before; not in musl. */
-void *ur_next_silently(_Atomic(void *) *slot, const char *name);
-/* dl.c: where that cannot be done, at the start of the program. */
-void ur_dl_start(void);
+/* libc's dlerror, which has not forgotten what it is to tell; but in musl it must be asked for before there is
+   something. NULL if there is none. */
+void *ur_next_dlerror(void);
 
 /* --- starting programs (exec.c), for those who start one in their own way ----------------------------------- */
 

@@ -12,7 +12,6 @@
  */
 #include "shim.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -38,11 +37,15 @@ static struct {
     char session[512];
 } at_start;
 
+/* No function of libc's up to the first call of a path: it would be looked up at each start. */
 static const char *find_env(const char *name) {
-    size_t n = strlen(name);
-    for (char **e = environ; e && *e; e++)
-        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+    for (char **e = environ; e && *e; e++) {
+        size_t n = 0;
+        while (name[n] && (*e)[n] == name[n])
+            n++;
+        if (!name[n] && (*e)[n] == '=')
             return *e + n + 1;
+    }
     return NULL;
 }
 
@@ -115,12 +118,16 @@ static void take_names(void) {
 /* A name that does not fit is used at once. */
 static void take_session(void) {
     const char *session = find_env("UNIONRUN_SESSION");
-    size_t len = session ? strlen(session) : 0;
-    if (!session || len >= sizeof at_start.session) {
+    size_t len = 0;
+    while (session && session[len] && len < sizeof at_start.session - 1) {
+        at_start.session[len] = session[len];
+        len++;
+    }
+    if (!session || session[len]) {
         ur_self();
         return;
     }
-    memcpy(at_start.session, session, len + 1);
+    at_start.session[len] = 0;
     at_start.gives_way = find_env("UNIONRUN_FILTERED") != NULL;
     atomic_store(&at_start.taken, true);
 }
@@ -128,6 +135,19 @@ static void take_session(void) {
 __attribute__((constructor)) static void start(void) {
     take_session();
     take_names();
+    if (!ur_in_glibc())
+        ur_next_dlerror();
+}
+
+/* The session is mapped before, once, or each child would do it anew. Of glibc `fork` has this second name. */
+pid_t __fork(void) __attribute__((weak));
+UR_EXPORT pid_t fork(void) {
+    static _Atomic(void *) next;
+    ur_self();
+    if (__fork)
+        return __fork();
+    pid_t (*libc_fork)(void) = ur_next(&next, "fork");
+    return libc_fork ? libc_fork() : (pid_t)ur_edge_of(-ENOSYS);
 }
 
 /* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */
@@ -151,22 +171,4 @@ void *ur_pages_get(size_t bytes) {
 void ur_pages_put(void *at, size_t bytes) {
     if (at)
         sys_munmap(at, bytes);
-}
-
-/* Old hosts have dlsym in libdl, so the newest version of it must not be asked for; and there it is missing if
-   the program does not use libdl. */
-#if defined __x86_64__
-__asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
-#elif defined __aarch64__
-__asm__(".symver dlsym,dlsym@GLIBC_2.17");
-#endif
-#pragma weak dlsym
-
-void *ur_next(_Atomic(void *) *slot, const char *name) {
-    void *fn = atomic_load_explicit(slot, memory_order_acquire);
-    if (!fn && dlsym) {
-        fn = dlsym(RTLD_NEXT, name);
-        atomic_store_explicit(slot, fn, memory_order_release);
-    }
-    return fn;
 }

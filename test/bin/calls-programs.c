@@ -117,6 +117,16 @@ TEST(execveat) {
 
 /* --- vfork ------------------------------------------------------------------------------------------------------ */
 
+TEST(fork) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        say_file(p->file);
+        EXEC(execve("bin/hello", argv_, envp_));
+        _exit(7);
+    }
+    int status;
+    say("%d", waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+}
 TEST(vfork) {
     for (volatile int i = 0; i < 3; i++) {
         fflush(stdout);
