@@ -43,8 +43,10 @@ if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo 
 # The shim goes into other people's programs: nothing but libc, nothing exported but the hooks. It defines what
 # _FORTIFY_SOURCE redefines.
 SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(call if_known,-mno-outline-atomics)
-# One segment less to map at each start.
-SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
+# Each start of a program pays for each segment, each page that is written and each name that is looked up. What a signal
+# handler may call is looked up then all the same (no_plt): later there may be no stack for it. The rest waits for its use.
+SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro -Wl,--as-needed -Wl,-z,noseparate-code
+no_plt := $(call if_known,-fno-plt)
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
 AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -U_FORTIFY_SOURCE -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns) \
 	$(call if_known,-mno-outline-atomics)
@@ -107,7 +109,7 @@ $(BUILD)/tool/layers/tree_page.o: layers/page.html
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/say.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(BUILD)/unionrun.so: $(call objects,shim,$(shim) $(wrapped) config/table.c)
+$(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $^
 
 $(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/table.c)
@@ -120,6 +122,13 @@ $(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson $(BUILD)/have/archive
 $(BUILD)/shim/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(SHIM_CFLAGS) -c -o $@ $<
+
+$(BUILD)/shim/%.o: SHIM_CFLAGS += $(no_plt)
+$(addprefix $(BUILD)/shim/shim/,dl.o fts.o glob_search.o scandir.o stdio.o system.o temp.o walk.o wordexp.o): no_plt =
+
+# Its own few loops are not to become calls of libc.
+$(BUILD)/shim/shim/exec.o $(BUILD)/shim/shim/start.o $(BUILD)/shim/engine/programs.o: \
+	SHIM_CFLAGS += $(call if_known,-fno-tree-loop-distribute-patterns)
 
 $(BUILD)/audit/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# The start of a program: what it costs, and that what the run remembers of programs is not believed once they are others.
+
+# shellcheck disable=SC2034 # UNION_OPTIONS is read by helpers.bash
+
+load helpers
+
+bats_require_minimum_version 1.5.0
+
+# One layer, and $W/host beside the union.
+host_and_union() {
+    workspace "$1"
+    as mkdir "$W/lowers/1" "$W/host"
+    UNION_OPTIONS=("${@:2}" --writable "$W/host")
+}
+
+# Programs are remembered when they have been there for more than two seconds.
+let_it_settle() {
+    local now
+    until now=$(date +%s) && [ $((now - $(stat -c %Z "$1"))) -gt 3 ]; do sleep 0.2; done
+}
+
+# --- what is remembered -----------------------------------------------------------------------------------------------
+
+@test "a program of the host that the run knows costs its next child one call more than a bare start" {
+    needs strace
+    workspace root
+    as mkdir "$W/lowers/1"
+    cat >"$W/starts.py" <<'END'
+import os
+for i in range(3):
+    child = os.fork()
+    if child == 0: os.execv("/bin/true", ["true"])
+    os.waitpid(child, 0)
+END
+    as strace -f -o "$W/trace" -e trace=all "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- \
+        python3 -S -E "$W/starts.py"
+    # Of each child: what the shim may call before its exec.
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/ execve\("\/bin\/true"/ { print calls[$1]; next } $2 ~ /^(newfstatat|openat|mmap|munmap|mprotect|readlinkat|faccessat2|pread64|fstat|close)\(/ { calls[$1] = calls[$1] " " $2 }' "$W/trace"
+    echo "$output"
+    [ "${#lines[@]}" = 3 ]
+    [[ ${lines[0]} == *openat* ]] # its plan
+    same 'the second' ' newfstatat(AT_FDCWD,' "${lines[1]}"
+    same 'the third' ' newfstatat(AT_FDCWD,' "${lines[2]}"
+}
+
+@test "a program that is replaced by a script, a link into the union or other bytes, or goes, is what it is now" {
+    for who in root user; do
+        for net in --guard=auto --guard=off; do
+            [ "$(id -u)" = 0 ] || [ "$who" = user ] || continue
+            host_and_union "$who" "$net"
+            # Only the union has these.
+            # shellcheck disable=SC2016 # for sh
+            as sh -c 'mkdir "$1/bin" && cp /bin/echo "$1/bin/interpreter" && ln -s interpreter "$1/bin/link" &&
+                printf "#!/bin/sh\necho in the union: \$*\n" >"$1/bin/script" && chmod +x "$1/bin/script"' sh "$W/lowers/1"
+            for program in plain script link bytes gone; do as cp /bin/echo "$W/host/$program"; done
+            let_it_settle "$W/host/gone"
+            expected="plain
+script
+link
+bytes
+gone
+plain
+interpreter $W/host/script script
+in the union: link
+other
+ENOENT"
+            same "$who $net" "$expected" "$(union python3 -S -c '
+import errno, os, sys
+host, target = sys.argv[1:]
+def start(name):
+    child = os.fork()
+    if child == 0:
+        try: os.execv(host + "/" + name, [name, name])
+        except OSError as e:
+            os.write(1, errno.errorcode[e.errno].encode())
+            os._exit(1)
+    os.waitpid(child, 0)
+names = "plain", "script", "link", "bytes", "gone"
+for name in names: start(name)
+with open(host + "/new", "w") as f: f.write(f"#!{target}/bin/interpreter interpreter\n")
+os.chmod(host + "/new", 0o755)
+os.rename(host + "/new", host + "/script")
+os.unlink(host + "/link")
+os.symlink(target + "/bin/script", host + "/link")
+size = os.stat(host + "/bytes").st_size
+with open(host + "/bytes", "w") as f: f.write("#!/bin/sh\necho other\nexit\n".ljust(size))
+os.unlink(host + "/gone")
+for name in names: start(name)' "$W/host" "$TARGET" 2>&1)"
+            rm -rf "$W"
+        done
+    done
+}
+
+@test "what a program is told by is the same whether the run knows it or not" {
+    for net in --guard=auto --guard=off; do
+        host_and_union root "$net"
+        as cp /bin/cat "$W/host/known"
+        let_it_settle "$W/host/known"
+        # shellcheck disable=SC2016 # for the shell in the union
+        same "$net" "$(for _ in 1 2 3; do echo known; echo "$W/host/known"; echo A=b; done)" "$(union sh -c '
+            for i in 1 2 3; do
+                "$1" /proc/self/comm
+                cd / && "$1" /proc/self/cmdline | tr "\0" "\n" | head -n 1
+                A=b LD_PRELOAD=/none.so UNIONRUN_COMM=x "$1" /proc/self/environ 2>/dev/null | tr "\0" "\n" | grep -E "^(A=|UNIONRUN_COMM)"
+            done' sh "$W/host/known")"
+        rm -rf "$W"
+    done
+}
+
+@test "a child of fork uses the session that its parent has mapped" {
+    needs strace
+    workspace root
+    as mkdir "$W/lowers/1"
+    cat >"$W/forks.c" <<'END'
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    for (int i = 0; i < 3; i++) {
+        if (fork() == 0)
+            _exit(open(argv[argc - 1], O_RDONLY) < 0);
+        int status;
+        if (wait(&status) < 0 || status)
+            return 1;
+    }
+    return 0;
+}
+END
+    gcc -o "$W/forks" "$W/forks.c"
+    as strace -f -o "$W/trace" -e trace=openat "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- "$W/forks" "$W/forks.c"
+    # shellcheck disable=SC2016 # awk's own
+    same 'what the children open' $'1\n1\n1' "$(awk '/openat/ { opened[$1]++ } /forks.c"/ { child[$1] } END { for (pid in child) print opened[pid] }' "$W/trace")"
+}
+
+# --- the shim's own start ---------------------------------------------------------------------------------------------
+
+@test "the error of a program's first dlsym is told, though nobody has asked for one before" {
+    workspace root
+    as mkdir "$W/lowers/1"
+    cat >"$W/asks.c" <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    printf("%d\n", dlsym(RTLD_DEFAULT, "there_is_no_such_function") == NULL);
+    const char *why = dlerror();
+    puts(why ? why : "(nothing)");
+    return dlerror() != NULL;
+}
+END
+    gcc -o "$W/asks" "$W/asks.c" -ldl
+    expected=$("$W/asks")
+    [[ $expected == *there_is_no_such_function* ]]
+    for net in --guard=auto --guard=off; do
+        UNION_OPTIONS=("$net")
+        same "$net" "$expected" "$(union "$W/asks")"
+    done
+}
