@@ -157,3 +157,37 @@ END
         same "$net" "$expected" "$(union "$W/asks")"
     done
 }
+
+# --- with a guard -----------------------------------------------------------------------------------------------------
+
+# How many calls the guard is sent when a shell starts `$1` programs.
+sent_for() {
+    local line=:
+    for ((i = 0; i < $1; i++)); do line+=';/bin/true'; done
+    as strace -f -o "$W/trace" -e trace=ioctl "$UNIONRUN" --guard=require --lower "$W/lowers/1" --target "$TARGET" -- sh -c "$line;:"
+    grep -cE '(RECV, |resumed>)\{id=.*data=\{nr=' "$W/trace"
+}
+
+@test "the guard is asked twice for the start of a dynamic program: by ld.so, for the shim and for libc" {
+    [ "$(uname -m)" = x86_64 ] || skip "ld.so's own questions are known of x86_64's"
+    needs strace
+    workspace root
+    as mkdir "$W/lowers/1"
+    local few many
+    few=$(sent_for 2)
+    many=$(sent_for 12)
+    echo "$few for 2, $many for 12"
+    [ $((many - few)) = 20 ]
+}
+
+@test "an ld.so.preload that the union has is what ld.so sees" {
+    workspace root
+    as mkdir "$W/lowers/1"
+    echo '#include <stdio.h>
+    __attribute__((constructor)) static void loaded(void) { puts("preloaded"); }' | gcc -shared -fPIC -o "$W/own.so" -xc -
+    UNION_OPTIONS=(--guard=require --no-preload)
+    TARGET=/etc LOWERS=("$W/lowers/1" /etc)
+    same 'nothing' '' "$(union /bin/true)"
+    echo "$W/own.so" >"$W/lowers/1/ld.so.preload"
+    same 'its own list' preloaded "$(union /bin/true)"
+}

@@ -26,6 +26,7 @@
 enum class {
     ALLOW,
     PATH,
+    ACCESS_PATH,
     META,
     OPEN,
     FSTAT,
@@ -118,15 +119,49 @@ static void search(struct program *p, unsigned a, unsigned b) {
     search(p, middle, b);
 }
 
-/* Allows the call if its instruction lies in the gate, else sends it to the guard. The address that is told is the
-   one behind the instruction. */
-static void unless_gate(struct program *p) {
+/* Allows the call if its instruction lies in the gate, else goes on. The address that is told is the one behind the
+   instruction. */
+static void allow_gate(struct program *p) {
     load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)(UR_GATE >> 32));
     load(p, offsetof(struct seccomp_data, instruction_pointer));
     emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~(uint32_t)(UR_GATE_SIZE - 1));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)UR_GATE);
     give(p, SECCOMP_RET_ALLOW);
+}
+static void unless_gate(struct program *p) {
+    allow_gate(p);
+    give(p, SECCOMP_RET_USER_NOTIF);
+}
+
+/* Allows calls of ld.so's: their name is argument `name`, and argument `name` + 1 is `flags`. Else goes on. */
+static void allow_loader(struct program *p, const struct loader_call *asked, unsigned count, unsigned name,
+                         uint32_t flags) {
+    enum { BLOCK = 14 };
+    for (unsigned i = 0; i < count; i++) {
+        unsigned end = p->used + BLOCK;
+#define ELSE_NEXT (unsigned char)(end - p->used - 1)
+        load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
+        emit(p, BPF_MISC | BPF_TAX, 0, 0, 0);
+        load(p, low(name) + 4);
+        emit(p, BPF_JMP | BPF_JEQ | BPF_X, 0, ELSE_NEXT, 0);
+        load(p, offsetof(struct seccomp_data, instruction_pointer));
+        emit(p, BPF_MISC | BPF_TAX, 0, 0, 0);
+        emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 4095);
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, ELSE_NEXT, asked[i].place);
+        load(p, low(name));
+        emit(p, BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0);
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, ELSE_NEXT, asked[i].distance);
+        load(p, low(name + 1));
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, ELSE_NEXT, flags);
+        give(p, SECCOMP_RET_ALLOW);
+#undef ELSE_NEXT
+    }
+}
+
+static void class_access(struct program *p, const struct loader *loader) {
+    allow_gate(p);
+    allow_loader(p, loader->access, loader->accesses, 0, R_OK);
     give(p, SECCOMP_RET_USER_NOTIF);
 }
 
@@ -143,7 +178,7 @@ static void class_ioctl(struct program *p) {
 }
 
 /* O_TRUNC with O_RDONLY: the flags are open's second argument, openat's third. */
-static void class_open(struct program *p) {
+static void class_open(struct program *p, const struct loader *loader) {
 #ifdef SYS_open
     load(p, offsetof(struct seccomp_data, nr));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_open);
@@ -154,7 +189,10 @@ static void class_open(struct program *p) {
     emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, O_TRUNC | O_ACCMODE | O_PATH);
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, O_TRUNC);
     give(p, SECCOMP_RET_USER_NOTIF);
-    unless_gate(p);
+    allow_gate(p);
+    /* openat's name: open has its flags there, which are no address near the instruction. */
+    allow_loader(p, loader->open, loader->opens, 1, O_RDONLY | O_CLOEXEC);
+    give(p, SECCOMP_RET_USER_NOTIF);
 }
 
 static void class_address(struct program *p) {
@@ -182,13 +220,16 @@ static void class_fstat(struct program *p, bool shim) {
     unless_gate(p);
 }
 
-static void class_code(struct program *p, enum class class, bool shim) {
+static void class_code(struct program *p, enum class class, bool shim, const struct loader *loader) {
     switch (class) {
     case PATH:
         unless_gate(p);
         break;
+    case ACCESS_PATH:
+        class_access(p, loader);
+        break;
     case OPEN:
-        class_open(p);
+        class_open(p, loader);
         break;
     case FSTAT:
         class_fstat(p, shim);
@@ -219,7 +260,7 @@ static void class_code(struct program *p, enum class class, bool shim) {
     }
 }
 
-static void make(struct program *p, bool ids, bool shim) {
+static void make(struct program *p, bool ids, bool shim, const struct loader *loader) {
     load(p, offsetof(struct seccomp_data, arch));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCHITECTURE);
     give(p, SECCOMP_RET_ERRNO | ENOSYS);
@@ -235,7 +276,7 @@ static void make(struct program *p, bool ids, bool shim) {
         for (unsigned i = 0; i < p->jumps; i++)
             if (p->jump[i].class == class)
                 p->code[p->jump[i].at].k = at - p->jump[i].at - 1;
-        class_code(p, class, shim);
+        class_code(p, class, shim, loader);
     }
 }
 
@@ -244,10 +285,10 @@ static long install(const struct program *p, unsigned long flags) {
     return UR_SYS(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole, 0, 0, 0);
 }
 
-long filter_install(bool ids, bool shim, bool *killable) {
+long filter_install(bool ids, bool shim, const struct loader *loader, bool *killable) {
     static struct program program;
     program = (struct program){0};
-    make(&program, ids, shim);
+    make(&program, ids, shim, loader);
     unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     /* Without it a signal shows in calls that know no EINTR: stat, mkdir ... Linux 5.19. */
     long fd = install(&program, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);

@@ -4,6 +4,7 @@
  *
  *     calls.def     which system calls, and of which class
  *     filter.c      the BPF program that sends them here, but for those made from the gate
+ *     loader.c      what ld.so asks at each start, and nobody needs to answer
  *     serve.c       the process that answers: threads, receiving, sending
  *     peer.c        the asking process: its memory, its descriptors, who it is
  *     inject.c      what only the process itself can do, done by it: a short ptrace
@@ -59,12 +60,25 @@ struct guard_report {
    is wanting than ptrace, or anything at all for a run that requires a guard, there is no filter. */
 struct guard_report guard_enter(struct launch *launch);
 
+/* --- loader.c --- */
+
+/* What ld.so asks of /etc at each start, as the filter can tell it; none: it is not known. */
+enum { LOADER_CALLS = 4 };
+struct loader {
+    unsigned accesses, opens;
+    struct loader_call {
+        uint32_t place;    /* in its page, of what is behind the instruction */
+        uint32_t distance; /* from there to the name: the low half */
+    } access[LOADER_CALLS], open[LOADER_CALLS];
+};
+void loader_find(struct loader *l);
+
 /* --- filter.c --- */
 
 /* Installs the filter on the calling thread. `ids`: calls that change who one is are sent, too; `shim`: programs have
-   one. Needs no_new_privs or CAP_SYS_ADMIN. `killable`: what guard.killable is
-   to be. Returns the listener's descriptor or -errno. */
-long filter_install(bool ids, bool shim, bool *killable);
+   one; `loader`: passes. Needs no_new_privs or CAP_SYS_ADMIN. `killable`: what guard.killable is to be. Returns the
+   listener's descriptor or -errno. */
+long filter_install(bool ids, bool shim, const struct loader *loader, bool *killable);
 
 /* --- one call that is answered --- */
 

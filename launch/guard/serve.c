@@ -84,6 +84,7 @@ static bool answers_elsewhere(int number) {
 #define GUARD_IDS(number) number,
 #define GUARD_OPEN(number) number,
 #define GUARD_PATH(number)
+#define GUARD_ACCESS_PATH(number)
 #define GUARD_FSTAT(number)
 #define GUARD_ADDRESS(number)
 #include "launch/guard/calls.def"
@@ -407,6 +408,16 @@ bool guard_start(struct launch *launch, int socket) {
     return true;
 }
 
+/* What ld.so asks, where the kernel's own answer is the union's. */
+static void find_loader(const struct launch *launch, struct loader *loader) {
+    struct ur_union whole = {0};
+    const struct ur_caller caller = {.u = &whole};
+    *loader = (struct loader){0};
+    if (ur_union_open(&whole, launch->session) == 0 && ur_is_native(&caller, AT_FDCWD, "/etc/ld.so.preload", 0) == 1 &&
+        ur_is_native(&caller, AT_FDCWD, "/etc/ld.so.cache", 0) == 1)
+        loader_find(loader);
+}
+
 /* `shared`: a descriptor of the session's file, which tells the shim that it is served. */
 static struct guard_report enter(struct launch *launch, int shared) {
     struct guard_report report;
@@ -414,11 +425,13 @@ static struct guard_report enter(struct launch *launch, int shared) {
         return (struct guard_report){LACK_GUARD, EIO};
     if (report.what > LACK_TRACE || (report.what && launch->options.guard == CHOICE_REQUIRE))
         return report;
+    struct loader loader;
+    find_loader(launch, &loader);
     bool killable;
-    long listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
+    long listener = filter_install(geteuid() == 0, !launch->options.no_preload, &loader, &killable);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        listener = filter_install(geteuid() == 0, !launch->options.no_preload, &killable);
+        listener = filter_install(geteuid() == 0, !launch->options.no_preload, &loader, &killable);
     }
     if (listener < 0)
         return (struct guard_report){LACK_LISTENER, (int)-listener};

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static uint32_t verdict(const struct program *p, const struct seccomp_data *d) {
-    uint32_t a = 0;
+    uint32_t a = 0, x = 0;
     for (unsigned at = 0; at < p->used; at++) {
         const struct sock_filter *f = &p->code[at];
         switch (f->code) {
@@ -22,6 +22,15 @@ static uint32_t verdict(const struct program *p, const struct seccomp_data *d) {
             break;
         case BPF_ALU | BPF_RSH | BPF_K:
             a >>= f->k;
+            break;
+        case BPF_ALU | BPF_SUB | BPF_X:
+            a -= x;
+            break;
+        case BPF_MISC | BPF_TAX:
+            x = a;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_X:
+            at += a == x ? f->jt : f->jf;
             break;
         case BPF_JMP | BPF_JA:
             at += f->k;
@@ -62,11 +71,43 @@ static struct seccomp_data from_outside(int number) {
                                  .args = {(uint64_t)AT_FDCWD, 0x66 << 8, 0, 0, 0x500000, 16}};
 }
 
+/* What an ld.so at any address asks, and calls that differ from it in one thing. */
+static const struct loader loader = {
+    .accesses = 2, .access = {{0x123, 0x9000}, {0x456, 0xffff0000}}, .opens = 1, .open = {{0x789, 0x8888}}};
+
+static void of_loader(const struct program *p, int number, unsigned name, uint64_t flags,
+                      const struct loader_call *call) {
+    const uint32_t pass = SECCOMP_RET_ALLOW, ask = SECCOMP_RET_USER_NOTIF;
+    static const uint64_t pages[] = {0x7f1234567000, 0x7ffff7fc0000, 0x555555554000};
+    for (unsigned i = 0; i < sizeof pages / sizeof *pages; i++) {
+        struct seccomp_data d = from_outside(number), other;
+        d.instruction_pointer = pages[i] + call->place;
+        d.args[name] = d.instruction_pointer + (uint64_t)(int32_t)call->distance;
+        d.args[name + 1] = flags;
+        expect("ld.so's call", number, pass, verdict(p, &d));
+        other = d;
+        other.args[name]++;
+        expect("another name", number, ask, verdict(p, &other));
+        other = d;
+        other.args[name] += UINT64_C(1) << 32;
+        expect("a name 4 GiB on", number, ask, verdict(p, &other));
+        other = d;
+        other.args[name + 1] = flags | O_WRONLY;
+        expect("other flags", number, ask, verdict(p, &other));
+        other.args[name + 1] = flags | O_CREAT;
+        expect("more flags", number, ask, verdict(p, &other));
+        other = d;
+        other.instruction_pointer += 16;
+        other.args[name] += 16;
+        expect("from elsewhere in the page", number, ask, verdict(p, &other));
+    }
+}
+
 static void whole(bool ids, bool shim) {
     static struct program p;
     static uint32_t wanted[CALL_NUMBERS];
     p = (struct program){0};
-    make(&p, ids, shim);
+    make(&p, ids, shim, &loader);
     for (unsigned n = 0; n < CALL_NUMBERS; n++)
         wanted[n] = SECCOMP_RET_ERRNO | ENOSYS;
 #define UNION_SAYS SECCOMP_RET_USER_NOTIF
@@ -110,6 +151,11 @@ static void whole(bool ids, bool shim) {
         d.instruction_pointer = UR_GATE + UR_GATE_SYSCALL + 2;
         expect("metadata from the gate", never[i], SECCOMP_RET_USER_NOTIF, verdict(&p, &d));
     }
+    if (CALL_access >= 0) {
+        of_loader(&p, CALL_access, 0, R_OK, &loader.access[0]);
+        of_loader(&p, CALL_access, 0, R_OK, &loader.access[1]);
+    }
+    of_loader(&p, CALL_openat, 1, O_RDONLY | O_CLOEXEC, &loader.open[0]);
     struct seccomp_data d = from_outside(CALL_sendto);
     d.args[4] = 0;
     expect("sendto without an address", CALL_sendto, SECCOMP_RET_ALLOW, verdict(&p, &d));
