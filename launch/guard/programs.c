@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 1 << 20 };
+enum { ARGUMENTS_MAX = 1 << 20, PAGE = 4096 };
 
 /* The caller's argument vector: addresses, NULL-terminated, to be freed. `count` without the end. */
 static long read_vector(struct call *q, uint64_t at, uint64_t **out, size_t *count) {
     size_t room = 0, n = 0;
     uint64_t *list = NULL;
     for (;;) {
-        if (n + 1 >= room) {
+        if (n >= room) {
             size_t more = room ? 2 * room : 64;
             uint64_t *grown = more > 2 * ARGUMENTS_MAX ? NULL : realloc(list, more * sizeof *list);
             if (!grown) {
@@ -27,14 +27,19 @@ static long read_vector(struct call *q, uint64_t at, uint64_t **out, size_t *cou
             list = grown;
             room = more;
         }
-        long ret = at ? peer_read(q, at + n * sizeof *list, &list[n], sizeof *list) : 0;
+        /* As much as there is room for, and is in one page. */
+        uint64_t from = at + n * sizeof *list, got = (PAGE - from % PAGE) / sizeof *list;
+        got = got > room - n ? room - n : got ? got : 1;
+        long ret = at ? peer_read(q, from, &list[n], got * sizeof *list) : 0;
         if (ret < 0) {
             free(list);
             return ret;
         }
-        if (!at || !list[n])
+        size_t end = n + (at ? got : 0);
+        while (n < end && list[n])
+            n++;
+        if (n < end || !at)
             break;
-        n++;
     }
     list[n] = 0;
     *out = list;
@@ -69,13 +74,32 @@ struct environment {
     char others[UR_PATH_MAX];     /* what LD_PRELOAD names beside the shim */
 };
 
-/* The value of NAME= at `at`; the length, or < 0 if it is another variable. */
-static long value_at(struct call *q, uint64_t at, const char *name, char *value, size_t size) {
-    char head[32];
+/* The beginnings of variables, of as many at once as can be. One that is the last thing in its memory may be shorter.
+ */
+enum { HEADS = 32, HEAD = sizeof "UNIONRUN_SESSION=" - 1 };
+struct heads {
+    size_t first, count;
+    char text[HEADS][HEAD];
+};
+
+static void read_heads(struct call *q, const struct environment *e, size_t first, struct heads *h) {
+    size_t count = e->count - first;
+    h->first = first;
+    h->count = peer_read_each(q, e->list + first, count < HEADS ? count : HEADS, h->text, HEAD);
+}
+
+/* The value of variable `i` if it is NAME=; the length, or < 0 if it is another. */
+static long value_of(struct call *q, const struct environment *e, const struct heads *h, size_t i, const char *name,
+                     char *value, size_t size) {
+    char own[HEAD];
+    const char *head = h->text[i - h->first];
     size_t len = strlen(name);
-    if (peer_read(q, at, head, len) < 0 || memcmp(head, name, len) != 0)
-        return -ENOENT;
-    return peer_string(q, at + len, value, size);
+    if (i - h->first >= h->count) {
+        if (peer_read(q, e->list[i], own, len) < 0)
+            return -ENOENT;
+        head = own;
+    }
+    return memcmp(head, name, len) == 0 ? peer_string(q, e->list[i] + len, value, size) : -ENOENT;
 }
 
 /* Is `own` one of a list? */
@@ -90,16 +114,19 @@ static bool lists(const char *list, const char *own) {
 static long read_environment(struct call *q, uint64_t at, struct environment *e) {
     const struct ur_table *t = q->guard->whole.table;
     char value[UR_PATH_MAX];
+    struct heads heads;
     long ret = read_vector(q, at, &e->list, &e->count);
     if (ret < 0)
         return ret;
     e->session = e->preload = e->count;
     e->keep_session = e->keep_shim = false;
     for (size_t i = 0; i < e->count; i++) {
-        if (e->session == e->count && value_at(q, e->list[i], "UNIONRUN_SESSION=", value, sizeof value) >= 0) {
+        if (i % HEADS == 0)
+            read_heads(q, e, i, &heads);
+        if (e->session == e->count && value_of(q, e, &heads, i, "UNIONRUN_SESSION=", value, sizeof value) >= 0) {
             e->session = i;
             e->keep_session = value[0] == '/'; /* this run's, or that of a union within it */
-        } else if (e->preload == e->count && value_at(q, e->list[i], "LD_PRELOAD=", value, sizeof value) >= 0) {
+        } else if (e->preload == e->count && value_of(q, e, &heads, i, "LD_PRELOAD=", value, sizeof value) >= 0) {
             e->preload = i;
             e->keep_shim = lists(value, ur_table_text(t, t->preload));
             memcpy(e->others, value, strlen(value) + 1);

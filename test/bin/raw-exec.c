@@ -229,6 +229,30 @@ TEST(big_arguments) {
     char *const too_big[] = {huge, NULL};
     EXEC(execve, "counts", too_big, envp_);
 }
+static char *page_that_ends(void) { // at its end there is no memory
+    char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(page + 4096, 4096, PROT_NONE);
+    return page;
+}
+TEST(where_memory_ends) {
+    static char path[] = "PATH=/usr/bin:/bin", other[] = "OTHER=x";
+    char *text = page_that_ends() + 4096, **vector = (char **)(page_that_ends() + 4096);
+    char *last[] = {text - 2, text - 10, text - 40};
+    memcpy(text - 40, "ENDS=39 bytes", 14);
+    memcpy(text - 10, "LAST=it", 8);
+    memcpy(text - 2, "E", 2);
+    for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
+        char *const vars[] = {path, last[i], other, NULL};
+        EXEC(execve, "script", argv_, vars);
+        EXEC(execve, "../bin/prog", argv_, vars);
+    }
+    memcpy(vector - 4, (char *[]){path, last[1], other, NULL}, 4 * sizeof *vector);
+    EXEC(execve, "script", argv_, vector - 4);
+    EXEC(execve, "script", vector - 2, envp_);
+    vector[-1] = other;
+    EXEC(execve, "script", argv_, vector - 4);
+    EXEC(execve, "script", vector - 2, envp_);
+}
 static int in_vfork(void *arg) {
     (void)arg;
     RAW(execve, "script", argv_, envp_);
