@@ -71,6 +71,13 @@ left() {
     unchanged
 }
 
+@test "a job that takes too long is ended by JOB_OPTIONS, with all it has left running" {
+    run -124 with JOB_OPTIONS='--timeout 0.5 --end-all' -- "$E/job" slow sh -c 'sleep 300 & sleep 300'
+    run -0 with JOB_OPTIONS='--timeout 1h --end-all' -- "$E/job" quick sh -c 'sleep 300 & echo $! >/tmp/pid'
+    fails kill -0 "$(cat "$W/jobs/quick/tmp/pid")"
+    unchanged
+}
+
 @test "12 jobs by make -j share a base, and those that succeeded are not run again" {
     # shellcheck disable=SC2016 # for the jobs' shell
     local make=(make -s -j4 -f "$E/jobs.mk" NAMES="$(seq -s ' ' -f job-%g 12)" 'COMMAND=make -C "$JOB_TARGET" JOB="$1" check')
