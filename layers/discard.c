@@ -1,5 +1,6 @@
 /* `unionrun discard` and `unionrun undo`: the lowers' word counts again, for all or for some paths. */
 #include "layers/drop.h"
+#include "layers/select.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@ struct request {
     struct layers *layers;
     struct changes all;
     bool *chosen; /* of `all` */
+    char **include, **exclude;
     bool dry_run, undo;
 };
 
@@ -39,6 +41,31 @@ static void choose(struct request *r) {
     for (size_t i = 0; i < r->all.count; i++)
         for (size_t k = 0; k < r->all.count && r->chosen[i]; k++)
             r->chosen[k] = r->chosen[k] || same_copy(&r->all.change[i], &r->all.change[k]);
+}
+
+/* What goes with a directory that is thrown away as a whole, and is not to go, keeps that directory; and a name that
+   stays the other names of its file. */
+static void keep_around(const struct request *r) {
+    for (size_t i = r->all.count; i-- > 0;) {
+        const struct change *change = &r->all.change[i];
+        bool whole = change->now.there && S_ISDIR(change->now.st.st_mode) && change->kind != CHANGE_METADATA;
+        for (size_t k = 0; k < r->all.count && r->chosen[i]; k++) {
+            const struct change *other = &r->all.change[k];
+            bool within = whole && (ur_path_is_in(other->path, change->path) ||
+                                    (other->from && ur_path_is_in(other->from, change->path)));
+            if (!r->chosen[k] && (within || same_copy(change, other)))
+                r->chosen[i] = false;
+        }
+    }
+}
+
+/* Leaves of what is chosen what the patterns mean. */
+static void filter(const struct request *r) {
+    if (!r->include && !r->exclude)
+        return;
+    for (size_t i = 0; i < r->all.count; i++)
+        r->chosen[i] = r->chosen[i] && select_by_pattern(r->layers, &r->all.change[i], r->include, r->exclude);
+    keep_around(r);
 }
 
 /* Why nothing is changed at a path: it lies in what was changed as a whole. */
@@ -108,13 +135,16 @@ static bool drop_chosen(const struct request *r) {
 }
 
 static bool ask(const struct request *r, bool yes) {
-    if (yes || r->dry_run || r->all.count == 0)
+    size_t count = 0;
+    for (size_t i = 0; i < r->all.count; i++)
+        count += r->chosen[i];
+    if (yes || r->dry_run || count == 0)
         return true;
     if (!isatty(STDIN_FILENO)) {
-        say("this would throw away %zu changes; give --yes, or PATHs", r->all.count);
+        say("this would throw away %zu changes; give --yes, or PATHs", count);
         return false;
     }
-    fprintf(stderr, "Throw away %zu changes (unionrun diff shows them)? [y/N] ", r->all.count);
+    fprintf(stderr, "Throw away %zu changes (unionrun diff shows them)? [y/N] ", count);
     char answer[8];
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
@@ -123,7 +153,7 @@ static bool drop_all(struct request *r, bool yes) {
     if (!ask(r, yes))
         return false;
     bool right = true;
-    if (r->dry_run)
+    if (r->dry_run || r->include || r->exclude)
         return drop_chosen(r);
     for (size_t i = 0; i < r->layers->plan.count && right; i++)
         if (r->layers->plan.mounts[i].upper)
@@ -140,13 +170,17 @@ static int run(struct layers *layers, struct request *r, bool yes) {
     r->chosen = ur_allocate(r->all.count + 1);
     if (right && layers->paths) {
         choose(r);
+        filter(r);
         right = check_paths(r) && drop_chosen(r);
     } else if (right) {
         memset(r->chosen, 1, r->all.count);
+        filter(r);
         right = drop_all(r, yes);
     }
     changes_free(&r->all);
     free(r->chosen);
+    free(r->include);
+    free(r->exclude);
     for (size_t i = 0; i < layers->paths; i++)
         free(layers->path[i]);
     return right ? 0 : EXIT_OURS;
@@ -160,9 +194,15 @@ static const char about_discard[] =
 int layers_discard(struct layers *layers, int argc, char **argv) {
     struct request r = {.layers = layers};
     bool yes = false;
-    const struct layers_option options[] = {{"--dry-run", NULL, "only tell what would go", &r.dry_run, NULL, NULL},
-                                            {"--yes", NULL, "do not ask", &yes, NULL, NULL},
-                                            {0}};
+    const struct layers_option options[] = {
+        {"--dry-run", NULL, "only tell what would go", &r.dry_run, NULL, NULL},
+        {"--yes", NULL, "do not ask", &yes, NULL, NULL},
+        {"--include", "PATTERN", "only what PATTERN names; give more for more", NULL, NULL, &r.include},
+        {"--exclude", "PATTERN",
+         "but what PATTERN names, and the new directories that hold it; a pattern with a\nslash is a path below the "
+         "target, one without any name in it",
+         NULL, NULL, &r.exclude},
+        {0}};
     enum layers_next next = layers_read(layers, argc, argv, options, 0, SIZE_MAX, about_discard);
     return next == LAYERS_GO ? run(layers, &r, yes) : next == LAYERS_DONE ? 0 : EXIT_OURS;
 }
@@ -174,7 +214,13 @@ static const char about_undo[] =
 int layers_undo(struct layers *layers, int argc, char **argv) {
     struct request r = {.layers = layers, .undo = true};
     const struct layers_option options[] = {
-        {"--dry-run", NULL, "only tell what would be undone", &r.dry_run, NULL, NULL}, {0}};
+        {"--dry-run", NULL, "only tell what would be undone", &r.dry_run, NULL, NULL},
+        {"--include", "PATTERN", "only what PATTERN names; give more for more", NULL, NULL, &r.include},
+        {"--exclude", "PATTERN",
+         "but what PATTERN names, and the new directories that hold it; a pattern with a\nslash is a path below the "
+         "target, one without any name in it",
+         NULL, NULL, &r.exclude},
+        {0}};
     enum layers_next next = layers_read(layers, argc, argv, options, 1, SIZE_MAX, about_undo);
     return next == LAYERS_GO ? run(layers, &r, true) : next == LAYERS_DONE ? 0 : EXIT_OURS;
 }

@@ -35,6 +35,14 @@ static const char *relative(const struct layers *layers, const struct change *ch
     return path + (*path == '/');
 }
 
+bool select_by_pattern(const struct layers *layers, const struct change *change, char *const *include,
+                       char *const *exclude) {
+    const char *name = relative(layers, change, change->path);
+    const char *old = change->from ? relative(layers, change, change->from) : name;
+    bool included = !include || any_matches(include, name) || any_matches(include, old);
+    return included && !any_matches(exclude, name) && !any_matches(exclude, old);
+}
+
 static bool meant(const struct layers *layers, const struct change *change, const struct select_by *by) {
     bool in = by->paths == 0;
     for (size_t i = 0; i < by->paths && !in; i++)

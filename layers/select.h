@@ -37,4 +37,9 @@ bool select_wants(void *selection, const char *path);
    path from its beginning; a directory stands for what is in it. */
 bool select_matches(const char *pattern, const char *relative);
 
+/* Do the patterns mean the change: one of `include`, if there are any, and none of `exclude`? Its old name counts, too.
+ */
+bool select_by_pattern(const struct layers *layers, const struct change *change, char *const *include,
+                       char *const *exclude);
+
 #endif

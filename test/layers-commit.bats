@@ -184,6 +184,25 @@ same_view() { same view "$1" "$(seen)"; }
     [ -z "$(as find "$UPPER" "$UPPER.work/unionrun/links" "$UPPER.work/unionrun/origin" -mindepth 1)" ]
 }
 
+@test "discard and undo by patterns: what they mean goes, and new directories stay with what stays in them" {
+    union sh -c "cd '$TARGET' && echo 2 >>d/a && rm d/b && mkdir -p deep/er/none && echo z >deep/er/z && echo o >deep/er/z.o && echo o >x.o && echo 2 >>h1"
+    run tool discard --include '*.o' </dev/null
+    [ "$status" -eq 125 ]
+    [[ $output == *'would throw away 2 changes'* ]]
+    run tool discard --dry-run --include '*.o' --exclude /deep
+    [ "$output" = "A $TARGET/x.o" ]
+    tool discard --yes --include '*.o'
+    [ "$(tool diff "$TARGET/deep")" = "$(printf 'A %s\n' "$TARGET/deep/" "$TARGET/deep/er/" "$TARGET/deep/er/none/" "$TARGET/deep/er/z")" ]
+    [ ! -e "$UPPER/x.o" ]
+    tool discard --yes --exclude z --exclude /d/a --exclude h2 # h2 is h1
+    [ "$(tool diff "$TARGET/deep")" = "$(printf 'A %s\n' "$TARGET/deep/" "$TARGET/deep/er/" "$TARGET/deep/er/z")" ]
+    [ "$(union cat "$TARGET/d/a" "$TARGET/d/b" "$TARGET/h1")" = $'A\n2\nb\nh\n2' ]
+    tool undo "$TARGET/d" --exclude a
+    [ "$(union cat "$TARGET/d/a")" = $'A\n2' ]
+    tool undo "$TARGET/d" --include a
+    [ "$(union cat "$TARGET/d/a")" = A ]
+}
+
 @test "undo brings back what the lowers have, also what was renamed, by either name" {
     before=$(seen)
     change
