@@ -26,31 +26,37 @@ struct move {
     char text[]; /* from, to; no NULs; each begins with "/" or is empty (the root) */
 };
 
-/* Is there memory for the log up to `end`? Once there was not, nothing more is appended: a log with a gap is not true.
- */
-static bool has_room(const struct ur_union *u, size_t end) {
-    enum { CHUNK = 64 << 10 };
-    struct ur_shared *sh = u->shared;
-    uint32_t had = atomic_load(&sh->moves_had), want = (uint32_t)((end + CHUNK - 1) / CHUNK * CHUNK);
-    if (had == UR_MOVES_FULL || end <= had)
-        return had != UR_MOVES_FULL;
-    bool right = end <= UR_MOVES_BYTES && ur_shared_room(u, offsetof(struct ur_shared, moves) + had, want - had) == 0;
-    atomic_store(&sh->moves_had, right ? want : UR_MOVES_FULL);
-    return right;
+/* How much of the log has memory: the first chunk from the start (session.c). Once there was none for more, nothing is
+   appended any more: a log with a gap is not true. */
+static uint32_t has_room(const struct ur_shared *sh) {
+    uint32_t had = atomic_load(&sh->moves_had);
+    return had ? had : UR_MOVES_CHUNK;
 }
 
-static void append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
-                   const char *from, size_t from_len, const char *to, size_t to_len) {
+/* Not under the lock: who is killed in a system call would keep it. */
+static void more_room(const struct ur_union *u, uint32_t had) {
     struct ur_shared *sh = u->shared;
-    if (!sh)
+    uint32_t before = atomic_load(&sh->moves_had), want = had + UR_MOVES_CHUNK;
+    if (had != (before ? before : UR_MOVES_CHUNK)) /* another was faster */
         return;
+    bool right =
+        want <= UR_MOVES_BYTES && ur_shared_room(u, offsetof(struct ur_shared, moves) + had, UR_MOVES_CHUNK) == 0;
+    atomic_compare_exchange_strong(&sh->moves_had, &before, right ? want : UR_MOVES_FULL);
+}
+
+/* 0; UR_AGAIN: there was no memory for it in the first `had` bytes. */
+static long append_once(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
+                        const char *from, size_t from_len, const char *to, size_t to_len, uint32_t *had) {
+    struct ur_shared *sh = u->shared;
     size_t size = (sizeof(struct move) + from_len + to_len + 7) / 8 * 8;
     uint32_t free = 0;
     for (unsigned spin = 0; !atomic_compare_exchange_weak(&sh->moves_lock, &free, 1); spin++, free = 0)
         if (spin > 100000000)
-            return;
+            return 0;
     uint32_t used = atomic_load(&sh->moves_used);
-    if (has_room(u, used + size)) {
+    *had = has_room(sh);
+    bool fits = *had != UR_MOVES_FULL && used + size <= *had;
+    if (fits) {
         struct move *e = (struct move *)(sh->moves + used);
         *e = (struct move){(uint32_t)size,     (uint32_t)(m - ur_table_mounts(u->table)),
                            (uint16_t)kind,     (uint16_t)layer,
@@ -60,6 +66,14 @@ static void append(const struct ur_union *u, const struct ur_table_mount *m, uns
         atomic_store(&sh->moves_used, (uint32_t)(used + size));
     }
     atomic_store(&sh->moves_lock, 0);
+    return fits || *had == UR_MOVES_FULL ? 0 : UR_AGAIN;
+}
+
+static void append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
+                   const char *from, size_t from_len, const char *to, size_t to_len) {
+    uint32_t had;
+    while (u->shared && append_once(u, m, kind, layer, from, from_len, to, to_len, &had) == UR_AGAIN)
+        more_room(u, had);
 }
 
 void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,

@@ -15,7 +15,8 @@ enum {
     UR_COVERED_BITS = 1 << 19, /* 64 KiB of filter */
     UR_DEAD = 128,             /* removed directories whose place is remembered */
     UR_DEAD_PATH = 496,
-    UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
+    UR_MOVES_BYTES = 4 << 20,  /* sparse: only what is used takes memory */
+    UR_MOVES_CHUNK = 64 << 10, /* what is given memory at once */
     UR_MOVES_FULL = UR_MOVES_BYTES + 1,
     UR_TIMES = 64, /* copy-ups under way */
     UR_TIMES_PATH = 4096,
@@ -123,7 +124,7 @@ struct ur_shared {
      * complete. */
     _Atomic uint32_t moves_lock;
     _Atomic uint32_t moves_used;
-    _Atomic uint32_t moves_had; /* how much of it has memory; UR_MOVES_FULL: no more can be had */
+    _Atomic uint32_t moves_had; /* how much of it has memory; 0: the first chunk; UR_MOVES_FULL: no more can be had */
     unsigned char moves[UR_MOVES_BYTES];
 };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };

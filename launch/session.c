@@ -124,7 +124,7 @@ static bool size_shared(int fd, size_t index) {
     index = index / UR_INDEX_LEAST * UR_INDEX_LEAST;
     if (index && fallocate(fd, 0, UR_SHARED_SIZE, (off_t)index) < 0 && errno != EOPNOTSUPP)
         index = 0;
-    if (fallocate(fd, 0, 0, offsetof(struct ur_shared, moves)) < 0 && errno != EOPNOTSUPP)
+    if (fallocate(fd, 0, 0, offsetof(struct ur_shared, moves) + UR_MOVES_CHUNK) < 0 && errno != EOPNOTSUPP)
         return false;
     return ftruncate(fd, (off_t)(UR_SHARED_SIZE + 3 * index)) == 0;
 }
