@@ -110,6 +110,13 @@ static long covered(char *dir, const struct sys_dirent *e, bool xattr_whiteouts,
     return is;
 }
 
+/* May a directory with these marks hold whiteouts in the xattr form? An opaque one of an upper that takes no devices,
+   too: a directory that is emptied is made opaque before its whiteouts go, and a kill comes in between. */
+static bool holds_xattr_whiteouts(const struct ur_table_mount *m, unsigned layer, long marks) {
+    bool no_devices = layer == 0 && ur_has_upper(m) && !(m->caps & UR_CAP_CHARDEV);
+    return marks & (no_devices ? UR_MARK_WHITEOUTS | UR_MARK_OPAQUE : UR_MARK_WHITEOUTS);
+}
+
 /* One host directory that is read into a snapshot. */
 struct reading {
     int fd;
@@ -128,7 +135,8 @@ static long add_name(struct building *b, struct reading *r, const struct sys_dir
         r->has_wh = true;
         return 0;
     }
-    long white = b->d->mount ? covered(r->host, e, r->marks & UR_MARK_WHITEOUTS, &type) : 0;
+    long white =
+        b->d->mount ? covered(r->host, e, holds_xattr_whiteouts(b->d->mount, r->upper ? 0 : 1, r->marks), &type) : 0;
     if (white < 0)
         return white;
     uint64_t ino = r->layer ? ur_ino(b->d->mount, r->layer, e->ino) : e->ino;
@@ -395,7 +403,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
         return marks;
     l->filter.mount = d->mount;
     l->filter.layer = at.layer;
-    l->filter.whiteouts = marks & UR_MARK_WHITEOUTS;
+    l->filter.whiteouts = holds_xattr_whiteouts(d->mount, at.layer, marks);
     l->filter.impure = at.layer == 0 && ur_has_upper(d->mount) && marks & UR_MARK_IMPURE;
     l->filter.parent = parent_number(c, d, s->text);
     return 0;
