@@ -252,6 +252,32 @@ static long clear_target(const struct ur_caller *c, struct sides *w) {
     return ret;
 }
 
+static bool leaves_whiteout(const struct ur_table_mount *m) {
+    return m->caps & UR_CAP_CHARDEV && m->caps & UR_CAP_RENAME_WHITEOUT;
+}
+
+/* Where the kernel leaves no whiteout of its own, a new name gets one first, which nobody sees: then the two change
+   places by one step. `to` has nothing; a failed move takes it away again. */
+static long whiteout_before(const struct ur_caller *c, const struct side *from, struct side *to, bool *made) {
+    const struct ur_table_mount *m = from->d->mount;
+    *made = from->below && !is_there(to) && to->n->entry.white != UR_WHITE_NODE && !leaves_whiteout(m) &&
+            m->caps & UR_CAP_RENAME_EXCHANGE;
+    if (!*made)
+        return 0;
+    UR_SCRATCH(s);
+    struct ur_times times;
+    long ret = ur_upper_path(c->u, to->d, NULL, s->real[0]);
+    if (ret < 0)
+        return ret;
+    ur_times_take(c->u, to->host, strlen(s->real[0]), &times);
+    ret = ur_whiteout_put(c->u, to->d, to->n->name, false);
+    ur_times_give(c->u, s->real[0], &times, ret == 0);
+    *made = ret == 0;
+    if (ret == 0)
+        to->n->entry.white = UR_WHITE_NODE;
+    return ret == -EEXIST ? UR_AGAIN : ret;
+}
+
 /* The step that is seen. */
 static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
@@ -260,7 +286,8 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
         return sys_rename(from->host, to->host, RENAME_EXCHANGE);
     /* A whiteout in the way: a file replaces it as it would any other; a directory changes places with it. So does
        what must not replace anything, since a whiteout is nothing. */
-    if (to->n->entry.white == UR_WHITE_NODE && (is_dir(from) || flags & RENAME_NOREPLACE)) {
+    bool exchange = is_dir(from) || flags & RENAME_NOREPLACE || (from->below && !leaves_whiteout(m));
+    if (to->n->entry.white == UR_WHITE_NODE && exchange) {
         UR_SCRATCH(s);
         struct stat st;
         long ret = from->below ? ur_upper_path(c->u, from->d, NULL, s->real[0]) : 0;
@@ -280,7 +307,7 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
     }
     if (!from->below)
         return sys_rename(from->host, to->host, flags);
-    if (m->caps & UR_CAP_CHARDEV && m->caps & UR_CAP_RENAME_WHITEOUT)
+    if (leaves_whiteout(m))
         return sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
     long ret = sys_rename(from->host, to->host, flags);
     return ret < 0 ? ret : ur_whiteout_put(c->u, from->d, from->n->name, false);
@@ -304,8 +331,13 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
             ret = ur_is_whiteout(to->host, &st);
         ret = ret > 0 ? 0 : ret == 0 || ret == -ENOENT ? UR_AGAIN : ret;
     }
+    bool made = false;
+    if (ret == 0)
+        ret = whiteout_before(c, from, to, &made);
     if (ret == 0)
         ret = move_now(c, w, flags);
+    if (ret < 0 && made && sys_lstat(to->host, &st) == 0 && ur_is_whiteout(to->host, &st) > 0)
+        sys_unlink(to->host);
     ur_names_unlock(&k);
     return ret;
 }

@@ -160,8 +160,27 @@ small() {
     # shellcheck disable=SC2016 # the inner shell's
     as env XDG_RUNTIME_DIR="$W/session" "$UNIONRUN" --index=0 --writable "$W/session" --lower "$W/lowers/base" --upper "$UPPER" \
         --target "$TARGET" -- sh -c 'cat /dev/zero >"$1/filler" 2>/dev/null; [ "$(df --output=avail "$1" | tail -1)" -eq 0 ] && cd "$2" &&
-        perl -e "for (1 .. 100) { rename(q(d), q(e)) and rename(q(e), q(d)) or die }" && cat d/f' sh "$W/session" "$TARGET" >"$W/said"
+        perl -e "for (1 .. 2000) { rename(q(d), q(e)) and rename(q(e), q(d)) or die }" && cat d/f' sh "$W/session" "$TARGET" >"$W/said"
     [ "$(cat "$W/said")" = one ]
+}
+
+# overlay DIR: overlayfs there, which takes no 0:0 devices and no RENAME_WHITEOUT
+overlay() {
+    mkdir "$W"/{l,u,w} "$1"
+    mount -t overlay overlay -o "lowerdir=$W/l,upperdir=$W/u,workdir=$W/w" "$1" 2>/dev/null || skip "cannot mount"
+    MOUNTED=$1
+}
+
+@test "a kill on an upper that takes no devices leaves the view before or after, of a rename to a new name, too: a sample" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    workspace root
+    overlay "$W/o"
+    local act
+    for act in "rename of a lower file to" "rename of a lower directory with" "rename of a lower symlink" unlink rmdir mkdir; do
+        "$SWEEP" --unionrun "$UNIONRUN" --option --guard=off --kill --all --sample 14 --seed 5 --only "$act" "$W/o/world" \
+            >"$W/sum" 2>&1 || { cat "$W/sum" && return 1; }
+        [[ $(tail -n 1 "$W/sum") =~ ^[1-9][0-9]*\ points,\ 0\ wrong$ ]]
+    done
 }
 
 teardown() {
