@@ -240,10 +240,12 @@ long ur_mark_metacopy(int fd, const char *redirect) {
 }
 
 long ur_unmark_metacopy(int fd) {
-    sys_fremovexattr(fd, "trusted." METACOPY);
-    long ret = sys_fremovexattr(fd, "user." METACOPY);
+    long ret = sys_fremovexattr(fd, "user." METACOPY); /* the one that counts */
     if (ret < 0 && !is_none(ret))
         return ret;
+    long other = sys_fremovexattr(fd, "trusted." METACOPY);
+    if (ret < 0 && other < 0 && !is_none(other) && other != -EPERM) /* it was the only one */
+        return other;
     sys_fremovexattr(fd, "trusted." REDIRECT);
     sys_fremovexattr(fd, "user." REDIRECT);
     return 0;

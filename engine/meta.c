@@ -179,8 +179,7 @@ static bool metadata_after(const struct change *w, const struct stat *st, struct
 static long fill_for(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, const struct change *w,
                      const char *host, const struct stat *st, bool *apart) {
     *apart = false;
-    if (n->self || n->entry.kind != UR_FILE || n->entry.plain || !ur_may_lack_data(c->u, d->mount, 0) ||
-        may_change(w, host, st) < 0)
+    if (n->self || n->entry.kind != UR_FILE || n->entry.plain || !ur_may_lack_data(c->u, d->mount, 0))
         return 0;
     UR_SCRATCH(t);
     struct ur_data data = {.host = t->text};
@@ -188,6 +187,9 @@ static long fill_for(const struct ur_caller *c, const struct ur_dir *d, const st
     long ret = ur_data_find(c->u, d, n->name, &n->entry, &data);
     if (ret == 0 && w->what != TRUNCATE)
         return 0;
+    long may = may_change(w, host, st);
+    if (may < 0)
+        return may;
     *apart = ret && metadata_after(w, st, &after) &&
              (ret == -EIO || (ret > 0 && ur_data_may_stay(c->u, d, &data, &after, false)));
     bool emptied = ret && w->what == TRUNCATE && w->len == 0;
@@ -282,6 +284,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     }
     if (ret == 0 && (upper || apart))
         ret = fill_for(c, d, n, w, s->real[0], &st, &apart);
+    if (ret > 0) /* truncated to nothing */
+        return 0;
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
         ur_origin_keep(c->u, d->mount, s->real[0], &st);
     bool access = changes_access(w, &st);

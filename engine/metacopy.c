@@ -235,6 +235,17 @@ static long lock(int fd) {
     }
 }
 
+/* If the mark cannot be taken away, it lacks its data as before. */
+static long make_empty(int to, const struct stat *st) {
+    const struct timespec ts[2] = {st->st_atim, st->st_mtim};
+    long ret = sys_ftruncate(to, 0);
+    if (ret == 0)
+        ret = ur_unmark_metacopy(to);
+    if (ret < 0 && sys_ftruncate(to, st->st_size) == 0)
+        sys_utimensat(to, NULL, ts, 0);
+    return ret;
+}
+
 /* What was copied in vain takes no room. */
 static void empty(int to, off_t size) {
     UR_SYS(SYS_fallocate, to, 1 | 2 /* FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE */, 0, size, 0, 0);
@@ -259,6 +270,8 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
         ret = ret ? sys_utimensat(to, NULL, ts, 0) : -EIO;
     if (ret == 0)
         ret = ur_sync_copy(u, to, cloned == 0);
+    if (ret == 0)
+        ret = ur_unmark_metacopy(to);
     if (ret < 0)
         empty(to, st.st_size);
     return ret;
@@ -285,16 +298,14 @@ long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *
     if (to < 0)
         return ur_is_gone(to) ? UR_AGAIN : to;
     ret = lock((int)to);
-    if (ret > 0)
-        ret = emptied ? sys_ftruncate((int)to, 0) : 0;
-    else
-        emptied = true; /* by another, or filled */
-    if (ret == 0 && !emptied && st.st_size)
-        ret = fill(u, d->mount, &data, (int)to);
-    if (ret == 0)
-        ret = ur_unmark_metacopy((int)to);
-    if (ret == 0)
+    bool marked = ret > 0;
+    if (marked) /* else another has done it */
+        ret = emptied      ? make_empty((int)to, &st)
+              : st.st_size ? fill(u, d->mount, &data, (int)to)
+                           : ur_unmark_metacopy((int)to);
+    bool done = marked && ret == 0;
+    if (done)
         sys_fremovexattr((int)to, TIMES);
     sys_close((int)to);
-    return ret;
+    return done && emptied ? 1 : ret;
 }

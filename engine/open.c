@@ -109,8 +109,10 @@ static void note_directory(const struct ur_caller *c, int fd, struct ur_dir *d, 
     d->path[len] = 0;
 }
 
-/* The upper's file is about to be written to: it is given its data first, if it lacks them. */
-static long fill(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags, char *host) {
+/* The upper's file is about to be written to: it is given its data first, if it lacks them. *fd: it was emptied
+   instead, and this is it, open. */
+static long fill(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags, char *host,
+                 long *fd) {
     if (!n->entry.in_upper || n->entry.plain || !ur_may_lack_data(c->u, d->mount, 0))
         return 0;
     struct stat st;
@@ -121,7 +123,21 @@ static long fill(const struct ur_caller *c, const struct ur_dir *d, const struct
         ret = sys_lstat(host, &st);
     if (ret == 0 && flags & O_NOATIME)
         ret = ur_may_own(&st);
-    return ret < 0 ? 0 /* the kernel's to say */ : ur_data_fill(c->u, d, n->name, &n->entry, flags & O_TRUNC);
+    if (ret < 0)
+        return ur_is_gone(ret) ? UR_AGAIN : ret;
+    if (!(flags & O_TRUNC))
+        return ur_data_fill(c->u, d, n->name, &n->entry, false);
+    if (ur_has_metacopy(-1, host) <= 0)
+        return 0;
+    /* Emptied when it is open: else nothing has changed. */
+    long own = sys_open(host, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_NOFOLLOW, 0);
+    if (own < 0)
+        return ur_is_gone(own) ? UR_AGAIN : own;
+    ret = ur_data_fill(c->u, d, n->name, &n->entry, true);
+    *fd = ret > 0 ? own : -1;
+    if (ret <= 0)
+        sys_close((int)own);
+    return ret < 0 ? ret : 0;
 }
 
 /* Opens a file to read whose data are another's: its descriptor, or -errno. *apart: it is one. */
@@ -267,10 +283,13 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             return ret;
     }
     bool apart = false;
+    long emptied = -1;
     if (type == S_IFREG && wants_write(flags))
-        ret = fill(c, d, n, flags, host);
+        ret = fill(c, d, n, flags, host, &emptied);
     else if (type == S_IFREG && !(flags & O_PATH))
         ret = open_data(c, d, n, plain | O_NOFOLLOW, &apart);
+    if (ret >= 0 && emptied >= 0)
+        return emptied;
     if (apart)
         return is_outdated(c, d, n, ret) || ur_is_gone(ret) ? UR_AGAIN : ret;
     if (ret >= 0)

@@ -401,7 +401,8 @@ long ur_is_data_of(const struct ur_caller *c, const char *path, const struct sta
    `making`: from `d`. */
 bool ur_data_may_stay(const struct ur_union *u, const struct ur_dir *d, const struct ur_data *data,
                       const struct stat *after, bool making);
-/* Sees to it that a file of the upper has its data. `emptied`: it is to have none, and is made empty. 0 or -errno. */
+/* Sees to it that a file of the upper has its data. `emptied`: it is to have none; 1: it lacked its
+   data, and is empty now. 0 or -errno. */
 long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
                   bool emptied);
 /* The times of a file that lacks its data were set. */
