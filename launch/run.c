@@ -214,9 +214,9 @@ static void stop_as(int status) {
 /* The next report, or of several that have come meanwhile the last: a stop that is over is no reason to stop. */
 static bool next_report(int socket, struct keeper_report *report) {
     ssize_t got;
-    do
+    do /* ECONNRESET: the keeper ended without our last signal; what it has said is there still */
         got = recv(socket, report, sizeof *report, 0);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got != sizeof *report)
         return false;
     while (report->what != KEEPER_ENDED && report->what != KEEPER_WORD) {
