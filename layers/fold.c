@@ -61,7 +61,8 @@ static int make_stage(struct fold *fold, const char *parent, const char *name) {
     fold->stage = ur_path_join(parent, name);
     if (mkdir(fold->stage, 0700) == 0)
         return 1;
-    return errno == EEXIST ? 0 : -1;
+    /* Another user's is of no use: root's commit to the host, say, that is going on. */
+    return errno == EEXIST && faccessat(AT_FDCWD, fold->stage, R_OK | W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -1;
 }
 
 enum fold_state fold_begin(struct fold *fold, const struct ur_plan_mount *mount) {

@@ -170,6 +170,17 @@ same_view() { same view "$1" "$(seen)"; }
     [ "$(cat "$W/lowers/1/n1")" = one ]
 }
 
+@test "commit where another user's commit to the same lower is staged" {
+    [ "$(id -u)" = 0 ] || skip "needs root and a plain user"
+    workspace user
+    make_layers
+    union sh -c "echo 2 >>'$TARGET/d/a'"
+    mkdir -m 700 "$W/lowers/1/.wh..wh.unionrun"
+    tool commit
+    [ "$(tail -1 "$W/lowers/1/d/a")" = 2 ]
+    [ -z "$(find "$UPPER" -mindepth 1)" ]
+}
+
 @test "discard throws all away, or what is beneath a path" {
     before=$(seen)
     change
