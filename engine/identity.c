@@ -144,12 +144,11 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : ur_set_xattr(host, ORIGIN, value, n, 0);
 }
 
-void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st) {
+void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host) {
     struct ur_origin origin;
-    struct stat now;
-    if (!holds_xattr(st) || ur_origin_tell(u, m, -1, host, st, &origin) < 0 || !origin.ino || sys_lstat(host, &now) < 0)
-        return;
-    write_record(u, m, -1, host, &now, &origin);
+    struct stat st;
+    if (sys_lstat(host, &st) == 0 && holds_xattr(&st) && ur_origin_tell(u, m, -1, host, &st, &origin) == 0 && origin.ino)
+        write_record(u, m, -1, host, &st, &origin);
 }
 
 static void read_origin(const char **at, struct ur_origin *origin) {

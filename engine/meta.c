@@ -287,7 +287,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (ret > 0) /* truncated to nothing */
         return 0;
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
-        ur_origin_keep(c->u, d->mount, s->real[0], &st);
+        ur_origin_keep(c->u, d->mount, s->real[0]);
     bool access = changes_access(w, &st);
     access_begin(c->u, access, d->path, n->self ? d->len : 0);
     if (ret == 0)

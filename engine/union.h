@@ -538,7 +538,7 @@ bool ur_origin_maybe(const struct ur_union *u, const struct stat *st);
 /* Was the file of which `st` is given its origin in this run? True also of a few others. */
 bool ur_origin_given(const struct ur_union *u, const struct stat *st);
 /* An upper file is about to become unreadable for its owner, and so its xattr: the origin is kept in origin/, too. */
-void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const struct stat *st);
+void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host);
 void ur_origin_drop(const struct ur_union *u, const struct ur_table_mount *m, const struct stat *st);
 void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino);
 bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino);

@@ -616,6 +616,26 @@ END
 }
 @test "st_ino stays the same over copy-up, rename and restart, and st_dev is one" { each identity; }
 
+shut_identity() {
+    lowers 'mkdir -p 1/d 2/d/e; echo f >2/d/f; echo x >2/d/e/x'
+    py <<'END'
+before = {p: os.stat(p).st_ino for p in ("d", "d/e", "d/f")}
+os.chmod("d/e", 0)
+os.chmod("d/f", 0o200)
+eq({p: os.stat(p).st_ino for p in before}, before)
+os.chmod("d", 0o300)
+eq({p: os.stat(p).st_ino for p in before}, before)
+with open("numbers", "w") as f: print(before, file=f)
+END
+    py <<'END'
+before = eval(read("numbers"))
+eq({p: os.stat(p).st_ino for p in before}, before)
+for p in ("d", "d/e", "d/f"): os.chmod(p, 0o700)
+eq({p: os.stat(p).st_ino for p in before}, before)
+END
+}
+@test "st_ino stays the same of what its owner may not read any more" { each shut_identity; }
+
 two_filesystems() {
     local script='mount -t tmpfs none "$1/lowers/2"; mount -t tmpfs none "$1/lowers/3"; shift
         for n in $(seq 300); do for l in 1 2 3; do echo $l.$n >lowers/$l/$l.$n; done; done
