@@ -268,7 +268,8 @@ static FTSENT *read_directory(FTS *f, enum reading why) {
         last = &e->fts_link;
         n++;
     }
-    f->fts_path[dir->fts_pathlen] = 0;
+    /* glibc's way with a slash at the end of the path of an empty directory. */
+    f->fts_path[!n && has(f, FTS_NOCHDIR) ? end : dir->fts_pathlen] = 0;
     ur_dir_close(d);
     if (failed) {
         list_free(first);

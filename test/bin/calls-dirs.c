@@ -454,6 +454,16 @@ static const int fts_options_[] = {FTS_PHYSICAL,
         POINTER(prefix##_open(empty, FTS_PHYSICAL, NULL));                                                             \
         POINTER(prefix##_open(none, 0x4000, NULL));                                                                    \
         POINTER(prefix##_read(prefix##_open(none, FTS_PHYSICAL, NULL)));                                               \
+        char *hollow[] = {(char *)(size_t) "hollow//", NULL};                                                          \
+        mkdir("hollow", 0755);                                                                                         \
+        for (int nochdir = 0; nochdir < 2; nochdir++) {                                                                \
+            __typeof(prefix##_open(NULL, 0, NULL)) f =                                                                 \
+                prefix##_open(hollow, nochdir ? FTS_PHYSICAL | FTS_NOCHDIR : FTS_PHYSICAL, NULL);                      \
+            for (__typeof(prefix##_read(f)) e; (e = prefix##_read(f));)                                                \
+                say("  %s", e->fts_path);                                                                              \
+            prefix##_close(f);                                                                                         \
+        }                                                                                                              \
+        rmdir("hollow");                                                                                               \
     }                                                                                                                  \
     TEST(prefix##_read) {                                                                                              \
         grow_tree(p->dir);                                                                                             \
