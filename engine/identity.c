@@ -147,7 +147,8 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
 void ur_origin_keep(const struct ur_union *u, const struct ur_table_mount *m, const char *host) {
     struct ur_origin origin;
     struct stat st;
-    if (sys_lstat(host, &st) == 0 && holds_xattr(&st) && ur_origin_tell(u, m, -1, host, &st, &origin) == 0 && origin.ino)
+    if (sys_lstat(host, &st) == 0 && holds_xattr(&st) && ur_origin_tell(u, m, -1, host, &st, &origin) == 0 &&
+        origin.ino)
         write_record(u, m, -1, host, &st, &origin);
 }
 
