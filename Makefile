@@ -45,7 +45,7 @@ if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo 
 SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(call if_known,-mno-outline-atomics)
 # Each start of a program pays for each segment, each page that is written and each name that is looked up. What a signal
 # handler may call is looked up then all the same (no_plt): later there may be no stack for it. The rest waits for its use.
-SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro -Wl,--as-needed -Wl,-z,noseparate-code
+SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
 no_plt := $(call if_known,-fno-plt)
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
 AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -U_FORTIFY_SOURCE -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns) \
