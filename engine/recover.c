@@ -240,8 +240,7 @@ long ur_work_recover(const struct ur_union *u, uint32_t mount, bool end) {
     if (mended < 0)
         return mended;
     struct all all = {.u = u, .m = m};
-    if (u->shared)
-        atomic_store(&u->shared->links, 1); /* to look at all */
+    uint32_t links = u->shared ? atomic_exchange(&u->shared->links, 1) : 1; /* to look at all; of other mounts */
     mended = times_of_last(&all, s->real[1]);
     static const struct {
         const char *part;
@@ -264,7 +263,9 @@ long ur_work_recover(const struct ur_union *u, uint32_t mount, bool end) {
             atomic_store(&u->shared->reused, 1);
         ret = ur_work_path(u, m, "/links", "", s->real[0]);
         if (ret == 0 && for_all(u, m, s->real[0], count) == 0)
-            atomic_store(&u->shared->links, 0);
+            atomic_store(&u->shared->links, links);
+        else /* copies, which have origins, and perhaps no name in the upper yet */
+            atomic_store(&u->shared->reused, 1);
         ret = ur_work_path(u, m, "/origin", "", s->real[0]);
         if (ret == 0 && for_all(u, m, s->real[0], count) > 0)
             atomic_store(&u->shared->origins, 1);

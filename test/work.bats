@@ -3,6 +3,8 @@
 
 load helpers
 
+bats_require_minimum_version 1.5.0
+
 setup() {
     workspace root
     as mkdir -p "$W/lowers/base/shut"
@@ -39,6 +41,28 @@ setup() {
     union sh -c "echo two >>'$TARGET/a'"
     [ "$(union cat "$TARGET/b")" = $'one\ntwo' ]
     [ "$(union stat -c '%h %i' "$TARGET/a")" = "$(union stat -c '%h %i' "$TARGET/b")" ]
+}
+
+@test "hard links of a lower stay one file in the next run, whatever other mounts have" {
+    local t run
+    as mkdir "$W/other" "$TARGET/t" "$TARGET/t/longer"
+    for t in "$W/t" "$W/t/t/longer"; do
+        for run in 'echo two >>"$1/a"' 'cat "$1/b"'; do
+            run -0 as "$UNIONRUN" --target "$t" --lower "$W/lowers/base" --upper "$W/up$(basename "$t")" \
+                --target "$TARGET/t" --lower "$W/other" --upper "$W/upother" -- sh -euc "$run" sh "$t"
+        done
+        same "by the other name, in $t" $'one\ntwo' "$output"
+    done
+}
+
+# As a kill leaves it between the copy and its name.
+@test "a copied hard link without a name in the upper has one number, for stat and in listings" {
+    union sh -c "echo two >>'$TARGET/a'"
+    as rm "$UPPER/a"
+    [ "$(union cat "$TARGET/b")" = $'one\ntwo' ]
+    # shellcheck disable=SC2016 # for the shell inside
+    union sh -euc 'cd "$1"; for f in a b; do [ "$(find . -name "$f" -printf "%i")" = "$(stat -c %i "$f")" ]; done
+        python3 -c "import os; [e.inode() == os.stat(e.path).st_ino or exit(e.name) for e in os.scandir()]"' sh "$TARGET"
 }
 
 @test "a work directory that was kept while its upper was thrown away brings nothing back" {
