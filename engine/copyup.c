@@ -195,6 +195,8 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
                : source->redirect ? sys_ftruncate((int)to, st->st_size)
                                   : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
     bool data = ret == 0 && !o && !source->redirect && st->st_size > 0;
+    if (!o && !source->redirect && ret >= 0)
+        ur_count_data(u, ret, st->st_size);
     if (ret >= 0)
         ret = ur_give_owner((int)to, NULL, st);
     if (ret == 0)
@@ -325,6 +327,10 @@ static long copy_regular(const struct ur_union *u, const struct ur_table_mount *
         sys_unlink(tmp);
     if (!o)
         sys_close((int)fd);
+    if (ret == 0) {
+        ur_count(u, files, 1);
+        ur_count(u, bare, source->redirect ? 1 : 0);
+    }
     return ret;
 }
 
@@ -367,6 +373,8 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
         ret = publish(u, m, ino, st, -1, tmp, upper);
     if (*tmp)
         sys_unlink(tmp);
+    if (ret == 0)
+        ur_count(u, files, 1);
     return ret;
 }
 
@@ -410,6 +418,8 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
     if (ret < 0)
         sys_rmdir(tmp);
+    else
+        ur_count(u, directories, 1);
     return ret;
 }
 

@@ -265,6 +265,8 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
         return from;
     long cloned = ur_copyup_data(m->caps, (int)from, to, st.st_size);
     sys_close((int)from);
+    if (cloned >= 0)
+        ur_count_data(u, cloned, st.st_size);
     ret = cloned < 0 ? cloned : read_times(to, NULL, ts);
     if (ret >= 0)
         ret = ret ? sys_utimensat(to, NULL, ts, 0) : -EIO;

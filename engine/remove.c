@@ -86,8 +86,11 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
         ret = ur_upper_path(u, d, name, host);
     if (ret < 0)
         return ret;
-    if (!over && d->mount->caps & UR_CAP_CHARDEV)
-        return ur_whiteout_make(d->mount, host);
+    if (!over && d->mount->caps & UR_CAP_CHARDEV) {
+        ret = ur_whiteout_make(d->mount, host);
+        ur_count(u, whiteouts, ret == 0);
+        return ret;
+    }
     ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
     if (ret == 0)
         ret = ur_whiteout_make(d->mount, tmp);
@@ -96,6 +99,7 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
     ret = sys_rename(tmp, host, over ? 0 : RENAME_NOREPLACE);
     if (ret < 0)
         sys_unlink(tmp);
+    ur_count(u, whiteouts, ret == 0);
     return ret;
 }
 
@@ -243,6 +247,7 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
      */
     if (ret < 0)
         sys_unlink(tmp);
+    ur_count(u, whiteouts, ret == 0);
     return ret;
 }
 

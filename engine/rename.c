@@ -303,12 +303,15 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
         }
         if (!from->below)
             sys_unlink(from->host);
-        return 0;
+        return 0; /* with the whiteout that was in the way */
     }
     if (!from->below)
         return sys_rename(from->host, to->host, flags);
-    if (leaves_whiteout(m))
-        return sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
+    if (leaves_whiteout(m)) {
+        long ret = sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
+        ur_count(c->u, whiteouts, ret == 0);
+        return ret;
+    }
     long ret = sys_rename(from->host, to->host, flags);
     return ret < 0 ? ret : ur_whiteout_put(c->u, from->d, from->n->name, false);
 }

@@ -26,6 +26,7 @@ enum {
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
     UR_NAMES = 1024,
     UR_LISTINGS = 8192,
+    UR_ANSWERS = 512,
     UR_METACOPIES = 1024,
     UR_PROGRAMS = 256,
     UR_PROGRAM_PATH = 80,
@@ -88,6 +89,19 @@ struct ur_shared {
         _Atomic uint64_t state, word;
     } listing[UR_LISTINGS];
     _Atomic uint64_t listings_next, listings_had;
+
+    /* What was done so far, for --stats and --report: nobody in the run reads it. */
+    struct ur_counts {
+        _Atomic uint64_t files, directories; /* copied up; files are all that are no directories */
+        _Atomic uint64_t bare;               /* files of which the data stayed in the lower (metacopy.c) */
+        _Atomic uint64_t bytes, cloned;      /* of files' data: copied; shared with the lower's (reflink) */
+        _Atomic uint64_t whiteouts;          /* made */
+    } counts;
+    /* The same of the guard's answers, by the number of the system call; only if `answers_wanted`. */
+    _Atomic uint32_t answers_wanted;
+    struct ur_answers {
+        _Atomic uint64_t count, time, longest; /* nanoseconds */
+    } answers[UR_ANSWERS];
 
     /* A Bloom filter of the lower inodes of which a name was copied up or removed in this run: a descriptor that was
        opened before still shows the lower one. */

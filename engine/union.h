@@ -130,6 +130,18 @@ static inline void ur_scratch_cleanup(struct ur_scratch **s) {
     if (!name)                                                                                                         \
     return -ENOMEM
 
+/* Adds to one of the run's counts (shared.h). */
+#define ur_count(u, what, n)                                                                                           \
+    ((void)((u)->shared && atomic_fetch_add_explicit(&(u)->shared->counts.what, (uint64_t)(n), memory_order_relaxed)))
+
+/* A file's data were copied, or (`cloned`) are shared with the lower's. */
+static inline void ur_count_data(const struct ur_union *u, bool cloned, off_t size) {
+    if (cloned)
+        ur_count(u, cloned, size);
+    else
+        ur_count(u, bytes, size);
+}
+
 /* path.c: strings */
 bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len); /* equal or beneath */
 /* Appends, with a NUL; NULL if `at` is, or there is no room. */

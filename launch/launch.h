@@ -35,7 +35,8 @@ struct launch {
     char *ephemeral;       /* the directory of the uppers that are thrown away; NULL: none */
     struct ur_locks locks; /* held until the last process of the run has ended */
     struct fence fence;
-    pid_t pid; /* of the launcher itself */
+    struct report *report; /* NULL: none is wanted */
+    pid_t pid;             /* of the launcher itself */
     struct launch_guard {
         int socket;  /* in the guard: to the launcher */
         int to;      /* in the command: where the listener goes */

@@ -10,6 +10,7 @@
 #include "engine/sys.h"
 #include "launch/host.h"
 #include "launch/launch.h"
+#include "launch/report.h"
 #include "launch/say.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ static bool get_ready(struct launch *launch) {
         return show(launch);
     launch->parts = find_parts();
     return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
-           session_make(launch) && fence_prepare(launch);
+           session_make(launch) && fence_prepare(launch) && report_prepare(launch);
 }
 
 static int act(struct launch *launch) {
@@ -149,6 +150,7 @@ int main(int argc, char **argv) {
     else if (next == OPTIONS_RUN)
         status = launch.options.doctor ? doctor(&launch) : act(&launch);
     fence_free(&launch);
+    report_free(&launch);
     ur_plan_free(&launch.plan);
     options_free(&launch.options);
     free(launch.parts);

@@ -132,6 +132,15 @@ static enum options_next read_keep(struct reader *reader, const char *value) {
     return OPTIONS_RUN;
 }
 
+static enum options_next read_report(struct reader *reader, const char *value) {
+    char *mistake = ur_path_option_check("--report", value);
+    if (mistake)
+        return misread(mistake);
+    free(reader->options->report);
+    reader->options->report = ur_plan_absolute(reader->plan, value);
+    return OPTIONS_RUN;
+}
+
 static enum options_next read_writable(struct reader *reader, const char *value) {
     char *mistake = ur_path_option_check("--writable", value);
     if (mistake)
@@ -215,6 +224,11 @@ static const struct row {
       "layer file DIR/base.json: to run in, to look at, to commit"},
      read_keep,
      0},
+    {{0}, NULL, 0},
+    {{"--stats", NULL, "say on stderr, at the end, what was copied up, how long it took, and what the guard answered"},
+     NULL,
+     offsetof(struct options, stats)},
+    {{"--report", "FILE", "write the same, and more, to FILE as JSON"}, read_report, 0},
     {{0}, NULL, 0},
     {{"--check", NULL, "only check the mounts and print them; runs nothing, changes nothing"},
      NULL,
@@ -316,6 +330,8 @@ static enum options_next check_whole(const struct reader *reader) {
         return wrong("--json goes with --check and with doctor");
     if (options->check && options->command)
         return wrong("--check runs no command");
+    if ((options->stats || options->report) && !options->command)
+        return wrong("--stats and --report go with a -- COMMAND");
     if (!options->check && !options->doctor && !options->command)
         return wrong("no -- COMMAND");
     return check_nets(reader->options);
@@ -347,7 +363,8 @@ void options_free(struct options *options) {
         free(options->writable[i]);
     free(options->writable);
     free(options->keep);
-    options->keep = NULL;
+    free(options->report);
+    options->keep = options->report = NULL;
     options->writable = NULL;
     options->writables = 0;
 }

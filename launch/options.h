@@ -13,7 +13,9 @@ struct options {
     bool doctor; /* the subcommand: tell what this host offers, with or without mounts */
     bool try;    /* the subcommand: the host itself is the lower, and afterwards it is asked what is to become of it */
     bool yes, no;
-    char *keep; /* absolute, owned: where try leaves the upper; NULL: nowhere */
+    bool stats;
+    char *report; /* absolute, owned: where the report goes; NULL: nowhere */
+    char *keep;   /* absolute, owned: where try leaves the upper; NULL: nowhere */
     enum choice guard, fence;
     bool no_preload; /* the guard alone, which then is required */
     enum ur_raw raw; /* counts if raw_said; else the layer file */

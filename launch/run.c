@@ -13,6 +13,7 @@
 #include "launch/fence.h"
 #include "launch/guard/guard.h"
 #include "launch/keeper.h"
+#include "launch/report.h"
 #include "launch/say.h"
 
 #include <dirent.h>
@@ -243,7 +244,11 @@ static _Noreturn void finish(struct launch *launch, pid_t keeper, const struct k
     if (end->unremoved)
         say("%s%s%s could not be removed completely", launch->session, launch->ephemeral ? " or " : "",
             launch->ephemeral ? launch->ephemeral : "");
-    end_as(launch->options.try ? try_settle(launch, end->status) : end->status);
+    int status = launch->options.try ? try_settle(launch, end->status) : end->status;
+    if (!report_finish(launch, end))
+        status = W_EXITCODE(EXIT_OURS, 0);
+    report_free(launch);
+    end_as(status);
 }
 
 void run(struct launch *launch) {
@@ -272,7 +277,9 @@ void run(struct launch *launch) {
         return;
     }
     /* The locks are the keeper's from now on. Its descriptors are all of ours that must stay open. */
-    let_go(&to_keeper, 1, false);
+    int kept[3] = {to_keeper};
+    report_descriptors(launch, kept + 1);
+    let_go(kept, sizeof kept / sizeof *kept, false);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -287,5 +294,6 @@ void run(struct launch *launch) {
     }
     say("the process that keeps the run was killed; the command may still be running in the session %s",
         launch->session);
+    report_free(launch);
     _exit(EXIT_OURS);
 }

@@ -47,6 +47,7 @@ setup() {
     local t run
     as mkdir "$W/other" "$TARGET/t" "$TARGET/t/longer"
     for t in "$W/t" "$W/t/t/longer"; do
+        # shellcheck disable=SC2016 # for the shell inside
         for run in 'echo two >>"$1/a"' 'cat "$1/b"'; do
             run -0 as "$UNIONRUN" --target "$t" --lower "$W/lowers/base" --upper "$W/up$(basename "$t")" \
                 --target "$TARGET/t" --lower "$W/other" --upper "$W/upother" -- sh -euc "$run" sh "$t"

@@ -95,6 +95,21 @@ static bool answers_elsewhere(int number) {
     return false;
 }
 
+static uint64_t nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* For --stats and --report. */
+static void count_answer(struct ur_answers *a, uint64_t since) {
+    uint64_t time = nanoseconds() - since, longest = atomic_load(&a->longest);
+    atomic_fetch_add(&a->count, 1);
+    atomic_fetch_add(&a->time, time);
+    while (time > longest && !atomic_compare_exchange_weak(&a->longest, &longest, time))
+        ;
+}
+
 static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t turn) {
     uint64_t at = n->data.instruction_pointer;
     struct call q = {
@@ -108,10 +123,15 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t t
     };
     for (int i = 0; i < 6; i++)
         q.arg[i] = n->data.args[i];
+    struct ur_shared *shared = g->whole.shared;
+    bool counts = shared && atomic_load_explicit(&shared->answers_wanted, memory_order_relaxed);
+    uint64_t since = counts ? nanoseconds() : 0;
     q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
     answer_fn *answer = q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
     long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
     peer_let_go(&q);
+    if (counts && q.number >= 0 && q.number < UR_ANSWERS) /* before the caller goes on, and the run may end */
+        count_answer(&shared->answers[q.number], since);
     if (result != GIVEN && !q.answered)
         send_answer(&q, result);
 }
