@@ -3,14 +3,17 @@
  * in a plain directory; here is what a plain directory would not need.
  *
  *   volatile   nothing is synced.
+ *
  *   copy-up    (as overlayfs has it) a copy is fsynced with its data and attributes before it gets its name. Else the
- *              upper could have the name without the data, over a lower's file that was whole for years. A copy with no
- *              data (a directory, a symlink, an empty file) is not: like all names it is as safe as the upper's
- * filesystem keeps the order of its own metadata (ext4, xfs and btrfs do). Nor is a clone (FICLONE). strict     also
- * that order is not relied on, and each name that a call has made, moved, covered or removed is on disk before it
- * returns (as under mount -o dirsync). In this order: a note in journal/              before the step that it is about
+ *              upper could have the name without the data, over a lower's file that was whole for years. A copy with
+ *              no data (a directory, a symlink, an empty file) is not: like all names it is as safe as the upper's
+ *              filesystem keeps the order of its own metadata (ext4, xfs and btrfs do). Nor is a clone (FICLONE).
+ *
+ *   strict     also that order is not relied on, and each name that a call has made, moved, covered or removed is on
+ *              disk before it returns (as under mount -o dirsync). In this order:
+ *                  a note in journal/              before the step that it is about
  *                  a copy, a new directory         before its name
- *                  an opaque mark or a redirect    before the whiteouts that it stands for go, and the directory itself
+ *                  an opaque mark or a redirect    before the whiteouts that it stands for go, and the directory
  *                  the directory                   after the step that is seen
  *              An error of the last comes after the change was seen: it is told, and the change stays.
  *

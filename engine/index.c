@@ -8,8 +8,9 @@
  * is entered any more: the disk is asked, as without an index.
  *
  *   bucket     a cache line: a word of state (how many are changing a name of it; a counter), and 7 entries
- *   entry      one 64-bit word, read and written whole: 51 bits of the hash, and either the kind and the layer of a
- * name; or, under another hash of the same name, the stack of the directory: a bit for each of its layers. 0: free
+ *   entry      one 64-bit word, read and written whole: 51 bits of the hash, and either the kind and the layer of
+ *              a name; or, under another hash of the same name, the stack of the directory: a bit for each of its
+ *              layers. 0: free
  *
  * To enter a name one reserves an entry before the disk is asked, and afterwards puts the answer there by one
  * compare-and-swap. Who begins a change in between has taken the reservation away; who began before is seen by his

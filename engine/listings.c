@@ -14,13 +14,10 @@
  * A record may be overwritten while it is read, by one that comes a whole ring later, or by a writer that slept so
  * long: it is copied, and the copy believed by its checksum.
  *
- * The ring is memory of a file, and its pages are had before they are written to: on a full filesystem they would be a
- * SIGBUS. Where they cannot be had so, nothing is kept.
+ * The ring's pages are asked for before they are written to (room.c); where there is no room, nothing is kept.
  */
 #include "index.h"
 #include "snapshot.h"
-
-#include <linux/falloc.h>
 
 #define CHANGING UINT64_C(0xffffffff)
 #define TICKET (UINT64_C(1) << 32)

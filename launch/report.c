@@ -44,8 +44,7 @@ static bool in_a_layer(const struct ur_plan *plan, const char *dir) {
     for (size_t i = 0; i < plan->count; i++)
         for (size_t k = 0; k < plan->mounts[i].lowers; k++) {
             UR_AUTO_TEXT lower = realpath(plan->mounts[i].lower[k], NULL);
-            size_t len = lower ? strlen(lower) : 0;
-            if (len > 1 && strncmp(dir, lower, len) == 0 && (dir[len] == '/' || !dir[len]))
+            if (lower && strcmp(lower, "/") != 0 && ur_path_is_in(dir, lower))
                 return true;
         }
     return false;

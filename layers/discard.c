@@ -186,6 +186,10 @@ static int run(struct layers *layers, struct request *r, bool yes) {
     return right ? 0 : EXIT_OURS;
 }
 
+static const char about_include[] = "only what PATTERN names; give more for more";
+static const char about_exclude[] = "but what PATTERN names, and the new directories that hold it; a pattern with a\n"
+                                    "slash is a path below the target, one without any name in it";
+
 static const char about_discard[] =
     "Throw away what the uppers changed, all of it or what is at and beneath PATHs. On a terminal it asks\n"
     "before all is thrown away; elsewhere it wants --yes. A renamed file whose new name is discarded stays\n"
@@ -194,15 +198,11 @@ static const char about_discard[] =
 int layers_discard(struct layers *layers, int argc, char **argv) {
     struct request r = {.layers = layers};
     bool yes = false;
-    const struct layers_option options[] = {
-        {"--dry-run", NULL, "only tell what would go", &r.dry_run, NULL, NULL},
-        {"--yes", NULL, "do not ask", &yes, NULL, NULL},
-        {"--include", "PATTERN", "only what PATTERN names; give more for more", NULL, NULL, &r.include},
-        {"--exclude", "PATTERN",
-         "but what PATTERN names, and the new directories that hold it; a pattern with a\nslash is a path below the "
-         "target, one without any name in it",
-         NULL, NULL, &r.exclude},
-        {0}};
+    const struct layers_option options[] = {{"--dry-run", NULL, "only tell what would go", &r.dry_run, NULL, NULL},
+                                            {"--yes", NULL, "do not ask", &yes, NULL, NULL},
+                                            {"--include", "PATTERN", about_include, NULL, NULL, &r.include},
+                                            {"--exclude", "PATTERN", about_exclude, NULL, NULL, &r.exclude},
+                                            {0}};
     enum layers_next next = layers_read(layers, argc, argv, options, 0, SIZE_MAX, about_discard);
     return next == LAYERS_GO ? run(layers, &r, yes) : next == LAYERS_DONE ? 0 : EXIT_OURS;
 }
@@ -215,11 +215,8 @@ int layers_undo(struct layers *layers, int argc, char **argv) {
     struct request r = {.layers = layers, .undo = true};
     const struct layers_option options[] = {
         {"--dry-run", NULL, "only tell what would be undone", &r.dry_run, NULL, NULL},
-        {"--include", "PATTERN", "only what PATTERN names; give more for more", NULL, NULL, &r.include},
-        {"--exclude", "PATTERN",
-         "but what PATTERN names, and the new directories that hold it; a pattern with a\nslash is a path below the "
-         "target, one without any name in it",
-         NULL, NULL, &r.exclude},
+        {"--include", "PATTERN", about_include, NULL, NULL, &r.include},
+        {"--exclude", "PATTERN", about_exclude, NULL, NULL, &r.exclude},
         {0}};
     enum layers_next next = layers_read(layers, argc, argv, options, 1, SIZE_MAX, about_undo);
     return next == LAYERS_GO ? run(layers, &r, true) : next == LAYERS_DONE ? 0 : EXIT_OURS;
