@@ -55,6 +55,9 @@ struct ur_shared {
        seen to. */
     _Atomic uint32_t watched;
 
+    /* The process that was first refused a mount where no guard could say so; 0: none was. */
+    _Atomic uint32_t mount_refused;
+
     /* What was last found out of a device (stat.c): its number << 2, whether files show it << 1, whether it has layers.
      */
     _Atomic uint64_t device;

@@ -191,6 +191,14 @@ static void tell_word(void *keeper, const char *text) {
     tell(keeper, report);
 }
 
+static void tell_mount(struct keeper *keeper) {
+    pid_t who = session_mount_refused(keeper->launch);
+    if (!who)
+        return;
+    UR_AUTO_TEXT word = ur_format(REFUSED_MOUNT, (int)who);
+    tell_word(keeper, word);
+}
+
 /* No process of the run is left. */
 static bool end_session(const struct keeper *keeper) {
     /* Of `try` the launcher decides, if it is still there. */
@@ -227,6 +235,7 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     stay(&keeper, true);
     if (launch->options.end_all && reap(&keeper))
         end_all(&keeper);
+    tell_mount(&keeper);
     struct keeper_report end = {.what = KEEPER_ENDED, .late = keeper.late, .left = reap(&keeper)};
     end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0)
                  : keeper.late    ? W_EXITCODE(EXIT_TIMEOUT, 0)

@@ -21,6 +21,9 @@ struct keeper_report {
    `socket` are sent to the command. `start` runs the command in the child, and does not return either. */
 _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *));
 
+/* What is said of the first mount that a process (%d) is refused. */
+#define REFUSED_MOUNT "process %d asked for a mount, which no process in a union gets (EPERM)"
+
 /* Closes every descriptor but the `count` in `keep`, which it sorts, and the first three; those become /dev/null,
    but for stderr if `stderr_too` is false. */
 void let_go(int *keep, size_t count, bool stderr_too);

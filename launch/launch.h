@@ -62,6 +62,9 @@ bool session_make(struct launch *launch);
    0 or -errno. */
 long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg);
 
+/* The process that was first refused a mount where no guard could say so; 0: none was. */
+pid_t session_mount_refused(const struct launch *launch);
+
 /* Removes the session directory and, `uppers`, those that are ephemeral. False if something is left. */
 bool session_remove(const struct launch *launch, bool uppers);
 

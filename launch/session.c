@@ -213,6 +213,17 @@ bool session_make(struct launch *launch) {
     return true;
 }
 
+pid_t session_mount_refused(const struct launch *launch) {
+    UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
+    uint32_t who = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && pread(fd, &who, sizeof who, offsetof(struct ur_shared, mount_refused)) != sizeof who)
+        who = 0;
+    if (fd >= 0)
+        close(fd);
+    return (pid_t)who;
+}
+
 bool session_remove(const struct launch *launch, bool uppers) {
     bool removed = true;
     if (launch->session)

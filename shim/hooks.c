@@ -6,6 +6,8 @@
  */
 #include "shim.h"
 
+#include "../engine/numbers.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -44,7 +46,19 @@ ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_
 /* A fortified call whose buffer is smaller than it says. */
 #define UR_ROOM(n, room, call) ((n) > (room) ? (ur_chk_fail(), 0L) : (call))
 /* What no run gets. A guard says so itself. */
-#define UR_REFUSED(nr, a, b, c, d, e) (ur_in_session() && !ur_guarded() ? -EPERM : UR_PLAIN(nr, a, b, c, d, e, 0))
+#define UR_REFUSED(nr, a, b, c, d, e)                                                                                  \
+    (ur_in_session() && !ur_guarded() ? ur_refuse(nr, -EPERM) : UR_PLAIN(nr, a, b, c, d, e, 0))
+
+long ur_refuse(long nr, long error) {
+    static const int mounts[] = {CALL_mount, CALL_fsopen, CALL_open_tree, CALL_move_mount, CALL_mount_setattr};
+    struct ur_shared *shared = UR_SELF->u->shared;
+    for (size_t i = 0; shared && i < sizeof mounts / sizeof *mounts; i++) {
+        uint32_t nobody = 0;
+        if (nr == mounts[i])
+            atomic_compare_exchange_strong(&shared->mount_refused, &nobody, (uint32_t)sys_getpid());
+    }
+    return error;
+}
 
 static long ur_remove(const char *path) {
     long ret = ur_unlink(UR_SELF, AT_FDCWD, path, 0);

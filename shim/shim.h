@@ -71,6 +71,9 @@ static inline bool ur_guarded(void) {
     return ur_guard_serves(ur_self()->u->shared);
 }
 
+/* `error`, for a call that no run gets; of the first mount the launcher is to tell (a guard says it itself). */
+long ur_refuse(long nr, long error);
+
 /* What ur_self tells from now on; NULL: that there is no session. For gate.c alone. */
 void ur_self_set(const struct ur_caller *c);
 /* The program, or one that started it, has set a seccomp filter of its own, and the guard answers in our stead. */

@@ -64,7 +64,7 @@ static long meaning(long nr, const long a[6]) {
 /* Where there is a guard its filter refuses, and tells of it. */
 #define REFUSED(name, error)                                                                                           \
     case CALL_##name:                                                                                                  \
-        return ur_guarded() ? plain(nr, a) : -(error);
+        return ur_guarded() ? plain(nr, a) : ur_refuse(nr, -(error));
 #define REFUSED_EPERM(name) REFUSED(name, EPERM)
 #define REFUSED_ENOSYS(name) REFUSED(name, ENOSYS)
 #define REFUSED_EOPNOTSUPP(name) REFUSED(name, EOPNOTSUPP)

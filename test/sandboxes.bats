@@ -63,7 +63,7 @@ in_bwrap() {
 
 bwrap_in() {
     local mode
-    for mode in $MODES; do
+    for mode in $MODES --guard=off; do
         UNION_OPTIONS=("$mode")
         run --separate-stderr union bwrap --ro-bind / / --dev /dev cat "$TARGET/low"
         [ "$status" -eq 1 ]
@@ -77,6 +77,35 @@ bwrap_in() {
     run bwrap --ro-bind / / true
     [ "$status" -eq 0 ] || skip "bwrap does not work here: $output"
     each_user bwrap_in
+}
+
+REFUSED='asked for a mount, which no process in a union gets (EPERM)'
+mounts() {
+    local mode how script='
+import ctypes, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+for number in map(int, sys.argv[1:]):
+    for i in range(2): print(call(number, b"tmpfs", 0), ctypes.get_errno())'
+    for mode in $MODES --guard=off; do
+        UNION_OPTIONS=("$mode")
+        for how in 165 428 430; do # mount, open_tree, fsopen
+            run -0 --separate-stderr union python3 -c "$script" "$how"
+            same "$how, $mode" $'-1 1\n-1 1' "$output"
+            [ "${#stderr_lines[@]}" -eq 1 ]
+            [[ $stderr == 'unionrun: process '*" $REFUSED" ]]
+        done
+        run -0 --separate-stderr union sh -c 'mount --bind "$1" "$1/dir" 2>&1; unshare -m true; bwrap --bind / / true; cat "$1/low"' sh "$TARGET"
+        [[ $output == *low ]]
+        same "all of them, $mode" 1 "$(grep -cF "$REFUSED" <<<"$stderr")"
+        run -0 --separate-stderr union cat "$TARGET/low"
+        same "no mount, $mode" 'low:' "$output:$stderr"
+    done
+}
+@test "who asks for a mount gets EPERM, by each call that there is, and a run says so once, with a guard or without" {
+    needs python3
+    needs bwrap
+    [ "$(uname -m)" = x86_64 ] || skip 'the numbers are those of x86_64'
+    each_user mounts
 }
 
 # --- sshd -------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /* Answers: where the caller is, and where it goes. */
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
+#include "launch/keeper.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,6 @@ long answer_chroot(struct call *q) {
 /* Mounts would change what paths mean. The fence forbids them too. */
 long answer_mount(struct call *q) {
     if (!atomic_exchange(&q->guard->mount_said, true))
-        guard_say(q->guard, "process %d asked for a mount, which no process in a union gets (EPERM)", (int)q->pid);
+        guard_say(q->guard, REFUSED_MOUNT, (int)q->pid);
     return -EPERM;
 }
