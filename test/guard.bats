@@ -446,11 +446,13 @@ contained() {
 
 # user.max_user_namespaces counts in each namespace for those within it, so it is set in one of our own, with everybody in it:
 # other tests go on, and it can be set where the host's cannot.
-@test "all of it works where user namespaces are forbidden" {
+@test "all of it works where user namespaces are forbidden, and /dev/fuse" {
     needs_guard
     needs python3
     [ "$(id -u)" = 0 ] || skip 'not root'
     workspace user
+    # Nor can /dev/fuse be opened, whatever its mode: another file lies over it.
+    install -m 0 /dev/null "$W/fuse"
     cat >"$W/forbidden.py" <<'END'
 import ctypes, os, sys
 (began, begin), (mapped, map_) = os.pipe(), os.pipe()
@@ -460,17 +462,20 @@ if os.fork() == 0:
         with open(f"/proc/{os.getppid()}/{ids}_map", "w") as f: f.write("0 0 4294967295")
     os.write(map_, b"x")
     os._exit(0)
-if ctypes.CDLL(None).unshare(0x10000000): sys.exit(99)
+libc = ctypes.CDLL(None)
+if libc.unshare(0x10020000): sys.exit(99) # of users, and of mounts
 os.write(begin, b"x")
 os.close(map_)
 if os.read(mapped, 1) != b"x": sys.exit(99)
 os.wait()
+fuse = sys.argv.pop(1).encode()
+if os.path.exists("/dev/fuse") and libc.mount(fuse, b"/dev/fuse", None, 4096, None): sys.exit(99)
 with open("/proc/sys/user/max_user_namespaces", "w") as f: f.write("0")
 os.execvp(sys.argv[1], sys.argv[1:])
 END
     # shellcheck disable=SC2317 # called by what follows
     as_user() {
-        clean_env "$PLAIN_USER" python3 "$W/forbidden.py" setpriv --reuid="$PLAIN_USER" --regid="$PLAIN_USER" --init-groups \
+        clean_env "$PLAIN_USER" python3 "$W/forbidden.py" "$W/fuse" setpriv --reuid="$PLAIN_USER" --regid="$PLAIN_USER" --init-groups \
             --inh-caps=-all "$@"
     }
     local status=0
@@ -478,6 +483,7 @@ END
     [ "$status" != 99 ] || skip 'no user namespaces here to begin with'
     fails as unshare --user true
     [ "$(as cat /proc/sys/user/max_user_namespaces)" = 0 ]
+    fails as sh -c ': </dev/fuse'
     family names
     family exec
     rm -rf "$W/lowers"
