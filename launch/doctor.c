@@ -138,14 +138,16 @@ static void look_at_upper(struct report *report, const char *upper, const char *
         close(fd);
     rmdir(own);
     UR_AUTO_TEXT missing = missing_caps(caps);
+    UR_AUTO_TEXT type = host_filesystem(parent);
+    const char *runs = is_noexec(parent) ? ", noexec: what a run makes or changes there it cannot execute" : "";
     if (!(caps & (UR_CAP_CHARDEV | UR_CAP_XATTR))) {
-        note(report, "upper", NO, "%s: its filesystem can hold no whiteout (neither 0:0 devices nor user xattrs)",
-             upper);
+        note(report, "upper", NO, "%s (%s): its filesystem can hold no whiteout (neither 0:0 devices nor user xattrs)",
+             upper, type);
         lacks(&report->shim, true, "an upper's filesystem can hold no whiteout");
     } else if (*missing) {
-        note(report, "upper", OK, "%s: does without %s", upper, missing);
+        note(report, "upper", OK, "%s (%s%s): does without %s", upper, type, runs, missing);
     } else {
-        note(report, "upper", OK, "%s: has all that can be used", upper);
+        note(report, "upper", OK, "%s (%s%s): has all that can be used", upper, type, runs);
     }
 }
 

@@ -1,5 +1,6 @@
 /* What this host offers, found out by trying: see host.h. */
 #include "launch/host.h"
+#include "config/text.h"
 #include "engine/gate.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -34,6 +36,27 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
+
+/* By the mount, for on btrfs st_dev is no mount's. A line of mountinfo: "ID PARENT DEV ROOT POINT OPTIONS [TAG...] -
+   TYPE
+   ...". */
+char *host_filesystem(const char *path) {
+    struct statx st;
+    char *line = NULL, *type = NULL;
+    size_t room = 0;
+    FILE *mounts = statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) == 0 && st.stx_mask & STATX_MNT_ID
+                       ? fopen("/proc/self/mountinfo", "re")
+                       : NULL;
+    while (mounts && !type && getline(&line, &room, mounts) > 0) {
+        const char *at = strtoull(line, NULL, 10) == st.stx_mnt_id ? strstr(line, " - ") : NULL;
+        if (at)
+            type = ur_copy(at + 3, strcspn(at + 3, " \n"));
+    }
+    if (mounts)
+        fclose(mounts);
+    free(line);
+    return type ? type : ur_copy("?", 1);
+}
 
 int host_landlock(void) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);

@@ -38,6 +38,8 @@ struct host {
     long user_namespaces; /* how many may be made; nobody needs one. -1: not told */
 };
 
+/* The type of the filesystem at `path` ("ext4"): owned by the caller; "?" if that cannot be told. */
+char *host_filesystem(const char *path);
 int host_landlock(void);
 void host_listener(struct host_listener *listener);
 void host_reach(struct host_reach *reach);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # unionrun doctor: what it tells of this host, and by which status.
+# shellcheck disable=SC2016 # for a shell in a namespace of its own
 
 load helpers
 
@@ -36,9 +37,21 @@ doctor() { as "$UNIONRUN" doctor "$@"; }
     as sh -c "echo '{\"mounts\":[{\"target\":\"t\",\"lower\":\"lowers/1\",\"upper\":\"up/upper\"}]}' >'$W/l.json'"
     before=$(find "$W" | sort)
     run doctor --layers "$W/l.json"
-    [[ $output == *"$W/up/upper: "* ]]
+    [[ $output == *"$W/up/upper ($(findmnt -no FSTYPE -T "$W/up")): "* ]]
     [ "$(find "$W" | sort)" = "$before" ]
     [ -z "$(find /tmp /dev/shm "$W" -maxdepth 1 -name '.unionrun-doctor*' 2>/dev/null)" ]
+}
+
+@test "doctor tells an upper's filesystem, and whether its programs can be executed" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    run unshare -m mount -t tmpfs -o noexec none "$W/up"
+    [ "$status" -eq 0 ] || skip "nothing can be mounted here: $output"
+    run unshare -m sh -c 'mount -t tmpfs -o noexec none "$1/up"; exec "$2" doctor --target "$1/t" --lower "$1/lowers/1" --upper "$1/up/u"' \
+        sh "$W" "$UNIONRUN"
+    [[ $output == *"$W/up/u (tmpfs, noexec: what a run makes or changes there it cannot execute): "* ]]
+    run unshare -m sh -c 'mount -t tmpfs none "$1/up"; exec "$2" doctor --json --target "$1/t" --lower "$1/lowers/1" --upper "$1/up/u"' \
+        sh "$W" "$UNIONRUN"
+    [[ $(jq -r '.checks[]|select(.name == "upper").found' <<<"$output") == "$W/up/u (tmpfs): "* ]]
 }
 
 @test "doctor says which lower the fence cannot keep" {
