@@ -53,6 +53,9 @@ enum { UR_PATH_MAX = 4096 };
 /* Maps the table and the shared state of the session directory into `u` (read-only and read-write).
    `version` etc. are checked. Returns 0 or -errno (-EINVAL: not a table that can be used). The maps stay. */
 long ur_union_open(struct ur_union *u, const char *session);
+/* The same by one of sys.h's ways into the kernel. */
+long ur_union_open_by(long (*way)(long nr, long a, long b, long c, long d, long e, long f), struct ur_union *u,
+                      const char *session);
 
 /* --- what the caller hands over -------------------------------------------------------------------------- */
 

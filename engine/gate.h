@@ -15,6 +15,7 @@
 #include "sys.h"
 
 /* Free in each of 500 starts, also under TSan, MSan, ASan and `ulimit -s unlimited`. A page boundary of any size. */
+#define UR_GATE_TEXT "0x7e9000000000"
 #define UR_GATE UINT64_C(0x7e9000000000)
 enum { UR_GATE_SIZE = 4096 };
 

@@ -74,17 +74,18 @@ const struct ur_table_layer *ur_layer(const struct ur_union *u, const struct ur_
     return ur_table_layers(u->table) + m->first_layer + i;
 }
 
-static long map(const char *session, const char *name, int flags, int prot, size_t least, void **at, size_t *size) {
+static long map(ur_way *way, const char *session, const char *name, int flags, int prot, size_t least, void **at,
+                size_t *size) {
     char path[UR_PATH_MAX / 4];
     char *p = ur_put(path, path + sizeof path, session, strlen(session));
     p = ur_put(p, path + sizeof path, name, strlen(name));
     if (!p)
         return -ENAMETOOLONG;
-    long fd = sys_open(path, flags | O_CLOEXEC, 0);
+    long fd = way(SYS_openat, AT_FDCWD, (long)path, flags | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
         return fd;
     struct stat st;
-    long ret = sys_fstat((int)fd, &st);
+    long ret = way(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
     if (ret == 0 && (st.st_size <= 0 || (size_t)st.st_size < least))
         ret = -EINVAL;
     if (ret == 0) {
@@ -99,17 +100,17 @@ static long map(const char *session, const char *name, int flags, int prot, size
     return ret;
 }
 
-long ur_union_open(struct ur_union *u, const char *session) {
+long ur_union_open_by(ur_way *way, struct ur_union *u, const char *session) {
     void *table, *shared;
     size_t size;
-    long ret = map(session, "/table", O_RDONLY, PROT_READ, 0, &table, &size);
+    long ret = map(way, session, "/table", O_RDONLY, PROT_READ, 0, &table, &size);
     if (ret < 0)
         return ret;
     if (!ur_table_valid(table, size)) {
         sys_munmap(table, size);
         return -EINVAL;
     }
-    if (map(session, "/shared", O_RDWR, PROT_READ | PROT_WRITE, UR_SHARED_SIZE, &shared, &size) < 0) {
+    if (map(way, session, "/shared", O_RDWR, PROT_READ | PROT_WRITE, UR_SHARED_SIZE, &shared, &size) < 0) {
         shared = NULL;
         size = UR_SHARED_SIZE;
     }
@@ -123,4 +124,8 @@ long ur_union_open(struct ur_union *u, const char *session) {
     u->table = table;
     u->owner = u->table->uid && sys_geteuid() == u->table->uid;
     return 0;
+}
+
+long ur_union_open(struct ur_union *u, const char *session) {
+    return ur_union_open_by(ur_syscall6, u, session);
 }

@@ -11,39 +11,25 @@
         0x00, 0x00, 0x20, 0xd4  /* brk #0: nothing behind it is meant to be run */
 enum { UR_GATE_SYSCALL = 4 };
 
-/* ur_syscall6 and ur_plain6: C functions, their seven arguments in x0 to x6. */
+/* The three C functions of sys.h: their seven arguments in x0 to x6. */
+#define UR_FUNCTION(name, way, instruction)                                                                            \
+    ".balign 16\n"                                                                                                     \
+    ".globl " name "\n.hidden " name "\n.type " name ",%function\n" name ":\n"                                         \
+    ".cfi_startproc\n" way "    mov x8, x0\n"                                                                          \
+    "    mov x0, x1\n"                                                                                                 \
+    "    mov x1, x2\n"                                                                                                 \
+    "    mov x2, x3\n"                                                                                                 \
+    "    mov x3, x4\n"                                                                                                 \
+    "    mov x4, x5\n"                                                                                                 \
+    "    mov x5, x6\n" instruction ".cfi_endproc\n"                                                                    \
+    ".size " name ", .-" name "\n"
 #define UR_SYSCALL_TEXT                                                                                                \
-    ".pushsection .text\n"                                                                                             \
-    ".balign 16\n"                                                                                                     \
-    ".globl ur_syscall6\n.hidden ur_syscall6\n.type ur_syscall6,%function\n"                                           \
-    "ur_syscall6:\n"                                                                                                   \
-    ".cfi_startproc\n"                                                                                                 \
-    "    adrp x16, ur_gate\n"                                                                                          \
-    "    ldr x16, [x16, #:lo12:ur_gate]\n"                                                                             \
-    "    cbz x16, ur_plain6\n"                                                                                         \
-    "    mov x8, x0\n"                                                                                                 \
-    "    mov x0, x1\n"                                                                                                 \
-    "    mov x1, x2\n"                                                                                                 \
-    "    mov x2, x3\n"                                                                                                 \
-    "    mov x3, x4\n"                                                                                                 \
-    "    mov x4, x5\n"                                                                                                 \
-    "    mov x5, x6\n"                                                                                                 \
-    "    br x16\n"                                                                                                     \
-    ".cfi_endproc\n"                                                                                                   \
-    ".size ur_syscall6, .-ur_syscall6\n"                                                                               \
-    ".balign 16\n"                                                                                                     \
-    ".globl ur_plain6\n.hidden ur_plain6\n.type ur_plain6,%function\n"                                                 \
-    "ur_plain6:\n"                                                                                                     \
-    ".cfi_startproc\n"                                                                                                 \
-    "    mov x8, x0\n"                                                                                                 \
-    "    mov x0, x1\n"                                                                                                 \
-    "    mov x1, x2\n"                                                                                                 \
-    "    mov x2, x3\n"                                                                                                 \
-    "    mov x3, x4\n"                                                                                                 \
-    "    mov x4, x5\n"                                                                                                 \
-    "    mov x5, x6\n"                                                                                                 \
-    "    svc #0\n"                                                                                                     \
-    "    ret\n"                                                                                                        \
-    ".cfi_endproc\n"                                                                                                   \
-    ".size ur_plain6, .-ur_plain6\n"                                                                                   \
-    ".popsection\n"
+    ".pushsection .text\n" UR_FUNCTION("ur_syscall6",                                                                  \
+                                       "    adrp x16, ur_gate\n"                                                       \
+                                       "    ldr x16, [x16, #:lo12:ur_gate]\n"                                          \
+                                       "    cbz x16, ur_plain6\n",                                                     \
+                                       "    br x16\n") UR_FUNCTION("ur_plain6", "",                                    \
+                                                                   "    svc #0\n"                                      \
+                                                                   "    ret\n")                                        \
+        UR_FUNCTION("ur_gated6", "    ldr x16, =" UR_GATE_TEXT "\n", "    br x16\n") ".ltorg\n"                        \
+                                                                                     ".popsection\n"

@@ -12,42 +12,27 @@
         0xcc, 0xcc, 0xcc, 0xcc, 0xcc
 enum { UR_GATE_SYSCALL = 4 };
 
-/* ur_syscall6 and ur_plain6: C functions, so that no caller's red zone is under the return address, and a debugger in
-   the gate finds that address where it looks: at rsp. */
+/* The three C functions of sys.h. They are that, so that no caller's red zone is under the return address, and a
+   debugger in the gate finds that address where it looks: at rsp. */
+#define UR_FUNCTION(name, body)                                                                                        \
+    ".balign 16\n"                                                                                                     \
+    ".globl " name "\n.hidden " name "\n.type " name ",@function\n" name ":\n"                                         \
+    ".cfi_startproc\n"                                                                                                 \
+    "    movq %rdi, %rax\n"                                                                                            \
+    "    movq %rsi, %rdi\n"                                                                                            \
+    "    movq %rdx, %rsi\n"                                                                                            \
+    "    movq %rcx, %rdx\n"                                                                                            \
+    "    movq %r8, %r10\n"                                                                                             \
+    "    movq %r9, %r8\n"                                                                                              \
+    "    movq 8(%rsp), %r9\n" body ".cfi_endproc\n"                                                                    \
+    ".size " name ", .-" name "\n"
 #define UR_SYSCALL_TEXT                                                                                                \
-    ".pushsection .text\n"                                                                                             \
-    ".balign 16\n"                                                                                                     \
-    ".globl ur_syscall6\n.hidden ur_syscall6\n.type ur_syscall6,@function\n"                                           \
-    "ur_syscall6:\n"                                                                                                   \
-    ".cfi_startproc\n"                                                                                                 \
-    "    movq %rdi, %rax\n"                                                                                            \
-    "    movq %rsi, %rdi\n"                                                                                            \
-    "    movq %rdx, %rsi\n"                                                                                            \
-    "    movq %rcx, %rdx\n"                                                                                            \
-    "    movq %r8, %r10\n"                                                                                             \
-    "    movq %r9, %r8\n"                                                                                              \
-    "    movq 8(%rsp), %r9\n"                                                                                          \
-    "    movq ur_gate(%rip), %r11\n"                                                                                   \
-    "    testq %r11, %r11\n"                                                                                           \
-    "    jz 1f\n"                                                                                                      \
-    "    jmp *%r11\n"                                                                                                  \
-    "1:  syscall\n"                                                                                                    \
-    "    ret\n"                                                                                                        \
-    ".cfi_endproc\n"                                                                                                   \
-    ".size ur_syscall6, .-ur_syscall6\n"                                                                               \
-    ".balign 16\n"                                                                                                     \
-    ".globl ur_plain6\n.hidden ur_plain6\n.type ur_plain6,@function\n"                                                 \
-    "ur_plain6:\n"                                                                                                     \
-    ".cfi_startproc\n"                                                                                                 \
-    "    movq %rdi, %rax\n"                                                                                            \
-    "    movq %rsi, %rdi\n"                                                                                            \
-    "    movq %rdx, %rsi\n"                                                                                            \
-    "    movq %rcx, %rdx\n"                                                                                            \
-    "    movq %r8, %r10\n"                                                                                             \
-    "    movq %r9, %r8\n"                                                                                              \
-    "    movq 8(%rsp), %r9\n"                                                                                          \
-    "    syscall\n"                                                                                                    \
-    "    ret\n"                                                                                                        \
-    ".cfi_endproc\n"                                                                                                   \
-    ".size ur_plain6, .-ur_plain6\n"                                                                                   \
-    ".popsection\n"
+    ".pushsection .text\n" UR_FUNCTION("ur_syscall6", "    movq ur_gate(%rip), %r11\n"                                 \
+                                                      "    testq %r11, %r11\n"                                         \
+                                                      "    jz 1f\n"                                                    \
+                                                      "    jmp *%r11\n"                                                \
+                                                      "1:  syscall\n"                                                  \
+                                                      "    ret\n") UR_FUNCTION("ur_plain6", "    syscall\n"            \
+                                                                                            "    ret\n")               \
+        UR_FUNCTION("ur_gated6", "    movabsq $" UR_GATE_TEXT ", %r11\n"                                               \
+                                 "    jmp *%r11\n") ".popsection\n"

@@ -45,9 +45,12 @@ struct sys_dirent {
     char name[];
 };
 
-/* A system call from the gate, if there is one; and one that never is (gate.c). */
-long ur_syscall6(long nr, long a, long b, long c, long d, long e, long f) __attribute__((visibility("hidden")));
-long ur_plain6(long nr, long a, long b, long c, long d, long e, long f) __attribute__((visibility("hidden")));
+/* A system call from the gate, if it is open; one that never is; and one that always is, for who knows that it is
+   mapped (gate.c). */
+typedef long ur_way(long nr, long a, long b, long c, long d, long e, long f);
+ur_way ur_syscall6 __attribute__((visibility("hidden")));
+ur_way ur_plain6 __attribute__((visibility("hidden")));
+ur_way ur_gated6 __attribute__((visibility("hidden")));
 #define UR_SYS(nr, a, b, c, d, e, f) ur_syscall6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define UR_PLAIN(nr, a, b, c, d, e, f) ur_plain6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 

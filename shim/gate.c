@@ -2,9 +2,9 @@
  * The gate page (engine/gate.h), mapped into this process before its first engine call; and left for good when the
  * program sets a filter of its own.
  *
- * Mapping takes two system calls, and any thread or signal handler may come in between. A thread waits for the one that
- * is about it, but not for long; a signal handler that has interrupted that one, and a child that was forked in
- * between, go on without the gate (start.c says what that means).
+ * Any thread, signal handler or forked child may come in between: so the page is made ready elsewhere and then moved to
+ * its place, which is one step. Whoever comes at the same moment does the same; his page takes the place of the
+ * other's, and nobody can tell them apart. Nobody waits, and nobody goes without.
  *
  * A program that sets a seccomp filter knows what it will call itself, not what the engine calls: a filter that allows
  * open, and kills for readlink, would kill at an open in a union. So where a guard serves the run the shim gives way:
@@ -21,9 +21,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-enum { NOT_YET, READY = -1, IMPOSSIBLE = -2 }; /* else: the tid of who is about it */
-static _Atomic int state;
-
 static void *page(void) {
     return (void *)(uintptr_t)UR_GATE; // NOLINT(performance-no-int-to-ptr): that is where it is
 }
@@ -36,35 +33,41 @@ static bool is_ours(void) {
            memcmp(page(), ur_gate_code, sizeof ur_gate_code) == 0;
 }
 
-static bool make(void) {
-    long at = UR_PLAIN(SYS_mmap, page(), UR_GATE_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    bool own = at == (long)UR_GATE;
-    if (own) {
-        memcpy(page(), ur_gate_code, sizeof ur_gate_code);
-        __builtin___clear_cache((char *)page(), (char *)page() + sizeof ur_gate_code);
-    } else if (at != -EEXIST || !is_ours()) {
-        if (at > 0) /* Linux before 4.17 takes the address for a hint */
-            UR_PLAIN(SYS_munmap, at, UR_GATE_SIZE, 0, 0, 0, 0);
+static bool is_free(void) {
+    unsigned char resident;
+    return UR_PLAIN(SYS_mincore, page(), UR_GATE_SIZE, &resident, 0, 0, 0) == -ENOMEM;
+}
+
+static bool put(void) {
+    char *aside = ur_pages_get(UR_GATE_SIZE);
+    if (!aside)
         return false;
-    }
-    if (UR_PLAIN(SYS_mprotect, page(), UR_GATE_SIZE, PROT_READ | PROT_EXEC, 0, 0, 0) == 0)
+    memcpy(aside, ur_gate_code, sizeof ur_gate_code);
+    __builtin___clear_cache(aside, aside + sizeof ur_gate_code);
+    if (UR_PLAIN(SYS_mprotect, aside, UR_GATE_SIZE, PROT_READ | PROT_EXEC, 0, 0, 0) == 0 &&
+        UR_PLAIN(SYS_mremap, aside, UR_GATE_SIZE, UR_GATE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page(), 0) ==
+            (long)UR_GATE)
         return true;
-    if (own)
-        UR_PLAIN(SYS_munmap, page(), UR_GATE_SIZE, 0, 0, 0, 0);
+    ur_pages_put(aside, UR_GATE_SIZE);
     return false;
 }
 
-enum ur_gate ur_gate_map(void) {
-    enum { PATIENCE = 1000 };
-    int seen = NOT_YET, me = (int)UR_PLAIN(SYS_gettid, 0, 0, 0, 0, 0, 0);
-    if (atomic_compare_exchange_strong(&state, &seen, me))
-        atomic_store(&state, seen = make() ? READY : IMPOSSIBLE);
-    for (int i = 0; seen > 0 && seen != me && i < PATIENCE; i++) {
-        UR_PLAIN(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-        seen = atomic_load(&state);
+bool ur_gate_map(void) {
+    enum { NOT_YET, MAPPED, IMPOSSIBLE, PATIENCE = 1000 };
+    static _Atomic int state;
+    int seen = atomic_load(&state);
+    if (seen == NOT_YET && is_free())
+        seen = put() ? MAPPED : IMPOSSIBLE;
+    for (int i = 0; seen == NOT_YET && i < PATIENCE; i++) { /* the guard puts it there word by word (inject.c) */
+        if (is_ours())
+            seen = MAPPED;
+        else
+            UR_PLAIN(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
-    return seen == READY ? UR_GATE_READY : seen == IMPOSSIBLE ? UR_GATE_NONE : UR_GATE_BUSY;
+    if (seen == NOT_YET)
+        seen = IMPOSSIBLE;
+    atomic_store(&state, seen);
+    return seen == MAPPED;
 }
 
 void ur_gate_open(bool open) {

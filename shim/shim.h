@@ -81,9 +81,8 @@ bool ur_filtered(void);
 
 /* --- the gate (gate.c) ------------------------------------------------------------------------------------ */
 
-/* Maps the gate if it is not there. Async-signal-safe. */
-enum ur_gate { UR_GATE_NONE, UR_GATE_BUSY /* another call is about it: there is none now */, UR_GATE_READY };
-enum ur_gate ur_gate_map(void);
+/* Maps the gate if it is not there. False: there can be none. Async-signal-safe. */
+bool ur_gate_map(void);
 /* From now on UR_SYS goes by it, which is mapped; or no longer does. */
 void ur_gate_open(bool open);
 
@@ -139,7 +138,6 @@ void ur_cancel_point(void);
 /* A system call that may wait, and is one: cancelled in it the thread is gone. By the gate (ur_syscall6) or not
    (ur_plain6). No unwinder knows the gate's page: a thread that is cancelled there runs C's clean-up handlers, not
    C++'s. */
-typedef long ur_way(long nr, long a, long b, long c, long d, long e, long f);
 long ur_cancel_wait(ur_way *way, long nr, long a, const void *b, long c, long d, const void *e, long f);
 /* Open as libc's: a cancellation point, also while it waits for the other end of a FIFO. -errno comes back. */
 long ur_cancel_open(int dirfd, const char *path, int flags, mode_t mode);

@@ -5,7 +5,7 @@
  * before any constructor of ours (another preloaded object's constructor opens a file), from any thread and from a
  * signal handler; and at the latest in our constructor, before the program can clear its environment. Whoever
  * comes first maps it into a place of his own and publishes that by one compare-and-swap; one who loses the race
- * leaves his map unused. So there is no lock, and `ur_me` once set does not change (but see gate.c).
+ * leaves his map unused. So there is no lock, nobody waits, and `ur_me` once set does not change (but see gate.c).
  *
  * Where a guard serves the run the session can be seen from the gate only. If there is no gate, the session is not
  * found, and every hook is the plain system call with the program's own path, which the guard answers.
@@ -17,14 +17,16 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { RACERS = 8 };
+enum { RACERS = 2 }; /* more than that come at once so rarely that they may take a page each */
 
 static const struct ur_union no_union;
 static const struct ur_caller outside = {.u = &no_union};
 
-static struct ur_union unions[RACERS];
-static struct ur_caller callers[RACERS];
-static _Atomic unsigned racers;
+/* What is published. */
+struct place {
+    struct ur_union u;
+    struct ur_caller caller;
+};
 
 _Atomic(const struct ur_caller *) ur_me;
 static _Atomic bool filtered;
@@ -49,16 +51,20 @@ static const char *find_env(const char *name) {
     return NULL;
 }
 
-/* Maps the session, by way of the gate, and leaves that open if it is needed. A session that cannot be found so may be
-   one in another union, whose guard knows where it is. */
-static bool open_session(struct ur_union *u, const char *session, enum ur_gate gate) {
-    if (gate != UR_GATE_READY)
-        return ur_union_open(u, session) == 0;
-    ur_gate_open(true);
-    bool opened = ur_union_open(u, session) == 0;
-    if (!opened || (u->shared && !ur_guard_serves(u->shared)))
-        ur_gate_open(false);
-    return opened || ur_union_open(u, session) == 0;
+/* Maps the session, by way of the gate. One that cannot be found so may be one in another union, whose guard knows
+   where it is. 0 or -errno; *gated: the engine's calls are to be made from the gate. */
+static long open_session(struct ur_union *u, const char *session, bool gate, bool *gated) {
+    long ret = gate ? ur_union_open_by(ur_gated6, u, session) : -ENOENT;
+    *gated = ret == 0 && (!u->shared || ur_guard_serves(u->shared));
+    return ret == 0 ? 0 : ur_union_open_by(ur_plain6, u, session);
+}
+
+/* A place for one who maps the session. NULL: there is no memory. */
+static struct place *place_get(void) {
+    static struct place places[RACERS];
+    static _Atomic unsigned racers;
+    unsigned i = atomic_fetch_add(&racers, 1);
+    return i < RACERS ? &places[i] : ur_pages_get(sizeof(struct place));
 }
 
 const struct ur_caller *ur_self_start(void) {
@@ -68,23 +74,21 @@ const struct ur_caller *ur_self_start(void) {
     bool taken = atomic_load(&at_start.taken);
     const char *session = taken ? at_start.session : find_env("UNIONRUN_SESSION");
     if (session) {
-        bool gives_way = taken ? at_start.gives_way : find_env("UNIONRUN_FILTERED") != NULL;
-        unsigned i = atomic_fetch_add(&racers, 1);
-        enum ur_gate gate = gives_way ? UR_GATE_NONE : ur_gate_map();
-        if (i < RACERS && open_session(&unions[i], session, gate)) {
-            callers[i].u = &unions[i];
-            mine = &callers[i];
-        } else if (gate == UR_GATE_BUSY) /* who is about it will publish the session; until then the guard answers */
+        bool gives_way = taken ? at_start.gives_way : find_env("UNIONRUN_FILTERED") != NULL, gated = false;
+        struct place *p = place_get();
+        long ret = p ? open_session(&p->u, session, !gives_way && ur_gate_map(), &gated) : -ENOMEM;
+        if (ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE) /* not for ever */
             return &outside;
-        else if (i >= RACERS) { /* one of the eight before us is about to publish */
-            while (!(none = atomic_load(&ur_me)))
-                UR_PLAIN(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-            return none;
+        if (ret == 0) {
+            p->caller.u = &p->u;
+            mine = &p->caller;
         }
         if (gives_way && (mine == &outside || ur_guard_serves(mine->u->shared))) { /* there is one to give way to */
             mine = &outside;
             atomic_store(&filtered, true);
         }
+        if (gated)
+            ur_gate_open(true);
     }
     return atomic_compare_exchange_strong(&ur_me, &none, mine) ? mine : none;
 }

@@ -93,8 +93,11 @@ END
 @test "threads with a cwd and a umask of their own each go by theirs" {
     same_in 'both off alone' "$(built processes)" unshared
 }
-@test "the first calls of a process come from eight threads at once" {
+@test "the first calls of a process come from 24 threads at once" {
     same_in 'both off alone' "$(built processes)" first-calls
+}
+@test "the first call of a process is interrupted at each of its system calls, and the handler's are in the union" {
+    same_in 'both off alone' "$(built processes)" first-interrupted
 }
 @test "coroutines that go from thread to thread, on stacks of 16 KiB" {
     same_in 'both off alone' "$(built processes)" contexts

@@ -24,6 +24,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -645,44 +646,111 @@ static void unshared(void) {
     say_file("other/pwd");
 }
 
-/* The first calls of a process, by eight threads at once. */
+/* The first calls of a process, by many threads at once, each of which is interrupted: the handler's calls are first,
+ * too. */
+static void calls_first(int sig) {
+    int saved = errno, fd;
+    (void)sig;
+    for (int i = 0; i < 3; i++) {
+        MUST((fd = open("/proc/self/cwd", O_RDONLY | O_DIRECTORY)) >= 0);
+        close(fd);
+    }
+    MUST(access("dir/top", R_OK) == 0 || access("top", R_OK) == 0);
+    errno = saved;
+}
+static _Atomic int gone_in;
 static void *goes_in(void *arg) {
     MUST(unshare(CLONE_FS) == 0);
     pthread_barrier_wait(&barrier);
-    MUST(chdir("dir") == 0 && access("top", R_OK) == 0);
+    MUST(access("dir/top", R_OK) == 0 && chdir("dir") == 0 && access("top", R_OK) == 0);
+    gone_in++;
     return arg;
 }
 static void at_once(void) {
-    pthread_t threads[8];
-    pthread_barrier_init(&barrier, NULL, 8);
-    for (int i = 0; i < 8; i++)
+    enum { MANY = 24 };
+    pthread_t threads[MANY];
+    struct sigaction act = {.sa_handler = calls_first, .sa_flags = SA_RESTART};
+    MUST(sigaction(SIGUSR1, &act, NULL) == 0);
+    pthread_barrier_init(&barrier, NULL, MANY + 1);
+    for (int i = 0; i < MANY; i++)
         MUST(pthread_create(&threads[i], NULL, goes_in, NULL) == 0);
-    for (int i = 0; i < 8; i++)
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; gone_in < MANY; i = (i + 1) % MANY)
+        pthread_kill(threads[i], SIGUSR1);
+    for (int i = 0; i < MANY; i++)
         pthread_join(threads[i], NULL);
 }
-static void first_calls(void) {
+/* A new process of this program that does `what` and nothing before. */
+static pid_t at_first(const char *what) {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     MUST(n > 0);
     self[n] = 0;
-    char *argv[] = {self, (char *)(size_t) "at-once", NULL};
-    for (int i = 0; i < 40; i++) {
-        pid_t pid;
-        MUST(posix_spawn(&pid, self, NULL, NULL, argv, environ) == 0);
-        ended_well(pid, 0);
-    }
+    char *argv[] = {self, (char *)(size_t)what, NULL};
+    pid_t pid;
+    MUST(posix_spawn(&pid, self, NULL, NULL, argv, environ) == 0);
+    return pid;
+}
+static void first_calls(void) {
+    for (int i = 0; i < 40; i++)
+        ended_well(at_first("at-once"), 0);
     printf("well\n");
+}
+
+/* The first call of a process, and a signal at each system call that it makes: the handler's calls are the first then.
+ */
+static void interrupted_first(void) {
+    struct sigaction act = {.sa_handler = calls_first, .sa_flags = SA_RESTART};
+    MUST(sigaction(SIGUSR1, &act, NULL) == 0 && ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 && raise(SIGSTOP) == 0);
+    int fd = open("dir/file", O_RDONLY);
+    MUST(fd >= 0 && access("dir/top", R_OK) == 0);
+}
+/* Signals the process at its n-th stop at a system call. False: it has ended before. */
+static bool signal_at(pid_t pid, int n) {
+    int status, sig = 0;
+    MUST(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    MUST(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0);
+    for (int stops = 0;;) {
+        MUST(ptrace(stops < n ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL, sig) == 0);
+        MUST(waitpid(pid, &status, 0) == pid);
+        if (!WIFSTOPPED(status))
+            break;
+        bool call = WSTOPSIG(status) == (SIGTRAP | 0x80);
+        sig = call ? 0 : WSTOPSIG(status);
+        if (call && ++stops == n)
+            MUST(kill(pid, SIGUSR1) == 0);
+    }
+    MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return sig == SIGUSR1;
+}
+static void first_interrupted(void) {
+    int n = 1;
+    pid_t pid;
+    do
+        pid = at_first("interrupted-first");
+    while (signal_at(pid, n++));
+    printf("%s\n", n > 4 ? "at each" : "there were none");
 }
 
 static const struct {
     const char *name;
     void (*run)(void);
 } claims[] = {
-    {"daemon", daemon_by_hand}, {"daemon-libc", daemon_by_libc},  {"closed", closed},
-    {"catches", catches},       {"interrupts", interrupts},       {"altstack", altstack},
-    {"contexts", contexts},     {"children", children},           {"unshared", unshared},
-    {"exec", exec_in_threads},  {"nothing-named", nothing_named}, {"first-calls", first_calls},
+    {"daemon", daemon_by_hand},
+    {"daemon-libc", daemon_by_libc},
+    {"closed", closed},
+    {"catches", catches},
+    {"interrupts", interrupts},
+    {"altstack", altstack},
+    {"contexts", contexts},
+    {"children", children},
+    {"unshared", unshared},
+    {"exec", exec_in_threads},
+    {"nothing-named", nothing_named},
+    {"first-calls", first_calls},
     {"at-once", at_once},
+    {"first-interrupted", first_interrupted},
+    {"interrupted-first", interrupted_first},
 #ifdef __x86_64__
     {"brokers", brokers},
 #endif
