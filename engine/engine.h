@@ -35,7 +35,8 @@ struct ur_union {
     struct ur_shared *shared;
     void *index; /* of `index_bytes`, a power of two; NULL: none */
     size_t index_bytes;
-    unsigned char *listings; /* of `listings_bytes`; NULL: none */
+    unsigned index_part_shift; /* of the size of what gets memory at once */
+    unsigned char *listings;   /* of `listings_bytes`; NULL: none */
     size_t listings_bytes;
     size_t shared_bytes; /* of all that is mapped at `shared` */
     bool owner;          /* this process is who started the run, and no root: what he may not search he knows himself */

@@ -105,17 +105,47 @@ static uint64_t stack_hash(uint64_t hash) {
     return hash ^ (UINT64_C(0xe7037ed1a0b428db) & HASH);
 }
 
+/* Has the part of the index where both buckets of a directory's names are its memory? It gets it when somebody first
+   asks. If there is none then nobody ever enters anything there: that a name was changing could not be told. A process
+   that cannot ask (it has no descriptor left, or another root) and `changes` nothing leaves it to the others. */
+static bool is_ready(const struct ur_union *u, uint64_t dir, bool changes) {
+    uint64_t at = (dir * BUCKET & (u->index_bytes - 1)) >> u->index_part_shift;
+    _Atomic uint8_t *part = &u->shared->index_part[at];
+    uint8_t state = atomic_load_explicit(part, memory_order_acquire);
+    if (state == UR_PART_NEW) {
+        uint64_t size = UINT64_C(1) << u->index_part_shift;
+        long ret = ur_shared_room(u, UR_SHARED_SIZE + at * size, size < u->index_bytes ? size : u->index_bytes);
+        if (ret < 0 && ret != -ENOSPC && !changes)
+            return false;
+        uint8_t found = ret < 0 ? UR_PART_NONE : UR_PART_READY;
+        if (atomic_compare_exchange_strong(part, &state, found))
+            state = found;
+    }
+    return state == UR_PART_READY;
+}
+
 /* The buckets are the same in each epoch, so that a change that outlasts one is seen in the next. */
-static struct ur_key key_of(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len) {
-    uint64_t d = hash(dir, dir_len, u->shared->seed), n = hash(name, len, d);
-    uint64_t now = in_epoch(u, n);
-    return (struct ur_key){
+static bool key_of(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
+                   bool changes, struct ur_key *k) {
+    if (!u->index)
+        return false;
+    uint64_t d = hash(dir, dir_len, u->shared->seed);
+    if (!is_ready(u, d >> 32, changes))
+        return false;
+    uint64_t n = hash(name, len, d), now = in_epoch(u, n);
+    *k = (struct ur_key){
         .home = bucket_of(u, d >> 32, n, PAGE)->entry,
         .away = bucket_of(u, d >> 32, n >> 32, BLOCK)->entry,
         .hash = now,
         .stack = stack_hash(now),
         .name = n,
     };
+    return true;
+}
+
+bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
+                  struct ur_key *k) {
+    return key_of(u, dir, dir_len, name, len, false, k);
 }
 
 /* Of a directory's stack: bits for its layers, and who may search it. */
@@ -137,14 +167,6 @@ static _Atomic uint64_t *place(const struct ur_key *k, int i) {
 /* Those in which something may stand that counts, for who looks from the first on; `full`: not one was free yet. */
 static bool is_place(int i, bool full) {
     return i < ENTRIES || (full && i < 2 * ENTRIES);
-}
-
-bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
-                  struct ur_key *k) {
-    if (!u->index)
-        return false;
-    *k = key_of(u, dir, dir_len, name, len);
-    return true;
 }
 
 bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
@@ -243,8 +265,10 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
 
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name) {
     struct ur_key k;
-    if (!d->mount || !ur_index_key(u, d->path, d->len, name, strlen(name), &k))
+    if (!d->mount || !u->index)
         return (struct ur_change){NULL, NULL};
+    if (!key_of(u, d->path, d->len, name, strlen(name), true, &k))
+        return (struct ur_change){NULL, ur_listing_changes(u, d)};
     atomic_fetch_add(state_of(&k), 1);
     k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
     k.stack = stack_hash(k.hash);

@@ -31,7 +31,7 @@ struct ur_key {
 /* A hash of the run's own: others have another. */
 uint64_t ur_index_hash(const struct ur_union *u, const char *text, size_t len);
 
-/* The key of `name` in the canonical directory `dir`. False: there is no index. */
+/* The key of `name` in the canonical directory `dir`. False: there is no index, or no memory for it there. */
 bool ur_index_key(const struct ur_union *u, const char *dir, size_t dir_len, const char *name, size_t len,
                   struct ur_key *k);
 bool ur_index_get(const struct ur_key *k, struct ur_known *known);

@@ -119,6 +119,9 @@ long ur_union_open_by(ur_way *way, struct ur_union *u, const char *session) {
     size_t index = (size - UR_SHARED_SIZE) / 3 / UR_INDEX_LEAST * UR_INDEX_LEAST;
     u->index = index ? (char *)shared + UR_SHARED_SIZE : NULL;
     u->index_bytes = index ? (size_t)1 << (63 - __builtin_clzl(index)) : 0;
+    u->index_part_shift = 16;
+    while (u->index_bytes >> u->index_part_shift > UR_INDEX_PARTS)
+        u->index_part_shift++;
     u->listings = index ? (unsigned char *)shared + UR_SHARED_SIZE + index : NULL;
     u->listings_bytes = 2 * index;
     u->table = table;

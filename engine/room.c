@@ -12,7 +12,10 @@ long ur_shared_room(const struct ur_union *u, uint64_t at, uint64_t bytes) {
     long fd = p ? sys_open(path, O_RDWR | O_CLOEXEC, 0) : -ENAMETOOLONG;
     if (fd < 0)
         return fd;
-    long ret = UR_SYS(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, at, bytes, 0, 0);
+    long ret;
+    do
+        ret = UR_SYS(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, at, bytes, 0, 0);
+    while (ret == -EINTR);
     sys_close((int)fd);
     return ret == -EOPNOTSUPP ? 0 : ret;
 }

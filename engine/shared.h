@@ -24,6 +24,7 @@ enum {
     UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
     UR_INDEX_LEAST = 64,      /* what is smaller is none */
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
+    UR_INDEX_PARTS = 1024,    /* at most; each is given memory when it is first asked for */
     UR_NAMES = 1024,
     UR_LISTINGS = 8192,
     UR_ANSWERS = 512,
@@ -79,6 +80,7 @@ struct ur_shared {
        filter of the paths at which a directory was removed. */
     uint64_t seed;
     _Atomic uint64_t epoch;
+    _Atomic uint8_t index_part[UR_INDEX_PARTS]; /* enum ur_index_part of each */
     /* Of each layer, by its number in the table (and of others that share the bit): whether it may hold files without
        their data (metacopy.c). */
     _Atomic uint64_t metacopies[UR_METACOPIES / 64];
@@ -145,6 +147,7 @@ struct ur_shared {
     unsigned char moves[UR_MOVES_BYTES];
 };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };
+enum ur_index_part { UR_PART_NEW, UR_PART_READY, UR_PART_NONE /* there was no room, and it stays so */ };
 
 /* The index begins at the next page; behind it, twice as large, is the ring of listings. */
 #define UR_SHARED_SIZE ((sizeof(struct ur_shared) + 4095) / 4096 * 4096)

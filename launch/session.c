@@ -118,12 +118,10 @@ static bool write_table(const struct launch *launch, const char *preload) {
     return right;
 }
 
-/* What is written to at every lookup has its memory from the first: on a full filesystem a page that is missing would
-   be a SIGBUS in somebody's program. No room for the index is no reason not to run. */
+/* What is written to without asking has its memory from the first: on a full filesystem a page that is missing would
+   be a SIGBUS in somebody's program. The index and the listings behind it ask as they grow. */
 static bool size_shared(int fd, size_t index) {
     index = index / UR_INDEX_LEAST * UR_INDEX_LEAST;
-    if (index && fallocate(fd, 0, UR_SHARED_SIZE, (off_t)index) < 0 && errno != EOPNOTSUPP)
-        index = 0;
     if (fallocate(fd, 0, 0, offsetof(struct ur_shared, moves) + UR_MOVES_CHUNK) < 0 && errno != EOPNOTSUPP)
         return false;
     return ftruncate(fd, (off_t)(UR_SHARED_SIZE + 3 * index)) == 0;

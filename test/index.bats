@@ -268,6 +268,25 @@ openat(AT_FDCWD, \"$W/lowers/2/d/low\",
 openat(AT_FDCWD, \"$W/lowers/1/d/high\"," "$output"
 }
 
+@test "the index takes the memory that it needs, and who cannot ask for it leaves that to others" {
+    workspace
+    as mkdir -p "$W/lowers/1/d"{1..200} "$W/run"
+    # shellcheck disable=SC2016 # the inner shell's
+    coproc RUN { as env XDG_RUNTIME_DIR="$W/run" "$UNIONRUN" --lower "$W/lowers/1" --upper "$UPPER" --target "$TARGET" -- sh -c \
+        'all=$(seq 200); (ulimit -n 3; for i in $all; do [ ! -e "$1/d$i/none" ] || exit; done; echo begun); read -r _
+        for i in $all; do [ ! -e "$1/d$i/none" ] || exit; done; echo asked; read -r _' sh "$TARGET" 3>&-; }
+    local word few many
+    read -r word <&"${RUN[0]}" && [ "$word" = begun ]
+    few=$(du -k "$W/run"/*/shared | cut -f1)
+    echo >&"${RUN[1]}"
+    read -r word <&"${RUN[0]}" && [ "$word" = asked ]
+    many=$(du -k "$W/run"/*/shared | cut -f1)
+    echo >&"${RUN[1]}"
+    wait "$RUN_PID" 2>/dev/null || true
+    echo "$few KiB, then $many"
+    [ "$few" -gt 0 ] && [ "$few" -lt 3072 ] && [ "$((many - few))" -gt 4096 ]
+}
+
 @test "random operations agree with a plain directory without an index, and with one that evicts all the time" {
     for size in 0 64 4K; do
         "$BATS_TEST_DIRNAME/differ/run" --union-cmd "$UNIONRUN --index=$size" --seed "${DIFFER_FIRST:-1}" --ops 4000 \

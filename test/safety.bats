@@ -164,6 +164,49 @@ small() {
     [ "$(cat "$W/said")" = one ]
 }
 
+@test "names are right where a full /dev/shm has no memory for the index, whoever asks first, and no SIGBUS" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    workspace root
+    mkdir -p "$W/session" "$W/lowers/base/"{a,b,c}{1..40}
+    touch "$W/lowers/base/"{a,b,c}{1..40}/old
+    small "$W/session"
+    cat >"$W/fill" <<'END'
+cat /dev/zero >"$1/filler" 2>/dev/null
+[ "$(df --output=avail "$1" | tail -1)" -eq 0 ]
+END
+    # Some parts of the index have memory, some are asked for when there is none, some when there is again.
+    cat >"$W/use" <<'END'
+import os, subprocess, sys
+def names(directory): return sorted(os.listdir(directory)), [os.path.exists(directory + "/" + n) for n in ("old", "new")]
+def use(letter):
+    for i in range(1, 41):
+        d = letter + str(i)
+        assert names(d) == (["old"], [True, False]), d
+        open(d + "/new", "w").close()
+        subprocess.check_call(["test", "-e", d + "/new"]) if i % 10 == 0 else None
+        assert names(d) == (["new", "old"], [True, True]), d
+        os.unlink(d + "/old")
+        assert names(d) == (["new"], [False, True]), d
+        os.rename(d + "/new", d + "/old")
+        assert names(d) == (["old"], [True, False]), d
+os.chdir(sys.argv[2])
+use("a")
+subprocess.check_call(["sh", sys.argv[3], sys.argv[1]])
+use("b")
+os.unlink(sys.argv[1] + "/filler")
+use("c")
+for letter in "abc": use(letter)
+print("right")
+END
+    for net in --guard=off --guard=auto --no-preload; do
+        rm -rf "$W/up"
+        mkdir "$W/up"
+        as env XDG_RUNTIME_DIR="$W/session" "$UNIONRUN" "$net" --index=1M --writable "$W/session" --lower "$W/lowers/base" \
+            --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/use" "$W/session" "$TARGET" "$W/fill" >"$W/said"
+        [ "$(cat "$W/said")" = right ]
+    done
+}
+
 # overlay DIR: overlayfs there, which takes no 0:0 devices and no RENAME_WHITEOUT
 overlay() {
     mkdir "$W"/{l,u,w} "$1"

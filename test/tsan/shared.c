@@ -108,10 +108,15 @@ int main(int argc, char **argv) {
     t.table.mounts = 1;
     t.mount.layers = t.table.layers = 2;
     t.mount.flags = UR_MOUNT_UPPER;
-    u = (struct ur_union){
-        .table = &t.table, .shared = memory, .index = (char *)memory + UR_SHARED_SIZE, .index_bytes = INDEX};
+    u = (struct ur_union){.table = &t.table,
+                          .shared = memory,
+                          .index = (char *)memory + UR_SHARED_SIZE,
+                          .index_bytes = INDEX,
+                          .index_part_shift = 16};
     u.shared->seed = 42;
     u.shared->moves_had = UR_MOVES_BYTES; /* it is no file that could be given memory */
+    for (unsigned i = 0; i < UR_INDEX_PARTS; i++)
+        u.shared->index_part[i] = UR_PART_READY;
     dir.mount = &t.mount;
     dir.rels = 1;
     dir.len = 2;
