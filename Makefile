@@ -93,10 +93,8 @@ asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
 all: $(parts) unionrun doc
 
-unionrun: unionrun.in Makefile
-	sed 's,@PARTS@,build,' $< >$@.new
-	chmod 755 $@.new
-	mv $@.new $@
+unionrun: Makefile
+	ln -sfn $(BUILD)/unionrun-launch $@
 
 $(BUILD)/unionrun-launch: $(call objects,tool,$(launch) $(config) $(engine))
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson
@@ -216,10 +214,9 @@ $(BUILD)/asan/unit/%: $(BUILD)/asan/test/unit/%.o $(call objects,asan,$(engine) 
 $(BUILD)/asan/ops: $(call objects,asan,$(differ) $(filter-out shim/dl.c,$(shim)) $(engine) config/table.c)
 	$(LINK) $(ASAN_CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
-$(BUILD)/asan/unionrun: unionrun.in
+$(BUILD)/asan/unionrun: Makefile
 	@mkdir -p $(@D)
-	sed 's,@PARTS@,.,' $< >$@
-	chmod 755 $@
+	ln -sfn unionrun-launch $@
 	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so ../unionrun-layers $(@D)
 
 # Each unit test; engine and shim at the differential test, of root also as a plain user; then the launcher at all of its own
@@ -233,7 +230,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 		test/run $(JOBS) test/config.bats test/launch.bats
 
 c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
-shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/powerloss/run test/suites/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
+shell_files = .ci/run $(wildcard test/run test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/powerloss/run test/suites/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
 	doc/completion.bash $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/* scripts/examples/* scripts/examples/gitlab/* doc/*)
 
 lint:
@@ -257,8 +254,7 @@ install: all
 		'$(call to,$(BASHCOMPLETIONDIR))' '$(call to,$(ZSHCOMPLETIONDIR))' '$(call to,$(FISHCOMPLETIONDIR))'
 	install -m 755 $(filter-out %.so,$(parts)) '$(call to,$(parts_dir))'
 	$(if $(filter %.so,$(parts)),install -m 644 $(filter %.so,$(parts)) '$(call to,$(parts_dir))')
-	sed 's,@PARTS@,$(bin_to_parts),' unionrun.in >'$(call to,$(BINDIR))/unionrun'
-	chmod 755 '$(call to,$(BINDIR))/unionrun'
+	ln -sfn '$(bin_to_parts)/unionrun-launch' '$(call to,$(BINDIR))/unionrun'
 	install -m 644 config/unionrun-layers.schema.json '$(call to,$(data_dir))'
 	cp -R scripts/examples '$(call to,$(DOCDIR))'
 	install -m 644 LICENSE README.md SECURITY.md CHANGELOG.md '$(call to,$(DOCDIR))'

@@ -13,9 +13,9 @@ say_doc = $(if $(V),,@echo '  DOC     $@';)
 doc: $(doc)
 
 # The front door of this build, wherever that is.
-$(BUILD)/doc/unionrun: unionrun.in
+$(BUILD)/doc/unionrun: doc/doc.mk
 	@mkdir -p $(@D)
-	@sed 's,@PARTS@,..,' $< >$@ && chmod 755 $@
+	@ln -sfn ../unionrun-launch $@
 
 $(records): doc/options $(BUILD)/doc/unionrun $(BUILD)/unionrun-launch $(BUILD)/unionrun-layers
 	$(say_doc) doc/options $(BUILD)/doc/unionrun >$@

@@ -1,6 +1,9 @@
 /*
  * unionrun-launch: from the options to the command, in the order in which nothing has to be taken back.
  *
+ * `unionrun` is a symlink to it, and the other parts lie beside it. A tool for layers is handed over to
+ * unionrun-layers.
+ *
  * First everything is read and checked, without touching the disk; then the plan is acted on; then the command runs.
  * From the first act to the end of the run the signals that would end us are held back or handled, so that nothing
  * is left behind.
@@ -141,7 +144,28 @@ static int act(struct launch *launch) {
     return ready && launch->options.check ? 0 : EXIT_OURS;
 }
 
+/* Only -* and these are ours; the rest is a tool for layers. */
+static bool is_ours(const char *word) {
+    return word[0] == '-' || strcmp(word, "doctor") == 0 || strcmp(word, "try") == 0;
+}
+
+static int hand_over(char **argv) {
+    UR_AUTO_TEXT parts = find_parts();
+    UR_AUTO_TEXT tools = parts ? ur_path_join(parts, "unionrun-layers") : NULL;
+    if (tools) {
+        execv(tools, argv);
+        say("%s: %s; build or install unionrun completely", tools, strerror(errno));
+    }
+    return EXIT_OURS;
+}
+
 int main(int argc, char **argv) {
+    if (argc < 2 || !*argv[1]) {
+        say("no options; see unionrun --help");
+        return EXIT_OURS;
+    }
+    if (!is_ours(argv[1]))
+        return hand_over(argv);
     struct launch launch = {.fence = {.ruleset = {-1, -1, -1}}};
     enum options_next next = options_read(argc, argv, &launch.options, &launch.plan);
     int status = EXIT_OURS;
