@@ -64,13 +64,11 @@ static void fail(struct building *b, const char *what) {
     b->failed = what;
 }
 
-/* A rule in each ruleset from `first` on. */
-static void add_from(struct building *b, unsigned first, const char *path, uint64_t rights) {
-    if (b->failed)
-        return;
-    struct landlock_path_beneath_attr rule = {.parent_fd = open(path, O_PATH | O_CLOEXEC)};
-    struct stat st;
-    if (rule.parent_fd < 0 || fstat(rule.parent_fd, &st) < 0)
+/* A rule in each ruleset from `first` on, of a path that was opened, and is closed. A type of 0 is asked for. */
+static void add_open(struct building *b, unsigned first, int fd, mode_t type, const char *path, uint64_t rights) {
+    struct landlock_path_beneath_attr rule = {.parent_fd = fd};
+    struct stat st = {.st_mode = type};
+    if (!b->failed && (fd < 0 || (!type && fstat(fd, &st) < 0)))
         fail(b, path);
     for (unsigned i = first; i < FENCES && !b->failed; i++) {
         rule.allowed_access = rights & b->handled[i] & (S_ISDIR(st.st_mode) ? ~UINT64_C(0) : WRITES);
@@ -78,27 +76,33 @@ static void add_from(struct building *b, unsigned first, const char *path, uint6
             syscall(SYS_landlock_add_rule, b->launch->fence.ruleset[i], LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
             fail(b, path);
     }
-    if (rule.parent_fd >= 0)
-        close(rule.parent_fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void add_from(struct building *b, unsigned first, const char *path, uint64_t rights) {
+    if (!b->failed)
+        add_open(b, first, open(path, O_PATH | O_CLOEXEC), 0, path, rights);
 }
 
 static void add(struct building *b, const char *path, uint64_t rights) {
     add_from(b, 0, path, rights);
 }
 
+/* A device has no data to truncate, so there is none of these in the ruleset of that. Terminals are many where root
+   runs: what each costs is seen in the start. */
 static void add_devices(struct building *b) {
     static const char *const devices[] = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
                                           "/dev/urandom", "/dev/ptmx", "/dev/pts",  "/dev/console"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
         if (access(devices[i], F_OK) == 0)
-            add(b, devices[i], WRITES);
+            add(b, devices[i], LANDLOCK_ACCESS_FS_WRITE_FILE);
     DIR *all = opendir("/dev");
     const struct dirent *entry;
     while (all && (entry = readdir(all)))
-        if (strncmp(entry->d_name, "tty", 3) == 0 && faccessat(dirfd(all), entry->d_name, W_OK, 0) == 0) {
-            UR_AUTO_TEXT path = ur_path_join("/dev", entry->d_name);
-            add(b, path, WRITES);
-        }
+        if (strncmp(entry->d_name, "tty", 3) == 0 && faccessat(dirfd(all), entry->d_name, W_OK, 0) == 0)
+            add_open(b, 0, openat(dirfd(all), entry->d_name, O_PATH | O_CLOEXEC), DTTOIF(entry->d_type), "/dev/tty*",
+                     LANDLOCK_ACCESS_FS_WRITE_FILE);
     if (all)
         closedir(all);
 }
