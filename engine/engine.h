@@ -51,6 +51,10 @@ struct ur_caller {
 
 enum { UR_PATH_MAX = 4096 };
 
+/* Appends, with a NUL; NULL if `at` is, or there is no room. */
+char *ur_put(char *at, const char *end, const char *text, size_t len);
+char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
+
 /* Maps the table and the shared state of the session directory into `u` (read-only and read-write).
    `version` etc. are checked. Returns 0 or -errno (-EINVAL: not a table that can be used). The maps stay. */
 long ur_union_open(struct ur_union *u, const char *session);

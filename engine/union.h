@@ -144,9 +144,6 @@ static inline void ur_count_data(const struct ur_union *u, bool cloned, off_t si
 
 /* path.c: strings */
 bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len); /* equal or beneath */
-/* Appends, with a NUL; NULL if `at` is, or there is no room. */
-char *ur_put(char *at, const char *end, const char *text, size_t len);
-char *ur_put_number(char *at, const char *end, uint64_t value, unsigned base);
 uint64_t ur_get_number(const char **at, unsigned base);
 uint32_t ur_hash(const char *text, size_t len);
 

@@ -193,7 +193,8 @@ static char **environment(char **out, char *text, char *const envp[], bool audit
             audit = value;
             if (audit_at == SIZE_MAX)
                 audit_at = n++;
-        } else if (!value_of(entry, "UNIONRUN_EXE") && !value_of(entry, "UNIONRUN_COMM"))
+        } else if (!value_of(entry, "UNIONRUN_EXE") && !value_of(entry, "UNIONRUN_COMM") &&
+                   !value_of(entry, "UNIONRUN_EXECFN"))
             out[n++] = envp[i];
     }
     if (session_at == SIZE_MAX)
@@ -222,6 +223,8 @@ static char **environment(char **out, char *text, char *const envp[], bool audit
         out[n++] = plan->exe;
     if (plan && plan->comm[0])
         out[n++] = plan->comm;
+    if (plan && plan->execfn[0])
+        out[n++] = plan->execfn;
     size_t kept = 0; /* a list that came to nothing leaves a hole */
     for (size_t i = 0; i < n; i++)
         if (out[i])
@@ -245,6 +248,19 @@ static void told_comm(struct ur_launch_plan *p, const char *path) {
     size_t len = strnlen(name, UR_COMM - 1);
     char *at = append(p->comm, "UNIONRUN_COMM=", 14);
     *append(at, name, len) = 0;
+}
+
+/* AT_EXECFN is what was said of the program, of a script too; the kernel would tell the path that it gets. */
+static void told_execfn(struct ur_launch_plan *p, int dirfd, const char *path) {
+    enum { NAME = 16 };
+    char *at = append(p->execfn, "UNIONRUN_EXECFN=", NAME), *end = p->execfn + sizeof p->execfn;
+    if (dirfd != AT_FDCWD && *path != '/') {
+        at = ur_put_number(append(at, "/dev/fd/", 8), end, (unsigned)dirfd, 10);
+        if (*path)
+            *at++ = '/';
+    }
+    if (!ur_put(at, end, path, length(path)) || strcmp(p->execfn + NAME, p->exec.path) == 0)
+        p->execfn[0] = 0;
 }
 
 /* The arguments: as they are, or with interpreter and loader before them. */
@@ -311,8 +327,10 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
     int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
     ur_cancel_release(held);
-    if (ret >= 0)
+    if (ret >= 0) {
         told_comm(l->plan, path);
+        told_execfn(l->plan, dirfd, path);
+    }
     if (ret >= 0 && x->loader)
         ret = told_exe(l->plan);
     if (ret < 0)

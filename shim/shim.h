@@ -190,8 +190,9 @@ struct ur_launch {
     struct ur_launch_plan *plan;
 };
 struct ur_launch_plan {
-    char comm[16 + UR_COMM];    /* UNIONRUN_COMM=..., or empty */
-    char exe[UR_PATH_MAX + 16]; /* UNIONRUN_EXE=... */
+    char comm[16 + UR_COMM];       /* UNIONRUN_COMM=..., or empty */
+    char exe[UR_PATH_MAX + 16];    /* UNIONRUN_EXE=... */
+    char execfn[UR_PATH_MAX + 48]; /* UNIONRUN_EXECFN=..., or empty */
     struct ur_exec exec;
 };
 /* Can these arguments, or this environment, be gone through? Else it is -EFAULT. NULL is none. */

@@ -13,6 +13,7 @@
 #include "shim.h"
 
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -102,15 +103,33 @@ bool ur_filtered(void) {
     return atomic_load(&filtered);
 }
 
-/* Takes UNIONRUN_EXE and UNIONRUN_COMM out of the environment: they were for us, and this process' children have other
-   names. */
-static void take_names(void) {
-    const char *exe = find_env("UNIONRUN_EXE"), *comm = find_env("UNIONRUN_COMM");
-    if (!exe && !comm)
+/* AT_EXECFN tells the host path that the kernel was given. Behind the environment that a program starts with lies what
+   getauxval(3) tells: there it becomes the union's. */
+static void tell_execfn(char **envp, const char *name) {
+    unsigned long host = getauxval(AT_EXECFN);
+    char **end = (char **)(host & ~(sizeof *end - 1)); // NOLINT(performance-no-int-to-ptr)
+    if ((char *)envp < (char *)&host || envp >= end)   /* another object's constructor has moved it */
         return;
+    for (char **at = envp; at + 1 < end; at++)
+        if ((unsigned long)at[0] == AT_EXECFN && (unsigned long)at[1] == host) {
+            at[1] = (char *)name;
+            return;
+        }
+}
+
+/* Takes UNIONRUN_EXE, _EXECFN and _COMM out of the environment: they were for us, and this process' children have other
+   names. `first`: the environment that it started with. */
+static void take_names(char **first) {
+    const char *exe = find_env("UNIONRUN_EXE"), *comm = find_env("UNIONRUN_COMM"),
+               *execfn = find_env("UNIONRUN_EXECFN");
+    if (!exe && !comm && !execfn)
+        return;
+    if (execfn)
+        tell_execfn(first, execfn);
     char **to = environ;
     for (char **from = environ; *from; from++)
-        if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0 && strncmp(*from, "UNIONRUN_COMM=", 14) != 0)
+        if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0 && strncmp(*from, "UNIONRUN_COMM=", 14) != 0 &&
+            strncmp(*from, "UNIONRUN_EXECFN=", 16) != 0)
             *to++ = *from;
     *to = NULL;
     if (comm)
@@ -136,9 +155,12 @@ static void take_session(void) {
     atomic_store(&at_start.taken, true);
 }
 
-__attribute__((constructor)) static void start(void) {
+/* musl's has no arguments. */
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
+    (void)argc;
+    (void)argv;
     take_session();
-    take_names();
+    take_names(ur_in_glibc() ? envp : environ);
     if (!ur_in_glibc())
         ur_next_dlerror();
 }

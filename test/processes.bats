@@ -158,6 +158,50 @@ END
     same_in 'both off' sh -c 'cat "/proc/$$/comm"; bin/script; bin/called; bin/tac /proc/self/comm; sh bin/script; PATH=bin:$PATH called'
 }
 
+# What is started, and by which ways.
+told_programs() {
+    local bin=$W/lowers/2/bin
+    cat >"$BATS_TEST_TMPDIR/told.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+extern char **environ;
+int main(int argc, char **argv) {
+    printf("%s %d %s %s\n", argv[0], argc, (char *)getauxval(AT_EXECFN), getenv("UNIONRUN_EXECFN") ? "left" : "");
+}
+END
+    gcc "$@" -o "$bin/told" "$BATS_TEST_TMPDIR/told.c"
+    ln -s ../bin/told "$W/lowers/1/bin/link"
+    printf '#!%s/bin/told -x\n' "$TARGET" >"$bin/script"
+    printf '#!/usr/bin/env told\n' >"$bin/by-env"
+    chmod 755 "$bin"/{script,by-env}
+}
+# shellcheck disable=SC2016
+TOLD='bin/told; "$PWD/bin/told" x; .//bin/../bin/link; bin/script; PATH=$PWD/bin:$PATH; told; by-env; cd bin; told; ./told; script
+    bash -c "exec -a other ./told"; env -i ./told; env -i ./script
+    cd ..; python3 -c "
+import os
+for name in (\"bin/told\", \"bin/script\"):
+    if (pid := os.fork()) == 0:
+        os.set_inheritable(fd := os.open(name, os.O_RDONLY), True)
+        os.execve(fd, [\"by a descriptor\"], os.environ)
+    os.waitpid(pid, 0)"'
+@test "AT_EXECFN tells what was said of a program, of a script too" {
+    more_layers() { told_programs; }
+    same_in 'both off alone' sh -c "$TOLD"
+}
+@test "AT_EXECFN tells a static program what was said of it, by the guard alone" {
+    more_layers() { told_programs -static; }
+    same_in alone sh -c "$TOLD"
+}
+
+# shellcheck disable=SC2016
+@test "a static program hands on no names that the shim has given it" {
+    needs busybox
+    more_layers() { cp "$(command -v busybox)" "$W/lowers/2/bin/box" && ln -s box "$W/lowers/1/bin/env"; }
+    same_in both sh -c 'bin/env /bin/cat /proc/self/comm; bin/env /bin/sh -c "env | grep UNIONRUN_[CE]; exec cat /proc/self/comm"'
+}
+
 own_objects() {
     local high=$W/lowers/1 low=$W/lowers/2
     printf '#include <unistd.h>\n__attribute__((constructor)) static void start(void) { if (write(1, "own object\\n", 11) < 0) _exit(9); }\nint word(void);\nint word(void) { return %d; }\n' 7 >"$BATS_TEST_TMPDIR/own.c"

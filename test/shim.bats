@@ -201,7 +201,7 @@ END
 }
 
 # shellcheck disable=SC2016
-@test "a program with its own loader in the union is run by it, and /proc/self/exe tells the program" {
+@test "a program with its own loader in the union is run by it, and /proc/self/exe and AT_EXECFN tell the program" {
     workspace root
     local loader
     loader=$(readelf -l /bin/readlink | sed -n 's/.*program interpreter: \(.*\)]/\1/p')
@@ -211,12 +211,13 @@ END
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    printf("%s %d %.*s %s %s\n", argv[0], argc, (int)n, path, realpath("/proc/self/exe", NULL),
-           getenv("UNIONRUN_EXE") ? "UNIONRUN_EXE is seen" : program_invocation_name);
+    printf("%s %d %.*s %s %s %s\n", argv[0], argc, (int)n, path, realpath("/proc/self/exe", NULL),
+           getenv("UNIONRUN_EXE") ? "UNIONRUN_EXE is seen" : program_invocation_name, (char *)getauxval(AT_EXECFN));
     fflush(stdout);
     if (argc == 2)
         execl("/proc/self/exe", "again", "2", "3", NULL);
@@ -226,10 +227,10 @@ END
     printf '#!%s/bin/exe 1\n' "$TARGET" >"$W/lowers/1/script"
     chmod +x "$W/lowers/1/script"
     local exe=$TARGET/bin/exe
-    same 'a program' "bin/exe 2 $exe $exe bin/exe
-again 3 $exe $exe again" "$(in_target union bin/exe x)"
-    same 'argv[0]' "other 1 $exe $exe other" "$(in_target union bash -c 'exec -a other bin/exe')"
-    same 'a script' "$exe 4 $exe $exe $exe" "$(in_target union ./script x)"
+    same 'a program' "bin/exe 2 $exe $exe bin/exe bin/exe
+again 3 $exe $exe again /proc/self/exe" "$(in_target union bin/exe x)"
+    same 'argv[0]' "other 1 $exe $exe other $exe" "$(in_target union bash -c 'exec -a other bin/exe')"
+    same 'a script' "$exe 4 $exe $exe $exe ./script" "$(in_target union ./script x)"
 }
 
 @test "a script whose interpreter is a script in the union runs, five in a row, and six are too many" {

@@ -177,7 +177,7 @@ uint64_t inject_put(struct inject *i, const void *from, size_t size);
 /* Makes the caller do a system call, from the gate. `waits`: it may wait, and signals may end it. */
 long inject_do(struct inject *i, bool waits, long number, const uint64_t arg[6]);
 /* The same for execve: returns only if it failed. GIVEN: it went well, and there is nothing to end. */
-long inject_exec(struct inject *i, const uint64_t arg[6]);
+long inject_exec(struct inject *i, const uint64_t arg[6], const char *path, const char *name);
 void inject_end(struct inject *i, long result);
 /* All of it: the caller makes the call `number` with these arguments, of which `which` is this path. Returns GIVEN, or
    -EPERM where it is traced, which has been said. */

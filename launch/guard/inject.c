@@ -262,11 +262,30 @@ long inject_do(struct inject *i, bool waits, long number, const uint64_t arg[6])
     return result;
 }
 
+/* The program that has just come finds `path`, which the kernel was given, by AT_EXECFN: that becomes `name`. */
+static void tell_execfn(const struct inject *i, const char *path, const char *name) {
+    uint64_t vector[64][2]; /* getauxval(3) */
+    char file[32], there[UR_PATH_MAX];
+    snprintf(file, sizeof file, "/proc/%d/auxv", (int)i->tid);
+    long fd = sys_open(file, O_RDONLY | O_CLOEXEC, 0);
+    long n = fd < 0 ? 0 : sys_pread((int)fd, vector, sizeof vector, 0);
+    if (fd >= 0)
+        sys_close((int)fd);
+    struct call q = {.pid = i->tid};
+    for (long k = 0; k < n / (long)sizeof vector[0]; k++)
+        if (vector[k][0] == AT_EXECFN && peer_read(&q, vector[k][1], there, strlen(path) + 1) == 0 &&
+            strcmp(there, path) == 0)
+            peer_write(&q, vector[k][1], name, strlen(name) + 1);
+}
+
 /* The new program inherits the mask, so it has to be its own while the call runs. */
-long inject_exec(struct inject *i, const uint64_t arg[6]) {
+long inject_exec(struct inject *i, const uint64_t arg[6], const char *path, const char *name) {
     long result;
-    if (make_call(i, UR_GATE + UR_GATE_SYSCALL, true, SYS_execve, arg, &result) == STOP_EXEC)
+    if (make_call(i, UR_GATE + UR_GATE_SYSCALL, true, SYS_execve, arg, &result) == STOP_EXEC) {
+        if (name)
+            tell_execfn(i, path, name);
         ptrace(PTRACE_DETACH, i->tid, 0, 0);
+    }
     return result;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ struct environment {
     size_t count;
     size_t session, preload;      /* where they stand; == count: nowhere */
     bool keep_session, keep_shim; /* they are right as they are */
+    bool stale;                   /* it has names that the shim gave another program, and this one hands on */
     char others[UR_PATH_MAX];     /* what LD_PRELOAD names beside the shim */
 };
 
@@ -119,7 +121,7 @@ static long read_environment(struct call *q, uint64_t at, struct environment *e)
     if (ret < 0)
         return ret;
     e->session = e->preload = e->count;
-    e->keep_session = e->keep_shim = false;
+    e->keep_session = e->keep_shim = e->stale = false;
     for (size_t i = 0; i < e->count; i++) {
         if (i % HEADS == 0)
             read_heads(q, e, i, &heads);
@@ -130,19 +132,25 @@ static long read_environment(struct call *q, uint64_t at, struct environment *e)
             e->preload = i;
             e->keep_shim = lists(value, ur_table_text(t, t->preload));
             memcpy(e->others, value, strlen(value) + 1);
+        } else if (value_of(q, e, &heads, i, "UNIONRUN_EXE=", value, sizeof value) >= 0 ||
+                   value_of(q, e, &heads, i, "UNIONRUN_EXECFN=", value, sizeof value) >= 0 ||
+                   value_of(q, e, &heads, i, "UNIONRUN_COMM=", value, sizeof value) >= 0) {
+            e->stale = true;
+            e->list[i] = 0;
         }
     }
     return 0;
 }
 
 /* Writes what is missing, and the vector, to the caller. 0: no room. */
-static uint64_t put_environment(struct inject *i, struct environment *e, const struct ur_exec *x) {
+static uint64_t put_environment(struct inject *i, struct environment *e, const struct ur_exec *x, const char *name) {
     const struct ur_table *t = i->call->guard->whole.table;
-    uint64_t *list = calloc(e->count + 4, sizeof *list);
+    uint64_t *list = calloc(e->count + 5, sizeof *list);
     UR_AUTO_TEXT session = ur_format("UNIONRUN_SESSION=%s", ur_table_text(t, t->session));
     UR_AUTO_TEXT preload =
         ur_format("LD_PRELOAD=%s%s%s", e->others, *e->others ? ":" : "", ur_table_text(t, t->preload));
     UR_AUTO_TEXT exe = ur_format("UNIONRUN_EXE=%s", x->program);
+    UR_AUTO_TEXT execfn = ur_format("UNIONRUN_EXECFN=%s", name);
     if (!list)
         return 0;
     size_t n = e->count;
@@ -151,15 +159,45 @@ static uint64_t put_environment(struct inject *i, struct environment *e, const s
         list[e->session < e->count ? e->session : n++] = inject_put(i, session, strlen(session) + 1);
     if (!e->keep_shim)
         list[e->preload < e->count ? e->preload : n++] = inject_put(i, preload, strlen(preload) + 1);
-    if (x->loader)
+    if (x->loader) {
         list[n++] = inject_put(i, exe, strlen(exe) + 1);
-    uint64_t at = inject_put(i, list, (n + 1) * sizeof *list);
+        list[n++] = inject_put(i, execfn, strlen(execfn) + 1);
+    }
+    size_t kept = 0;
+    for (size_t k = 0; k < n; k++)
+        if (list[k])
+            list[kept++] = list[k];
+    list[kept] = 0;
+    uint64_t at = inject_put(i, list, (kept + 1) * sizeof *list);
     free(list);
     return at;
 }
 
+/* What AT_EXECFN tells: what was said of the program, of a script too. */
+static void tell_name(char *to, size_t size, int dirfd, const char *path) {
+    if (dirfd == AT_FDCWD || *path == '/')
+        snprintf(to, size, "%s", path);
+    else
+        snprintf(to, size, "/dev/fd/%d%s%s", dirfd, *path ? "/" : "", path);
+}
+
+/* The kernel copies the path that it is given to the new stack: there is to be room for `name`, which takes its place.
+   False: it does not fit. */
+static bool make_room(char path[UR_PATH_MAX], const char *name) {
+    size_t len = strlen(path), wanted = strlen(name);
+    if (wanted >= UR_PATH_MAX)
+        return false;
+    if (len >= wanted)
+        return true;
+    char *slash = strrchr(path, '/');
+    memmove(slash + (wanted - len), slash, len - (size_t)(slash - path) + 1);
+    memset(slash, '/', wanted - len);
+    return true;
+}
+
 /* Runs the plan in the caller, unless that is just what it asked for: PASS. `same`: the plan's path is. */
-static long execute(struct call *q, const struct ur_exec *x, bool same, uint64_t arguments, uint64_t environment) {
+static long execute(struct call *q, struct ur_exec *x, bool same, const char *name, uint64_t arguments,
+                    uint64_t environment) {
     uint64_t *own = NULL;
     size_t count = 0;
     struct environment e = {.keep_session = true, .keep_shim = true};
@@ -167,20 +205,21 @@ static long execute(struct call *q, const struct ur_exec *x, bool same, uint64_t
     long ret = changed ? read_vector(q, arguments, &own, &count) : 0;
     if (ret == 0 && preloads)
         ret = read_environment(q, environment, &e);
-    bool completes = preloads && !(e.keep_session && e.keep_shim && !x->loader);
+    bool completes = preloads && (!e.keep_session || !e.keep_shim || e.stale || x->loader);
     struct inject i;
     if (ret == 0 && same && !changed && !completes)
         ret = PASS;
     if (ret == 0)
-        ret = inject_begin(&i, q, sizeof *x + 4 * UR_PATH_MAX + (count + e.count + 64) * sizeof *own);
+        ret = inject_begin(&i, q, sizeof *x + 5 * UR_PATH_MAX + (count + e.count + 64) * sizeof *own);
     if (ret == 0) {
+        bool told = !x->loader && make_room(x->path, name); /* a loader changes it: the shim is told */
         uint64_t arg[6] = {inject_put(&i, x->path, strlen(x->path) + 1), arguments, environment};
         if (changed)
             arg[1] = put_arguments(&i, x, own, count);
         if (completes)
-            arg[2] = put_environment(&i, &e, x);
+            arg[2] = put_environment(&i, &e, x, name);
         bool whole = arg[0] && (arg[1] || !changed) && (arg[2] || !completes);
-        ret = whole ? inject_exec(&i, arg) : -ENOMEM;
+        ret = whole ? inject_exec(&i, arg, x->path, told ? name : NULL) : -ENOMEM;
         if (ret != GIVEN)
             inject_end(&i, ret);
         ret = GIVEN;
@@ -212,7 +251,7 @@ static long execute_traced(struct call *q, const struct ur_exec *x, int at, size
 }
 
 static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t arguments, uint64_t environment) {
-    char path[UR_PATH_MAX];
+    char path[UR_PATH_MAX], name[UR_PATH_MAX + 24];
     struct ur_exec x;
     long ret = path_of(q, at, path);
     if (ret)
@@ -225,7 +264,8 @@ static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t argum
     if (ret < 0)
         return ret;
     bool here = *path && ur_is_native(&q->caller, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == 1;
-    ret = execute(q, &x, here, arguments, environment);
+    tell_name(name, sizeof name, dirfd, path);
+    ret = execute(q, &x, here, name, arguments, environment);
     return ret == -EPERM ? execute_traced(q, &x, at, strlen(path), arguments) : ret;
 }
 
