@@ -70,8 +70,10 @@ long ur_length_within(const struct ur_caller *c, const char *text, size_t most);
 static inline long ur_length(const struct ur_caller *c, const char *path) {
     return ur_length_within(c, path, UR_PATH_MAX);
 }
-/* May `size` bytes be read there? Who writes there is not helped where memory can only be read. */
+/* May `size` bytes be read there? */
 bool ur_can_read(const struct ur_caller *c, const void *at, size_t size);
+/* May they be written? To be asked when a result is about to be put there: some of what is there may change. */
+bool ur_can_write(const struct ur_caller *c, void *to, size_t size);
 static inline bool ur_is_empty(const struct ur_caller *c, const char *text) {
     return ur_can_read(c, text, 1) && !*text;
 }

@@ -604,7 +604,7 @@ long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
     struct stat st;
     if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
         return sys_getdents64(fd, buf, n);
-    if (!ur_can_read(c, buf, n))
+    if (!ur_can_write(c, buf, n))
         return -EFAULT;
     long ret = ur_list_getdents(c, &l, buf, n);
     ur_list_close(&l);

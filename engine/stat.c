@@ -82,7 +82,7 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
         return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
     UR_SCRATCH(s);
     long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s);
-    if (ret == 0 && !ur_can_read(c, st, sizeof *st))
+    if (ret == 0 && !ur_can_write(c, st, sizeof *st))
         return -EFAULT;
     return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
 }
@@ -334,7 +334,7 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         if (len < 0)
             return len;
         size_t copy = (size_t)len < size ? (size_t)len : size;
-        if (!ur_can_read(c, buf, copy))
+        if (!ur_can_write(c, buf, copy))
             return -EFAULT;
         memcpy(buf, s->text, copy);
         return (long)copy;
@@ -397,7 +397,7 @@ long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {
         return n;
     if ((size_t)n >= size)
         return -ERANGE;
-    if (!ur_can_read(c, buf, (size_t)n + 1))
+    if (!ur_can_write(c, buf, (size_t)n + 1))
         return -EFAULT;
     memcpy(buf, s->text, (size_t)n + 1);
     return n + 1;

@@ -1,20 +1,21 @@
 /*
- * Strings that a program hands over may lie nowhere, of which the kernel would say -EFAULT. So before one is read the
- * kernel is asked, by a call that does nothing but read; once for a page, for as long as nothing else is asked in its
- * place. A page that goes after that is found out as it is without this: by a signal.
+ * What a program hands over may lie nowhere, of which the kernel would say -EFAULT. So before it is read, or a result
+ * is put there, the kernel is asked, by a call that does nothing but that; once for a page, for as long as nothing else
+ * is asked in its place. A page that goes after that is found out as it is without this: by a signal.
  */
 #include "union.h"
 
-enum { PAGE = 4096, KNOWN = 128 };
+enum { PAGE = 4096, KNOWN = 128, MASK = 8 /* bytes of a signal mask */, PROBE = sizeof(unsigned) };
 
-static _Atomic uintptr_t known[KNOWN]; /* pages that could be read, by their number */
+/* Pages that could be read and written, by their number. */
+static _Atomic uintptr_t known[KNOWN], written[KNOWN];
 
 static bool can_read(uintptr_t page) {
     _Atomic uintptr_t *slot = &known[page / PAGE % KNOWN];
     if (__builtin_expect(atomic_load_explicit(slot, memory_order_relaxed) == page && page, 1))
         return true;
     /* It reads the new mask, and then knows no such way of using it: -EINVAL. */
-    if (!page || UR_SYS(SYS_rt_sigprocmask, -1, page, 0, 8, 0, 0) == -EFAULT)
+    if (!page || UR_SYS(SYS_rt_sigprocmask, -1, page, 0, MASK, 0, 0) == -EFAULT)
         return false;
     atomic_store_explicit(slot, page, memory_order_relaxed);
     return true;
@@ -46,4 +47,30 @@ bool ur_can_read(const struct ur_caller *c, const void *at, size_t size) {
     while (page != last && can_read(page))
         page += PAGE;
     return can_read(page);
+}
+
+/* `at` is in the page, or shortly before it. */
+static bool can_write(uintptr_t page, uintptr_t at) {
+    _Atomic uintptr_t *slot = &written[page / PAGE % KNOWN];
+    if (__builtin_expect(atomic_load_explicit(slot, memory_order_relaxed) == page && page, 1))
+        return true;
+    if (!page || UR_SYS(SYS_getcpu, at, 0, 0, 0, 0, 0) == -EFAULT)
+        return false;
+    atomic_store_explicit(slot, page, memory_order_relaxed);
+    return true;
+}
+
+bool ur_can_write(const struct ur_caller *c, void *to, size_t size) {
+    uintptr_t at = (uintptr_t)to, last = (at + size - 1) / PAGE * PAGE;
+    if (c->pid || size < PROBE)
+        return ur_can_read(c, to, size);
+    if (at + size < at)
+        return false;
+    for (uintptr_t page = at / PAGE * PAGE;; page += PAGE) {
+        uintptr_t from = page > at ? page : at;
+        if (!can_write(page, from <= at + size - PROBE ? from : at + size - PROBE))
+            return false;
+        if (page == last)
+            return true;
+    }
 }

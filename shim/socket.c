@@ -100,8 +100,8 @@ static long sent(struct outgoing *o, long ret) {
 }
 
 /* An address that came from the kernel (`len` bytes in `from`) handed to the caller as the kernel would: cut to his
-   room, the length told in full. */
-static void from_kernel(struct sockaddr_storage *from, socklen_t len, struct sockaddr *addr, socklen_t room,
+   room, the length told in full. 0, or -EFAULT as the kernel's. */
+static long from_kernel(struct sockaddr_storage *from, socklen_t len, struct sockaddr *addr, socklen_t room,
                         socklen_t *told) {
     struct sockaddr_un *un = (struct sockaddr_un *)(void *)from;
     if (len > HEAD && len <= sizeof *un && un->sun_family == AF_UNIX && un->sun_path[0] == '/') {
@@ -116,8 +116,11 @@ static void from_kernel(struct sockaddr_storage *from, socklen_t len, struct soc
             len = (socklen_t)(HEAD + fits);
         }
     }
+    if (!ur_can_write(UR_SELF, addr, len < room ? len : room) || !ur_can_write(UR_SELF, told, sizeof *told))
+        return -EFAULT;
     memcpy(addr, from, len < room ? len : room);
     *told = len;
+    return 0;
 }
 
 /* --- to the kernel -------------------------------------------------------------------------------------------- */
@@ -227,8 +230,11 @@ static int told_name(long nr, int fd, struct sockaddr *addr, socklen_t *len, int
     socklen_t *to_len = direct ? len : &n;
     long ret = nr == SYS_accept || nr == SYS_accept4 ? waits(nr, fd, to, (long)to_len, flags, NULL, 0)
                                                      : UR_SYS(nr, fd, to, to_len, flags, 0, 0);
-    if (ret >= 0 && !direct)
-        from_kernel(&from, n, addr, room, len);
+    if (ret >= 0 && !direct && from_kernel(&from, n, addr, room, len) < 0) {
+        if (nr == SYS_accept || nr == SYS_accept4)
+            sys_close((int)ret);
+        ret = -EFAULT;
+    }
     return (int)ur_edge(ret);
 }
 
@@ -256,8 +262,8 @@ static ssize_t receive(int fd, void *buf, size_t n, int flags, struct sockaddr *
     if (room > INT_MAX)
         return ur_edge(-EINVAL);
     long ret = waits(SYS_recvfrom, fd, buf, (long)n, flags, &from, (long)&got);
-    if (ret >= 0)
-        from_kernel(&from, got, addr, room, len);
+    if (ret >= 0 && from_kernel(&from, got, addr, room, len) < 0)
+        ret = -EFAULT;
     return ur_edge(ret);
 }
 
@@ -280,8 +286,9 @@ UR_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
     m.msg_name = &from;
     m.msg_namelen = sizeof from;
     long ret = pass_in(fd, &m, flags);
+    if (ret >= 0 && from_kernel(&from, m.msg_namelen, msg->msg_name, msg->msg_namelen, &msg->msg_namelen) < 0)
+        ret = -EFAULT;
     if (ret >= 0) {
-        from_kernel(&from, m.msg_namelen, msg->msg_name, msg->msg_namelen, &msg->msg_namelen);
         msg->msg_controllen = m.msg_controllen;
         msg->msg_flags = m.msg_flags;
     }
@@ -327,8 +334,11 @@ UR_EXPORT int recvmmsg(int fd, struct mmsghdr *list, unsigned n, int flags, stru
     long ret = waits(SYS_recvmmsg, fd, s->list, n, flags, timeout, 0);
     for (i = 0; (long)i < ret; i++) {
         struct msghdr *to = &list[i].msg_hdr, *got = &s->list[i].msg_hdr;
-        if (to->msg_name)
-            from_kernel(&s->from[i], got->msg_namelen, to->msg_name, to->msg_namelen, &to->msg_namelen);
+        if (to->msg_name &&
+            from_kernel(&s->from[i], got->msg_namelen, to->msg_name, to->msg_namelen, &to->msg_namelen) < 0) {
+            ret = i ? (long)i : -EFAULT;
+            break;
+        }
         to->msg_controllen = got->msg_controllen;
         to->msg_flags = got->msg_flags;
         list[i].msg_len = s->list[i].msg_len;

@@ -17,24 +17,28 @@
 
 extern int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags);
 
-static char *page; /* of two, the second of which cannot be read */
+static char *page; /* of five: the second cannot be read, the third and the fifth only read */
 static const struct pointer {
     const char *name;
-    uintptr_t value; /* SHUT: into the two pages */
+    uintptr_t value; /* SHUT: into the pages */
 } pointers[] = {{"NULL", 0},
                 {"1", 1},
                 {"-1", UINTPTR_MAX},
                 {"the kernel's", 0xffff800000000000},
                 {"no address", 0x0123456789abcdef},
                 {"shut", 4096},
+                {"to be read only", 8192 + 64},
+                {"to be read only, from a page before", 12288 + 4096 - 8},
                 {"without an end", 4096 - 7},
                 {"a name without an end", 4096 - 300}};
-enum { SHUT = 5, OUT = 6 /* to these results are asked, too */ };
+enum { SHUT = 5, OUT = 8 /* to these results are asked, too */ };
 
 static void make_pages(void) {
-    page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page = mmap(NULL, 20480, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(page, 'x', 4096);
     mprotect(page + 4096, 4096, PROT_NONE);
+    mprotect(page + 8192, 4096, PROT_READ);
+    mprotect(page + 16384, 4096, PROT_READ);
 }
 
 static void *at(int i) {
