@@ -106,7 +106,34 @@ static long has_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_s
     if (!p || !may_have_wh(u, d, s) || ur_spot_path(u, d, s, wh, host) < 0) /* no such name can be there */
         return 0;
     long ret = sys_lstat(host, &st);
-    return ret == 0 ? 1 : ret == -ENOENT || ret == -ENAMETOOLONG ? 0 : ret;
+    return ret == 0 ? 1 : ret == -ENOENT || ret == -ENOTDIR || ret == -ENAMETOOLONG ? 0 : ret;
+}
+
+static long any_name(void *arg, const char *name, unsigned char type) {
+    (void)arg, (void)name, (void)type;
+    return 1;
+}
+
+/* Is the filesystem that was mounted at a layer's root there no more? Mounted anew it may have another number. */
+static bool is_unmounted(const struct ur_table_layer *l, const char *root, const struct stat *st) {
+    return st->st_dev != l->dev && ur_for_names(root, any_name, NULL) == 0;
+}
+
+bool ur_must_stay(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s) {
+    return !(s.layer == 0 && ur_has_upper(d->mount)) && ur_layer(u, d->mount, s.layer)->root.len > 1;
+}
+
+long ur_lower_lost(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, char *host) {
+    const struct ur_table_layer *l = ur_layer(u, d->mount, s.layer);
+    struct stat st;
+    if (!ur_must_stay(u, d, s))
+        return 0;
+    long ret = ur_spot_path(u, d, s, NULL, host);
+    if (ret == 0)
+        ret = sys_lstat(host, &st);
+    if (ret == 0)
+        return strlen(host) == l->root.len && is_unmounted(l, host, &st) ? -EIO : 0;
+    return ur_is_gone(ret) ? -EIO : ret;
 }
 
 static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
@@ -219,10 +246,12 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
         long ret = ur_spot_path(u, d, spot, name, host);
         if (ret == 0)
             ret = sys_lstat(host, &here);
-        if (ret == -ENOTDIR) /* what was the directory has gone */
+        if (ret == -ENOTDIR && upper) /* what was the directory has gone */
             return -ENOENT;
-        if (ret == -ENOENT) {
+        if (ur_is_gone(ret)) {
             ret = i + 1 < n ? has_wh(u, d, spot, name, host) : 0;
+            if (ret == 0)
+                ret = ur_lower_lost(u, d, spot, host);
             if (ret < 0)
                 return ret;
             if (ret)
@@ -247,6 +276,8 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
             i--;
             continue;
         }
+        if (marks == -ENOENT && ur_lower_lost(u, d, spot, host) < 0)
+            return -EIO;
         if (marks < 0)
             return marks == UR_AGAIN ? -EBUSY : marks;
         if (bottom) /* nothing lies beneath it that they could speak of */
@@ -452,10 +483,14 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
         long ret = ur_spot_path(u, d, d->spot[i], name, host);
         if (ret == 0)
             ret = sys_lstat(host, &e->st);
-        if (ret == -ENOTDIR) /* what was the directory has gone, and all in it: what lies below is not to be seen */
+        bool upper = d->spot[i].layer == 0 && ur_has_upper(d->mount);
+        if (ret == -ENOTDIR &&
+            upper) /* what was the directory has gone, and all in it: what lies below is not to be seen */
             return 0;
-        if (ret == -ENOENT) {
+        if (ur_is_gone(ret)) {
             ret = i + 1u < d->spots ? has_wh(u, d, d->spot[i], name, host) : 0;
+            if (ret == 0)
+                ret = ur_lower_lost(u, d, d->spot[i], host);
             if (ret < 0)
                 return ret;
             if (ret) {
@@ -496,13 +531,14 @@ void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_e
     e->st.st_mode = known->kind == UR_KNOWN_DIRECTORY ? S_IFDIR : known->kind == UR_KNOWN_SYMLINK ? S_IFLNK : S_IFREG;
 }
 
-long ur_recall_stat(const struct ur_key *k, int fd, const char *path, struct ur_entry *e) {
+long ur_recall_stat(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k, const struct ur_reach *r,
+                    struct ur_entry *e) {
     mode_t type = e->st.st_mode;
-    long ret = sys_fstatat(fd, path, &e->st, AT_SYMLINK_NOFOLLOW);
+    long ret = ur_if_lost(u, d, e, sys_fstatat(r->fd, r->path, &e->st, AT_SYMLINK_NOFOLLOW));
     e->recalled = false;
     if (ret == 0 && (e->st.st_mode & S_IFMT) == type)
         return 1;
-    if (ret < 0 && ret != -ENOENT && ret != -ENOTDIR)
+    if (ret < 0 && !ur_is_gone(ret))
         return ret;
     ur_index_drop(k); /* somebody else was at the layers */
     return 0;
@@ -587,7 +623,7 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
         ur_recall(d, &known, e);
         long ret = e->kind == UR_ABSENT ? 1 : ur_spot_path(u, d, e->spot, name, host);
         if (ret == 0)
-            ret = ur_recall_stat(&k, AT_FDCWD, host, e);
+            ret = ur_recall_stat(u, d, &k, &(struct ur_reach){AT_FDCWD, host}, e);
         if (ret)
             return ret < 0 ? ret : 0;
     }

@@ -56,7 +56,9 @@ bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d);
 /* dir.c. What the index knows, put into `e`; of its st only the type. */
 void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e);
 /* The rest of st, by the disk. 1; 0: the index was wrong, and the entry is taken out; -errno. */
-long ur_recall_stat(const struct ur_key *k, int fd, const char *path, struct ur_entry *e);
+struct ur_reach;
+long ur_recall_stat(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k, const struct ur_reach *r,
+                    struct ur_entry *e);
 
 /* listings.c: a name in `d` is about to change, as ur_change_begin has it. The state to be counted down; or NULL. */
 _Atomic uint64_t *ur_listing_changes(const struct ur_union *u, const struct ur_dir *d);

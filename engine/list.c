@@ -176,6 +176,15 @@ static long read_all(struct building *b, struct reading *r,
     return ret;
 }
 
+static bool is_root(const struct ur_dir *d) {
+    return d->mount && d->len == d->mount->target.len;
+}
+
+/* Names of a lower that has gone would be missing from the list. */
+static bool is_lost(const struct building *b, struct ur_spot spot, long ret, char *room) {
+    return ur_is_gone(ret) && ur_lower_lost(b->c->u, b->d, spot, room) < 0;
+}
+
 static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
     const struct ur_dir *d = b->d;
     struct reading r = {.host = s->real[0]};
@@ -187,12 +196,18 @@ static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
         r.marks = ret < 0 ? ret : ur_marks_at((int)i == b->own ? b->l->fd : -1, r.host, s->text);
     } else
         ret = ur_put(r.host, r.host + UR_PATH_MAX, d->path, d->len) ? 0 : -ENAMETOOLONG;
-    if (ret < 0 || r.marks < 0)
-        return ret < 0 ? ret : r.marks;
+    if (ret == 0)
+        ret = r.marks;
+    if (ret < 0)
+        return d->mount && is_lost(b, d->spot[i], ret, s->real[1]) ? -EIO : ret;
+    if (is_root(d))
+        ret = ur_lower_lost(b->c->u, d, d->spot[i], s->real[1]);
+    if (ret < 0)
+        return ret;
     bool through = (int)i == b->own && b->l->offset_is_free;
     long fd = through ? b->l->fd : sys_open(r.host, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
-        return fd;
+        return d->mount && is_lost(b, d->spot[i], fd, s->real[1]) ? -EIO : fd;
     r.fd = (int)fd;
     struct stat st;
     if (d->mount && !b->c->u->owner)
@@ -397,7 +412,9 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     ret = *own == 0 ? own_number(c, d, l->fd, &st, &l->filter.self) : 0;
     if (ret < 0 || l->merged)
         return ret < 0 ? ret : 0;
-    len = ur_spot_path(c->u, d, d->spot[0], NULL, s->real[0]);
+    len = is_root(d) ? ur_lower_lost(c->u, d, d->spot[0], s->real[0]) : 0;
+    if (len == 0)
+        len = ur_spot_path(c->u, d, d->spot[0], NULL, s->real[0]);
     long marks = len < 0 ? len : ur_marks_at(l->fd, s->real[0], s->text);
     if (marks < 0)
         return marks;

@@ -69,12 +69,15 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     return ret < 0 ? ret : made(c->u, d, fd);
 }
 
-/* Did the index name a holder that the disk has not any more? */
-static bool is_outdated(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, long ret) {
+/* Did the index name a holder that the disk has not any more? UR_AGAIN then, or -EIO, or as it was. */
+static long unless_outdated(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, long ret) {
     if (n->self || !n->entry.recalled || (ret != -ENOENT && ret != -ENXIO && ret != -ENOTDIR && ret != -ELOOP))
-        return false;
+        return ret;
+    ret = ur_if_lost(c->u, d, &n->entry, ret);
+    if (ret == -EIO)
+        return ret;
     ur_index_forget(c->u, d, n->name);
-    return true;
+    return UR_AGAIN;
 }
 
 /* The last step for the guard's caller: by itself. */
@@ -246,7 +249,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             ret = sys_openat(r.fd, r.path, plain, mode);
         if (ret >= 0 && flags & O_DIRECTORY)
             note_directory(c, (int)ret, d, n, generation);
-        return is_outdated(c, d, n, ret) ? UR_AGAIN : ret;
+        return unless_outdated(c, d, n, ret);
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;
     if (flags & O_DIRECTORY)
@@ -290,8 +293,10 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         ret = open_data(c, d, n, plain | O_NOFOLLOW, &apart);
     if (ret >= 0 && emptied >= 0)
         return emptied;
-    if (apart)
-        return is_outdated(c, d, n, ret) || ur_is_gone(ret) ? UR_AGAIN : ret;
+    if (apart) {
+        ret = unless_outdated(c, d, n, ret);
+        return ur_is_gone(ret) ? UR_AGAIN : ret;
+    }
     if (ret >= 0)
         ret = ur_node_reach(c->u, d, n, host, &r);
     if (ret < 0)
@@ -304,9 +309,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         return elsewhere(e, host, false, false);
     if (defers && !(flags & O_PATH) && type != S_IFREG)
         return UR_ELSEWHERE;
-    ret = sys_openat(r.fd, r.path, plain | O_NOFOLLOW, mode);
-    if (is_outdated(c, d, n, ret))
-        return UR_AGAIN;
+    ret = unless_outdated(c, d, n, sys_openat(r.fd, r.path, plain | O_NOFOLLOW, mode));
     /* Removed or replaced since it was looked up. */
     return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG) ? UR_AGAIN : ret;
 }

@@ -28,6 +28,8 @@ long ur_dir_is_empty(const struct ur_union *u, const struct ur_dir *d) {
         long ret = ur_spot_path(u, d, d->spot[i], NULL, s->real[0]);
         if (ret == 0)
             ret = ur_for_names(s->real[0], if_shown, &l);
+        if (ret == -ENOENT && ur_lower_lost(u, d, d->spot[i], s->real[0]) < 0)
+            ret = -EIO;
         /* Who may remove a directory need not be able to read it: then the kernel's own word must do. */
         if (ret == -EACCES && d->spots == 1 && i == 0 && d->spot[0].layer == 0 && ur_has_upper(d->mount))
             return 0;

@@ -231,6 +231,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     if (ret == 0)
         ret = sys_statx(r.fd, r.path, n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
                         union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE : mask, x);
+    ret = ur_if_lost(c->u, d, &n->entry, ret);
     if (ret < 0 || !union_s)
         return ret;
     if (n->lost) {
@@ -267,7 +268,7 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
         ret = ur_node_reach(c->u, &s->dir[0], n, s->real[0], &r);
     if (ret < 0)
         return ret;
-    ret = sys_faccessat(r.fd, r.path, mode, flags);
+    ret = ur_if_lost(c->u, &s->dir[0], &n->entry, sys_faccessat(r.fd, r.path, mode, flags));
     mode_t type = n->self ? S_IFDIR : n->entry.st.st_mode & S_IFMT;
     if (ret == 0 && mode & 2 && n->where == UR_AT_HOST && (type == S_IFREG || type == S_IFDIR))
         return ur_may_change_raw(c->u, s->real[0], strlen(s->real[0]));
@@ -339,7 +340,7 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         memcpy(buf, s->text, copy);
         return (long)copy;
     }
-    return sys_readlinkat(r.fd, r.path, buf, size);
+    return ur_if_lost(c->u, d, &n->entry, sys_readlinkat(r.fd, r.path, buf, size));
 }
 
 long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
@@ -373,7 +374,7 @@ long ur_chdir(const struct ur_caller *c, const char *path) {
         ret = -ENOTDIR;
     if (ret == 0)
         ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
-    return ret < 0 ? ret : sys_chdir(s->real[0]);
+    return ret < 0 ? ret : ur_if_lost(c->u, &s->dir[0], &n->entry, sys_chdir(s->real[0]));
 }
 
 long ur_fchdir(const struct ur_caller *c, int fd) {

@@ -195,6 +195,12 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
 /* The same by the layers from `layer` down alone; `in_upper`, `linked` are left false. */
 long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char *name, unsigned layer,
                     struct ur_entry *e);
+/* What was found in a spot of `d` is there as long as the run is: it is a lower's, and not of the host "/" as it lives.
+ */
+bool ur_must_stay(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s);
+/* A name was not found in a spot. 0, if that is because it is not there; -EIO: the layer itself, or what it had of `d`,
+   is there no more, which says nothing of the name; -errno. Of the upper 0, with no call. `host` is room for a path. */
+long ur_lower_lost(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, char *host);
 /* Whether, were the upper's own entry gone, a lower one would show. 1, 0 or -errno. */
 long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name);
 void ur_changing_begin(const struct ur_union *u);
@@ -282,6 +288,12 @@ long ur_redirect_of(const char *host, char *redirect);
 
 /* programs.c: ur_exec_known is to tell that `path`, of whose file `st` is, needs no plan; `audit`: as in the plan. */
 void ur_program_keep(const struct ur_caller *c, const char *path, const struct stat *st, bool audit);
+
+/* What the disk said of an entry that the index has told of: -EIO where that says that a lower has lost it. */
+static inline long ur_if_lost(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, long ret) {
+    bool gone = ret == -ENOENT || ret == -ENOTDIR;
+    return gone && d->mount && e->recalled && e->kind != UR_ABSENT && ur_must_stay(u, d, e->spot) ? -EIO : ret;
+}
 
 /* walk.c: paths */
 enum ur_walk_flags {

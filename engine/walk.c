@@ -292,7 +292,7 @@ static long brief(const struct ur_union *u, const struct base *base, const char 
         struct ur_reach r = {AT_FDCWD, host};
         long ret = flags & UR_WALK_TYPE ? 1 : ur_node_reach(u, d, node, host, &r);
         if (ret == 0)
-            ret = ur_recall_stat(&k, r.fd, r.path, &node->entry);
+            ret = ur_recall_stat(u, d, &k, &r, &node->entry);
         if (ret)
             return ret;
         clear(node);
@@ -422,6 +422,8 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     d->mount = NULL;
     d->special = false;
     long ret = walk(c, dirfd, path, (size_t)len, flags, s, slot);
+    if (ret == 0 && node->self && d->mount && !ur_has_upper(d->mount) && d->len == d->mount->target.len)
+        ret = ur_lower_lost(c->u, d, d->spot[0], s->text);
     /* What is not there may be a hidden name that the host has. */
     bool absent = ret < 0 || (!node->self && node->entry.kind == UR_ABSENT);
     node->foreign |= d->mount || node->lost || (absent && d->special);
