@@ -30,7 +30,7 @@
 
 struct keeper {
     struct launch *launch;
-    pid_t launcher, command;
+    pid_t launcher, parent, command;
     int socket;               /* -1: the launcher has gone */
     int guard;                /* readable once the guard has gone; -1: there is none */
     struct timespec deadline; /* counts with a timeout */
@@ -128,6 +128,32 @@ static void end_unguarded(struct keeper *keeper) {
     kill_all(keeper);
 }
 
+/* Whoever was waiting for a guard that was killed gets ENOSYS while that is ending still, and may end by it before
+   anybody can see the guard's end otherwise: it has a SIGKILL to take, or has taken it. proc(5). */
+static bool is_ending(pid_t pid) {
+    enum { PF_EXITING = 4, KILLED = 1 << (SIGKILL - 1) };
+    char path[32], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = strrchr(text, ')');
+    unsigned long flags = 0, pending = 0;
+    int got = at ? sscanf(at + 1,
+                          " %*s %*s %*s %*s %*s %*s %lu %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                          "%*s %*s %*s %*s %*s %*s %lu",
+                          &flags, &pending)
+                 : 0;
+    return got == 2 && (flags & PF_EXITING || pending & KILLED);
+}
+
+static bool is_unguarded(const struct keeper *keeper) {
+    struct pollfd wait = {.fd = keeper->guard, .events = POLLIN};
+    return keeper->guard >= 0 && (poll(&wait, 1, 0) > 0 || getppid() != keeper->parent || is_ending(keeper->parent));
+}
+
 /* Ends all processes of the run so that they can tidy up: SIGTERM, also to who is stopped, and in the end SIGKILL. */
 static void end_all(struct keeper *keeper) {
     struct timespec patience = in(keeper->launch->options.kill_after);
@@ -209,8 +235,12 @@ static bool end_session(const struct keeper *keeper) {
 }
 
 _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct launch *)) {
-    struct keeper keeper = {
-        .launch = launch, .launcher = launch->pid, .socket = socket, .guard = launch->guard.life[0]};
+    *launch->begun = true;
+    struct keeper keeper = {.launch = launch,
+                            .launcher = launch->pid,
+                            .parent = getppid(),
+                            .socket = socket,
+                            .guard = launch->guard.life[0]};
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     keeper.deadline = in(launch->options.timeout);
     keeper.command = vfork(); /* `start` changes nothing that is used here afterwards */
@@ -233,6 +263,8 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     let_go(locks->fd, locks->count, true);
 
     stay(&keeper, true);
+    if (!keeper.unguarded && is_unguarded(&keeper)) /* how the command ended may be how that did */
+        end_unguarded(&keeper);
     if (launch->options.end_all && reap(&keeper))
         end_all(&keeper);
     tell_mount(&keeper);

@@ -37,6 +37,7 @@ struct launch {
     struct fence fence;
     struct report *report; /* NULL: none is wanted */
     pid_t pid;             /* of the launcher itself */
+    bool *begun;           /* all processes' of ours: the keeper has, and so there may be a command */
     struct launch_guard {
         int socket;  /* in the guard: to the launcher */
         int to;      /* in the command: where the listener goes */

@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -257,6 +258,11 @@ void run(struct launch *launch) {
         say("socketpair: %s", strerror(errno));
         return;
     }
+    launch->begun = mmap(NULL, sizeof *launch->begun, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (launch->begun == MAP_FAILED) {
+        say("mmap: %s", strerror(errno));
+        return;
+    }
     to_keeper = sockets[0];
     launch->pid = getpid();
     launch->guard.life[0] = launch->guard.life[1] = -1;
@@ -291,6 +297,12 @@ void run(struct launch *launch) {
             say("%s", report.word);
         else if (report.what == KEEPER_ENDED)
             finish(launch, keeper, &report);
+    }
+    if (!*launch->begun) {
+        say("a process of unionrun's was killed before it had started the command");
+        session_remove(launch, true);
+        report_free(launch);
+        _exit(EXIT_OURS);
     }
     say("the process that keeps the run was killed; the command may still be running in the session %s",
         launch->session);

@@ -225,7 +225,8 @@ static void answer(const struct call *q, long result) {
 long inject_begin(struct inject *i, struct call *q, size_t room) {
     guard_step_down(q);
     *i = (struct inject){.call = q, .tid = q->pid};
-    if (ptrace(PTRACE_SEIZE, q->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC) < 0)
+    /* Should we be killed meanwhile, it must not go on with what its registers are then. */
+    if (ptrace(PTRACE_SEIZE, q->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0)
         return errno == ESRCH ? GIVEN : -EPERM;
     if (ptrace(PTRACE_INTERRUPT, q->pid, 0, 0) < 0) {
         ptrace(PTRACE_DETACH, q->pid, 0, 0);
