@@ -33,6 +33,15 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     sweep user --option --guard=off --fail "$errors" --sample 80 --seed 4
 }
 
+@test "launcher, guard and keeper killed at their own system calls: the view, the word and the end are right: a sample" {
+    sweep user --own all --sample 28 --seed 6 --only "rename of a lower file over a lower"
+    rm -r "$W" && sweep root --option --no-preload --own all --sample 24 --seed 7 --only "unlink of a lower hard"
+}
+
+@test "how a command ends that the guard's kill has failed (ENOSYS) is not told as its own end" {
+    sweep user --option --no-preload --own guard --sample 30 --seed 8 --only "chmod of a lower directory"
+}
+
 @test "an error while a hard link is removed does not throw away what was written by its other names" {
     sweep root --option --guard=off --fail EIO --only "unlink of a copied hard link"
 }

@@ -6,6 +6,8 @@
  *   --only TEXT          acts with that in their names
  *   --kill               a kill at each stop
  *   --all                a kill of the whole run at each stop
+ *   --own ROLE           a kill of the launcher, guard, keeper or (until its exec) command, or in turn of all, at each
+ * stop of its own, while an act is done; with --sample so many of each act
  *   --fail ERRNO,...     each call fails with each of them (EIO, ENOSPC ...)
  *   --one N              at that stop alone
  *   --sample N           N points of all, chosen by --seed
@@ -26,6 +28,7 @@
 static struct {
     const char *only, *errors;
     bool kill, all, show;
+    const char *own;
     long one, sample;
     uint64_t seed;
 } options = {.seed = 1};
@@ -112,8 +115,14 @@ static void sweep(struct sum *sum) {
             show(&acts[i]);
             continue;
         }
+        if (options.own && acts[i].prepare)
+            continue;
         if (!plain_run(&acts[i], &plains[known])) {
             sum->wrong++;
+            plain_free(&plains[known]);
+        } else if (options.own) {
+            if (plains[known].result >= 0)
+                own_sweep(&plains[known], options.own, options.one, options.sample, draw, sum);
             plain_free(&plains[known]);
         } else if (options.sample) {
             known++;
@@ -135,6 +144,12 @@ static int in_the_union(char **argv) {
             print_view(*root);
         return 0;
     }
+    if (strcmp(argv[1], "--perform") == 0) {
+        if (chdir(argv[2]) == 0 && acts[atoi(argv[3])].perform() >= 0)
+            return 0;
+        perror("sweep");
+        return 1;
+    }
     struct fate fate = {.stop = atol(argv[5]), .error = atoi(argv[6]), .show = argv[7] != NULL};
     fate.what = strcmp(argv[4], "kill") == 0   ? FAULT_KILL
                 : strcmp(argv[4], "all") == 0  ? FAULT_KILL_ALL
@@ -148,17 +163,18 @@ static int in_the_union(char **argv) {
 static int usage(void) {
     fprintf(stderr,
             "usage: sweep [--unionrun PATH] [--option WORD]... [--only TEXT] [--kill] [--all] [--fail ERRNO,...]\n"
-            "             [--one N] [--sample N] [--seed N] [--show] DIR\n");
+            "             [--own ROLE] [--one N] [--sample N] [--seed N] [--show] DIR\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
-    if (argc > 2 && (strcmp(argv[1], "--look") == 0 || (strcmp(argv[1], "--inside") == 0 && argc > 6)))
+    if (argc > 2 && (strcmp(argv[1], "--look") == 0 || (strcmp(argv[1], "--perform") == 0 && argc == 4) ||
+                     (strcmp(argv[1], "--inside") == 0 && argc > 6)))
         return in_the_union(argv);
-    static const struct option known[] = {{"unionrun", 1, NULL, 'u'}, {"option", 1, NULL, 'o'}, {"only", 1, NULL, 'a'},
-                                          {"kill", 0, NULL, 'k'},     {"all", 0, NULL, 'K'},    {"fail", 1, NULL, 'f'},
-                                          {"one", 1, NULL, '1'},      {"sample", 1, NULL, 'n'}, {"seed", 1, NULL, 's'},
-                                          {"show", 0, NULL, 'v'},     {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"unionrun", 1, NULL, 'u'}, {"option", 1, NULL, 'o'}, {"only", 1, NULL, 'a'}, {"kill", 0, NULL, 'k'},
+        {"all", 0, NULL, 'K'},      {"own", 1, NULL, 'O'},    {"fail", 1, NULL, 'f'}, {"one", 1, NULL, '1'},
+        {"sample", 1, NULL, 'n'},   {"seed", 1, NULL, 's'},   {"show", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
     size_t words = 0;
     world.unionrun = "./unionrun";
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -178,6 +194,9 @@ int main(int argc, char **argv) {
             break;
         case 'K':
             options.all = true;
+            break;
+        case 'O':
+            options.own = optarg;
             break;
         case 'f':
             options.errors = optarg;

@@ -29,7 +29,9 @@ static char *section(const char *text, const char *name) {
     return strndup(at, end ? (size_t)(end - at) : strlen(at));
 }
 
-static char *look_afresh(char **errors) {
+char *look_afresh(char **errors) {
+    char *own = NULL;
+    errors = errors ? errors : &own;
     const char *const look[] = {"--look", world.target, NULL};
     int status;
     char *view = NULL;
@@ -44,8 +46,10 @@ static char *look_afresh(char **errors) {
     if (status != 0) {
         fprintf(stderr, "sweep: a fresh run ended with status %#x: %s\n", (unsigned)status, *errors);
         free(view);
+        free(own);
         return NULL;
     }
+    free(own);
     return view;
 }
 
@@ -112,7 +116,7 @@ static bool alike(const char *a, const char *b) {
 }
 
 /* The first line in which they differ. */
-static void show_difference(const char *named, const char *expected, const char *other) {
+void show_difference(const char *named, const char *expected, const char *other) {
     while (*expected || *other) {
         size_t n = strcspn(expected, "\n"), m = strcspn(other, "\n");
         if (n != m || memcmp(expected, other, n) != 0) {
@@ -157,7 +161,7 @@ void plain_free(struct plain *plain) {
     free(plain->after);
 }
 
-static bool lowers_changed(void) {
+bool lowers_changed(void) {
     char *now = lowers_view();
     bool changed = strcmp(now, original) != 0;
     free(now);

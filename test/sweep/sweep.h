@@ -7,6 +7,7 @@
  *     inside.c   the process in the union: prepares, performs, looks
  *     trace.c    runs an act up to one system call (ptrace)
  *     points.c   one point: killed or failed, then judged
+ *     own.c      the same of the run's own processes: launcher, guard, keeper
  *     view.c     what a tree shows, as text
  *
  * A *stop* is the entry to a system call or the return from it; they are numbered from 1.
@@ -16,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -62,6 +64,7 @@ int inside(const char *target, const struct act *act, const struct fate *fate);
 /* --- world.c --- */
 struct world {
     char dir[256], lower[2][300], upper[300], work[300], target[300], own[300]; /* own: unionrun's part of work */
+    char sessions[300]; /* where those runs make theirs that own.c starts */
     const char *unionrun;
     const char *self; /* this program */
     const char *options[8];
@@ -73,6 +76,12 @@ void world_remove(void);
 char *lowers_view(void); /* allocated */
 /* Runs unionrun with this program in the union: what it says on stdout, allocated; `errors` (if not NULL) likewise. */
 char *run_in_union(const char *const arguments[], char **errors, int *status);
+/* This process becomes that. */
+void exec_in_union(const char *const arguments[]) __attribute__((noreturn));
+bool world_option(const char *word); /* is it given to unionrun? */
+/* How many sessions there are in world.sessions; and away with them. */
+unsigned world_sessions(void);
+void world_forget_sessions(void);
 /* The session directory of a run that was killed (allocated; NULL: unknown); and away with it. */
 char *last_session(void);
 void remove_session(char *session);
@@ -96,5 +105,16 @@ bool plain_run(const struct act *act, struct plain *plain);
 void plain_free(struct plain *plain);
 void kill_at(const struct plain *plain, long stop, bool all, struct sum *sum);
 void fail_at(const struct plain *plain, long stop, int error, struct sum *sum);
+/* What the next run sees (allocated; NULL: it failed), and what it says (`errors` may be NULL). */
+char *look_afresh(char **errors);
+bool lowers_changed(void);
+void show_difference(const char *named, const char *expected, const char *other);
+
+/* --- own.c --- */
+enum role { OWN_LAUNCHER, OWN_GUARD, OWN_KEEPER, OWN_COMMAND, ROLES };
+/* Of an act without preparation, in `role` or "all". `one`: that stop alone, or 0; `sample`: as many points, as
+   `draw` tells; 0: all. */
+void own_sweep(const struct plain *plain, const char *role, long one, long sample, uint64_t (*draw)(void),
+               struct sum *sum);
 
 #endif

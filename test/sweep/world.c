@@ -105,6 +105,8 @@ void world_make(const char *dir) {
     snprintf(world.upper, sizeof world.upper, "%s/up/upper", dir);
     snprintf(world.work, sizeof world.work, "%s/up/work", dir);
     snprintf(world.own, sizeof world.own, "%s/up/work/unionrun", dir);
+    snprintf(world.sessions, sizeof world.sessions, "%s/sessions", dir);
+    must(mkdir(world.sessions, 0700), "sessions");
 
     const char *top = world.lower[0], *bottom = world.lower[1];
     directory(top, "m", 0755);
@@ -219,8 +221,9 @@ static char *run(const char *const arguments[], char **errors, int *status) {
     return texts[0];
 }
 
-char *run_in_union(const char *const arguments[], char **errors, int *status) {
-    const char *all[40];
+enum { WORDS_MAX = 40 };
+
+static void union_words(const char *all[WORDS_MAX], const char *const arguments[]) {
     size_t n = 0;
     all[n++] = world.unionrun;
     for (size_t i = 0; world.options[i]; i++)
@@ -230,10 +233,29 @@ char *run_in_union(const char *const arguments[], char **errors, int *status) {
                                  world.target, "--",        world.self};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         all[n++] = fixed[i];
-    while (*arguments && n < sizeof all / sizeof *all - 1)
+    while (*arguments && n < WORDS_MAX - 1)
         all[n++] = *arguments++;
     all[n] = NULL;
+}
+
+char *run_in_union(const char *const arguments[], char **errors, int *status) {
+    const char *all[WORDS_MAX];
+    union_words(all, arguments);
     return run(all, errors, status);
+}
+
+void exec_in_union(const char *const arguments[]) {
+    const char *all[WORDS_MAX];
+    union_words(all, arguments);
+    execv(all[0], (char *const *)all);
+    fail(all[0]);
+}
+
+bool world_option(const char *word) {
+    for (size_t i = 0; world.options[i]; i++)
+        if (strcmp(world.options[i], word) == 0)
+            return true;
+    return false;
 }
 
 char *lowers_view(void) {
@@ -263,6 +285,21 @@ static unsigned entries(const char *dir, const char *but) {
     if (d)
         closedir(d);
     return n;
+}
+
+unsigned world_sessions(void) {
+    DIR *d = opendir(world.sessions);
+    unsigned n = 0;
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += strncmp(e->d_name, "unionrun-", 9) == 0;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+void world_forget_sessions(void) {
+    remove_all(world.sessions);
+    must(mkdir(world.sessions, 0700), "sessions");
 }
 
 unsigned work_litter(void) {
