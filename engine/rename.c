@@ -278,6 +278,20 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
     return ret == -EEXIST ? UR_AGAIN : ret;
 }
 
+/* By two steps, where the kernel leaves no whiteout. Should the second fail, the first is taken back: so a file that is
+   replaced changes places with the one that comes until that has its whiteout. */
+static long move_and_cover(const struct ur_caller *c, const struct side *from, const struct side *to, unsigned flags) {
+    const struct ur_table_mount *m = from->d->mount;
+    bool replaced = is_there(to), exchanges = replaced && !is_dir(from) && m->caps & UR_CAP_RENAME_EXCHANGE;
+    long ret = sys_rename(from->host, to->host, exchanges ? RENAME_EXCHANGE : flags);
+    if (ret < 0)
+        return ret;
+    ret = ur_whiteout_put(c->u, from->d, from->n->name, exchanges);
+    if (ret < 0 && (exchanges || !replaced))
+        sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+    return ret;
+}
+
 /* The step that is seen. */
 static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
@@ -312,8 +326,7 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
         ur_count(c->u, whiteouts, ret == 0);
         return ret;
     }
-    long ret = sys_rename(from->host, to->host, flags);
-    return ret < 0 ? ret : ur_whiteout_put(c->u, from->d, from->n->name, false);
+    return move_and_cover(c, from, to, flags);
 }
 
 /* Where whiteouts are made or replaced nobody else does so to the same names meanwhile. */

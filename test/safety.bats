@@ -235,6 +235,26 @@ overlay() {
     done
 }
 
+# on_overlay WHO OPTION...: a sweep whose upper takes no devices, so that its whiteouts are files with an xattr
+on_overlay() {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    workspace "$1"
+    overlay "$W/o"
+    mkdir "$W/o/own"
+    [ "$WHO" = root ] || chown "$PLAIN_USER:" "$W/o/own"
+    as "$SWEEP" --unionrun "$UNIONRUN" --option --guard=off "${@:2}" "$W/o/own/world" >"$BATS_TEST_TMPDIR/sum" 2>&1 ||
+        cat "$BATS_TEST_TMPDIR/sum"
+    [[ $(tail -n 1 "$BATS_TEST_TMPDIR/sum") =~ ^[1-9][0-9]*\ points,\ 0\ wrong$ ]]
+}
+
+@test "an error of any system call on an upper that takes no devices: a sample, of a plain user" {
+    on_overlay user --fail "$errors" --sample 40 --seed 1
+}
+
+@test "a rename that cannot cover its old name has replaced nothing" {
+    on_overlay user --fail EMFILE,EIO --sample 24 --seed 3 --only "rename of a lower file over an upper one"
+}
+
 teardown() {
     [ -z "${MOUNTED:-}" ] || umount "$MOUNTED"
     [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
