@@ -37,9 +37,8 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-/* By the mount, for on btrfs st_dev is no mount's. A line of mountinfo: "ID PARENT DEV ROOT POINT OPTIONS [TAG...] -
-   TYPE
-   ...". */
+/* By the mount's number, for on btrfs st_dev is no mount's; a line of mountinfo begins with it, and the type is behind
+   " - ". */
 char *host_filesystem(const char *path) {
     struct statx st;
     char *line = NULL, *type = NULL;
