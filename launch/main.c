@@ -1,7 +1,7 @@
 /*
  * unionrun-launch: from the options to the command, in the order in which nothing has to be taken back.
  *
- * `unionrun` is a symlink to it, and the other parts lie beside it. A tool for layers is handed over to
+ * An installed `unionrun` is a symlink to it, and the other parts lie beside it. A tool for layers is handed over to
  * unionrun-layers.
  *
  * First everything is read and checked, without touching the disk; then the plan is acted on; then the command runs.
