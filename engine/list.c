@@ -110,11 +110,11 @@ static long covered(char *dir, const struct sys_dirent *e, bool xattr_whiteouts,
     return is;
 }
 
-/* May a directory with these marks hold whiteouts in the xattr form? An opaque one of an upper that takes no devices,
-   too: a directory that is emptied is made opaque before its whiteouts go, and a kill comes in between. */
+/* May a directory with these marks hold whiteouts in the xattr form? An opaque one, too: a directory that is emptied is
+   made opaque before its whiteouts go, and a kill comes in between. But not where they are devices. */
 static bool holds_xattr_whiteouts(const struct ur_table_mount *m, unsigned layer, long marks) {
-    bool no_devices = layer == 0 && ur_has_upper(m) && !(m->caps & UR_CAP_CHARDEV);
-    return marks & (no_devices ? UR_MARK_WHITEOUTS | UR_MARK_OPAQUE : UR_MARK_WHITEOUTS);
+    bool devices = layer == 0 && ur_has_upper(m) && m->caps & UR_CAP_CHARDEV;
+    return marks & (devices ? UR_MARK_WHITEOUTS : UR_MARK_WHITEOUTS | UR_MARK_OPAQUE);
 }
 
 /* One host directory that is read into a snapshot. */

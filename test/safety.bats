@@ -255,6 +255,17 @@ on_overlay() {
     on_overlay user --fail EMFILE,EIO --sample 24 --seed 3 --only "rename of a lower file over an upper one"
 }
 
+@test "an opaque directory that a kill left with its whiteouts lists none of them when its upper is a lower" {
+    workspace user
+    as mkdir -p "$W/lowers/1/d" "$W/lowers/2/d"
+    as touch "$W/lowers/1/d/gone" "$W/lowers/1/d/empty" "$W/lowers/2/d/gone"
+    as setfattr -n user.overlay.whiteout -v y "$W/lowers/1/d/gone"
+    as setfattr -n user.overlay.opaque -v y "$W/lowers/1/d"
+    [ "$(union ls "$TARGET/d")" = empty ]           # as one layer alone has it
+    union touch "$TARGET/d/new"
+    [ "$(union ls "$TARGET/d")" = $'empty\nnew' ] # and merged
+}
+
 teardown() {
     [ -z "${MOUNTED:-}" ] || umount "$MOUNTED"
     [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
