@@ -1,6 +1,6 @@
 # What shows that nothing is lost.
 #
-#   make sweep    a kill and errors at every system call of every operation; half an hour
+#   make sweep    a kill and errors at every system call of every operation, and kills of the run's own processes; an hour
 #   make race     MINUTES=5: races by shim, by guard and by both
 #   make soak     MINUTES=60: builds, git gc, rsync, rm -rf in one union, and nothing grows
 #   make check-tsan SECONDS=10: the shared index under ThreadSanitizer, with an oracle

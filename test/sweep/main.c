@@ -7,7 +7,7 @@
  *   --kill               a kill at each stop
  *   --all                a kill of the whole run at each stop
  *   --own ROLE           a kill of the launcher, guard, keeper or (until its exec) command, or in turn of all, at each
- * stop of its own, while an act is done; with --sample so many of each act
+ * stop of its own, while an act is done
  *   --fail ERRNO,...     each call fails with each of them (EIO, ENOSPC ...)
  *   --one N              at that stop alone
  *   --sample N           N points of all, chosen by --seed
@@ -120,19 +120,25 @@ static void sweep(struct sum *sum) {
         if (!plain_run(&acts[i], &plains[known])) {
             sum->wrong++;
             plain_free(&plains[known]);
-        } else if (options.own) {
-            if (plains[known].result >= 0)
-                own_sweep(&plains[known], options.own, options.one, options.sample, draw, sum);
+        } else if (options.own && plains[known].result < 0) {
             plain_free(&plains[known]);
         } else if (options.sample) {
             known++;
+        } else if (options.own) {
+            own_sweep(&plains[known], options.own, options.one, 0, draw, sum);
+            plain_free(&plains[known]);
         } else {
             all_points(&plains[known], sum);
             plain_free(&plains[known]);
         }
     }
-    for (long i = 0; known && i < options.sample; i++)
-        one_point(&plains[draw() % known], sum);
+    for (long i = 0; known && i < options.sample; i++) {
+        struct plain *plain = &plains[draw() % known];
+        if (options.own)
+            own_sweep(plain, options.own, 0, 1, draw, sum);
+        else
+            one_point(plain, sum);
+    }
     for (size_t i = 0; options.sample && i < known; i++)
         plain_free(&plains[i]);
     free(plains);

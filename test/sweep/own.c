@@ -43,6 +43,8 @@ struct own_run {
     long call;
 };
 
+_Static_assert(ROLES == sizeof((struct plain *)0)->own_stops / sizeof(long), "a count for each");
+
 static volatile sig_atomic_t late;
 
 static void note_late(int number) {
@@ -288,7 +290,7 @@ static void kill_own_at(const struct plain *plain, enum role role, long stop, st
 }
 
 /* How many stops each has when nobody interferes. False: the act does not do what it does. */
-static bool count_stops(const struct plain *plain, long stops[ROLES]) {
+static bool count_stops(const struct plain *plain, long *stops) {
     struct own_run run;
     char *said;
     world_renew();
@@ -303,14 +305,13 @@ static bool count_stops(const struct plain *plain, long stops[ROLES]) {
     return right;
 }
 
-void own_sweep(const struct plain *plain, const char *whose, long one, long sample, uint64_t (*draw)(void),
-               struct sum *sum) {
-    long stops[ROLES];
+void own_sweep(struct plain *plain, const char *whose, long one, long sample, uint64_t (*draw)(void), struct sum *sum) {
+    long *stops = plain->own_stops;
     int roles[ROLES], count = 0;
     struct sigaction action = {.sa_handler = note_late};
     sigaction(SIGALRM, &action, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (!count_stops(plain, stops)) {
+    if (!stops[OWN_LAUNCHER] && !count_stops(plain, stops)) {
         sum->wrong++;
         return;
     }
@@ -320,7 +321,7 @@ void own_sweep(const struct plain *plain, const char *whose, long one, long samp
     if (!count)
         sum->wrong++;
     for (long i = 0; count && i < sample; i++) { /* of some there are few stops, of which each counts: the same share */
-        enum role role = (enum role)roles[i % count];
+        enum role role = (enum role)roles[draw() % (uint64_t)count];
         kill_own_at(plain, role, 1 + (long)(draw() % (uint64_t)stops[role]), sum);
     }
     for (int k = 0; !sample && k < count; k++)

@@ -100,6 +100,7 @@ struct plain {
     long stops;
     long result;
     int error;
+    long own_stops[4]; /* of the run's own processes, by role; all 0: not counted yet (own.c) */
 };
 bool plain_run(const struct act *act, struct plain *plain);
 void plain_free(struct plain *plain);
@@ -114,7 +115,6 @@ void show_difference(const char *named, const char *expected, const char *other)
 enum role { OWN_LAUNCHER, OWN_GUARD, OWN_KEEPER, OWN_COMMAND, ROLES };
 /* Of an act without preparation, in `role` or "all". `one`: that stop alone, or 0; `sample`: as many points, as
    `draw` tells; 0: all. */
-void own_sweep(const struct plain *plain, const char *role, long one, long sample, uint64_t (*draw)(void),
-               struct sum *sum);
+void own_sweep(struct plain *plain, const char *role, long one, long sample, uint64_t (*draw)(void), struct sum *sum);
 
 #endif
