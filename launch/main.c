@@ -9,6 +9,7 @@
  * is left behind.
  */
 #include "config/check.h"
+#include "config/lowers.h"
 #include "config/text.h"
 #include "engine/sys.h"
 #include "launch/host.h"
@@ -122,7 +123,8 @@ static bool get_ready(struct launch *launch) {
     if (launch->options.check)
         return show(launch);
     launch->parts = find_parts();
-    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
+    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) &&
+           ur_use_lowers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
            session_make(launch) && fence_prepare(launch) && report_prepare(launch);
 }
 

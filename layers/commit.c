@@ -215,11 +215,13 @@ static int commit_changes(struct layers *layers, struct ur_plan_mount *mount, co
 }
 
 /* A commit that was interrupted goes first. */
-static bool finish_old(struct ur_plan_mount *mount) {
+static bool finish_old(struct layers *layers, struct ur_plan_mount *mount) {
     UR_AUTO_TEXT mark = ur_commit_mark(mount);
     struct stat st;
     if (lstat(mark, &st) < 0)
         return true;
+    if (!layers_claim_lower(layers, mount))
+        return false;
     struct fold fold;
     enum fold_state state = fold_begin(&fold, mount);
     bool right = state != FOLD_FAILED;
@@ -235,7 +237,7 @@ static bool finish_old(struct ur_plan_mount *mount) {
 
 bool layers_finish_commit(struct layers *layers) {
     for (size_t i = 0; i < layers->plan.count; i++)
-        if (layers->plan.mounts[i].upper && !finish_old(&layers->plan.mounts[i]))
+        if (layers->plan.mounts[i].upper && !finish_old(layers, &layers->plan.mounts[i]))
             return false;
     return true;
 }
@@ -252,7 +254,8 @@ static int commit(struct layers *layers, const struct request *r) {
     if (by.paths == 1 && mount && strcmp(by.path[0], mount->target) == 0)
         by.paths = 0; /* all of that mount */
     int status = EXIT_OURS;
-    if (mount && (r->dry_run || layers_finish_commit(layers)) && changes_find(layers, mount, &changes) &&
+    bool may = mount && (r->dry_run || r->to || layers_claim_lower(layers, mount));
+    if (may && (r->dry_run || layers_finish_commit(layers)) && changes_find(layers, mount, &changes) &&
         select_changes(&selection, layers, &changes, &by))
         status = commit_changes(layers, mount, r, &changes, &selection);
     select_free(&selection);
@@ -264,9 +267,9 @@ static int commit(struct layers *layers, const struct request *r) {
 
 static const char about_commit[] =
     "Fold the upper's changes, or those at and beneath PATHs, into its topmost lower, which is changed by that:\n"
-    "see that no run uses it. The union shows the same afterwards, and the upper is free of them. With --to they\n"
-    "become a new layer, and upper and lowers stay as they are. Whiteouts and redirects are resolved. If a lower\n"
-    "has changed since the upper's copy was made, nothing is committed: exit status 1. A commit that was\n"
+    "refused while a run uses it. The union shows the same afterwards, and the upper is free of them. With --to\n"
+    "they become a new layer, and upper and lowers stay as they are. Whiteouts and redirects are resolved. If a\n"
+    "lower has changed since the upper's copy was made, nothing is committed: exit status 1. A commit that was\n"
     "interrupted is finished by the next.\n";
 
 int layers_commit(struct layers *layers, int argc, char **argv) {

@@ -67,7 +67,8 @@ enum layers_next layers_read(struct layers *layers, int argc, char **argv, const
 
 enum layers_use {
     LAYERS_LOOK,  /* nothing is changed; if a run is going on in an upper, that is said, and `busy` set */
-    LAYERS_CHANGE /* uppers are made if missing and taken, as by a run; what a killed run left is mended */
+    LAYERS_CHANGE /* uppers are made if missing and taken, as by a run, and are no run's lowers; what a killed run left
+                     is mended */
 };
 
 /* From the options to the union. False: has been said. */
@@ -75,6 +76,8 @@ bool layers_open(struct layers *layers, enum layers_use use);
 void layers_close(struct layers *layers);
 /* After layers_open(LAYERS_LOOK): takes the uppers for a change, and mends. False: has been said. */
 bool layers_take(struct layers *layers);
+/* Keeps the mount's topmost lower for a change. False: has been said, a run uses it. */
+bool layers_claim_lower(struct layers *layers, const struct ur_plan_mount *mount);
 
 /* Finishes the commits of its uppers that were interrupted (commit.c). False: has been said. */
 bool layers_finish_commit(struct layers *layers);

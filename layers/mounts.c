@@ -5,6 +5,7 @@
  */
 #include "config/check.h"
 #include "config/compile.h"
+#include "config/lowers.h"
 #include "layers/layers.h"
 
 #include <fcntl.h>
@@ -30,9 +31,13 @@ static void drop_skeletons(struct ur_plan *plan) {
     plan->count = kept;
 }
 
+static bool take_uppers(struct layers *layers) {
+    return ur_take_uppers(&layers->plan, &layers->locks) && ur_claim_uppers(&layers->plan, &layers->locks);
+}
+
 static bool take(struct layers *layers, enum layers_use use) {
     if (use == LAYERS_CHANGE)
-        return ur_take_uppers(&layers->plan, &layers->locks);
+        return take_uppers(layers);
     for (size_t i = 0; i < layers->plan.count; i++) {
         const char *upper = layers->plan.mounts[i].upper;
         if (upper && ur_is_taken(upper)) {
@@ -73,8 +78,15 @@ bool layers_open(struct layers *layers, enum layers_use use) {
 
 bool layers_take(struct layers *layers) {
     umask(0);
-    if (ur_take_uppers(&layers->plan, &layers->locks))
+    if (take_uppers(layers))
         return mend(layers);
+    say("%s", layers->plan.error);
+    return false;
+}
+
+bool layers_claim_lower(struct layers *layers, const struct ur_plan_mount *mount) {
+    if (ur_claim_layer(&layers->plan, &layers->locks, (struct ur_where){mount->said, "lower", 0}, mount->lower[0]))
+        return true;
     say("%s", layers->plan.error);
     return false;
 }
