@@ -116,6 +116,21 @@ import() { as "$UNIONRUN" import "$@"; }
     done
 }
 
+@test "an import is on disk before it has its name, and is not there if the disk fails" {
+    workspace root
+    others
+    needs strace
+    local layers=$REPO/build/unionrun-layers
+    run as strace -qq -o /dev/null -e trace=syncfs -e inject=syncfs:error=EIO "$layers" import "$SHARED/oci" -o "$W/img"
+    [ "$status" -eq 125 ]
+    [[ $output == *'Input/output error'* ]]
+    [ -z "$(find "$W" -maxdepth 1 -name '*img*')" ]
+    as strace -qq -y -o "$W/calls" -e trace=syncfs,fsync,rename,renameat,renameat2 "$layers" import "$SHARED/oci" -o "$W/img"
+    tail -n 3 "$W/calls" >&2
+    same 'the calls at the end' "syncfs renameat fsync" "$(tail -n 3 "$W/calls" | sed 's/(.*//' | xargs)"
+    tail -n 1 "$W/calls" | grep -q "^fsync([0-9]*<$W>)"
+}
+
 @test "where devices cannot be had whiteouts are xattrs, and where those cannot be had, names" {
     workspace root
     others

@@ -101,8 +101,12 @@ bool ur_newdir_begin(struct ur_newdir *newdir, const char *where) {
 }
 
 bool ur_newdir_commit(struct ur_newdir *newdir) {
+    /* Full disks and broken ones of others (NFS, thin volumes) tell only now. */
+    if (syncfs(newdir->fd) < 0)
+        return failed(newdir->stage);
     if (renameat(AT_FDCWD, newdir->stage, newdir->parent_fd, newdir->name) < 0)
         return failed(newdir->out);
+    fsync(newdir->parent_fd); /* a filesystem that syncs no directory does without */
     free(newdir->stage);
     newdir->stage = NULL;
     return true;

@@ -20,7 +20,7 @@ struct ur_newdir {
 /* `out` must not be there, or be empty. False: has been said. ur_newdir_end in any case. */
 bool ur_newdir_begin(struct ur_newdir *newdir, const char *out);
 
-/* The stage becomes `out`. False: has been said. */
+/* The stage becomes `out`: it is on disk before it has that name, and the name at the end. False: has been said. */
 bool ur_newdir_commit(struct ur_newdir *newdir);
 
 /* Removes a stage that did not. */
