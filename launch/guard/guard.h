@@ -189,6 +189,12 @@ long caller_does(struct call *q, int which, const char *path, bool waits, long n
    if it does not fit. */
 long inplace_exec(struct call *q, int which, const char *host);
 
+/* --- room.c --- */
+
+/* The calling thread's own, for as long as it lives and for one call at a time; NULL: no memory. */
+enum { THREAD_ROOM = 256 << 10, VALUE_MAX = 65536 /* of it, for XATTR_SIZE_MAX and XATTR_LIST_MAX */ };
+char *thread_room(void);
+
 /* --- for the answers --- */
 
 /* Reads the path argument `at`; then 0. Or what is to be returned: -errno, GIVEN. */

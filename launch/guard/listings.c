@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROOM = 256 << 10, KEPT = 32 };
+enum { KEPT = 32 };
 
 static struct kept {
     bool used;
@@ -70,22 +70,6 @@ static void keep_listing(const struct ur_list *list) {
         drop(&old.list);
 }
 
-/* The thread's own, for as long as it lives. */
-static pthread_key_t room_key;
-static pthread_once_t room_once = PTHREAD_ONCE_INIT;
-
-static void make_room_key(void) {
-    pthread_key_create(&room_key, free);
-}
-
-static char *room(void) {
-    pthread_once(&room_once, make_room_key);
-    char *at = pthread_getspecific(room_key);
-    if (!at && (at = malloc(ROOM)))
-        pthread_setspecific(room_key, at);
-    return at;
-}
-
 /* `place`: where the directory is now. */
 static long list(struct call *q, off_t *place) {
     int fd = dirfd_of(q, 0);
@@ -96,7 +80,7 @@ static long list(struct call *q, off_t *place) {
     if (own < 0)
         return own == -EPERM ? PASS : own;
     struct stat st;
-    char *to = room();
+    char *to = thread_room();
     if (sys_fstat((int)own, &st) < 0 || !S_ISDIR(st.st_mode) || !to)
         return PASS;
     struct ur_list l;
@@ -110,7 +94,7 @@ static long list(struct call *q, off_t *place) {
     size_t size = (unsigned)q->arg[2];
     ret = peer_become(q, false);
     if (ret == 0)
-        ret = ur_list_getdents(&here, &l, to, size < ROOM ? size : ROOM);
+        ret = ur_list_getdents(&here, &l, to, size < THREAD_ROOM ? size : THREAD_ROOM);
     *place = (off_t)sys_lseek(l.fd, 0, SEEK_CUR);
     if (ret > 0 || ret == -EINVAL) /* room for not even one */
         keep_listing(&l);
@@ -132,7 +116,7 @@ static long move_to(struct call *q, off_t place, long n) {
 }
 
 static long give_listing(struct call *q, long n, off_t place) {
-    long ret = n > 0 ? peer_write(q, q->arg[1], room(), (size_t)n) : 0;
+    long ret = n > 0 ? peer_write(q, q->arg[1], thread_room(), (size_t)n) : 0;
     if (ret < 0)
         return ret;
     return n >= 0 && q->guard->fetches_none ? move_to(q, place, n) : n;
@@ -148,6 +132,6 @@ long answer_getdents(struct call *q) {
     off_t place = 0;
     long n = list(q, &place);
     if (n > 0)
-        ur_old_dirents(room(), n);
+        ur_old_dirents(thread_room(), n);
     return give_listing(q, n, place);
 }

@@ -39,9 +39,11 @@ static const char *find_name(const struct part *parts, unsigned count, const cha
 static unsigned find_calls(const struct part *code, uint32_t number, const char *name, struct loader_call *calls) {
     const char load[] = {(char)0xb8, (char)number, (char)(number >> 8), 0, 0};
     unsigned count = 0;
-    for (size_t at = NEAR; name && at + SYSCALL <= code->size; at++) {
-        const char *here = code->at + at;
-        if (memcmp(here, "\x0f\x05", SYSCALL) != 0 || !memmem(here - NEAR, NEAR, load, sizeof load))
+    const char *first = code->at + NEAR, *end = code->at + code->size;
+    /* By its second byte, which is the rarer in code. */
+    for (const char *at = first; name && at < end && (at = memchr(at, 0x05, (size_t)(end - at))); at++) {
+        const char *here = at - 1;
+        if (here < first || *here != 0x0f || !memmem(here - NEAR, NEAR, load, sizeof load))
             continue;
         if (count == LOADER_CALLS)
             return 0;

@@ -18,8 +18,6 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
-enum { VALUE_MAX = 65536 /* XATTR_SIZE_MAX */ };
-
 /* One change, as it was asked. */
 struct change {
     enum { CHMOD, CHOWN, UTIMENS, TRUNCATE, SETXATTR, REMOVEXATTR } what;
@@ -318,7 +316,6 @@ long answer_truncate(struct call *q) {
 /* --- extended attributes --- */
 
 static long read_xattr(struct call *q, struct change *w) {
-    static _Thread_local char room[VALUE_MAX];
     if (w->what == SETXATTR && (int)q->arg[4] & ~(XATTR_CREATE | XATTR_REPLACE))
         return -EINVAL; /* before all else */
     long n = peer_string(q, q->arg[1], w->name, sizeof w->name);
@@ -328,8 +325,11 @@ static long read_xattr(struct call *q, struct change *w) {
         return n < 0 ? n : 0;
     w->size = q->arg[3];
     w->flags = (int)q->arg[4];
+    if (w->size > VALUE_MAX)
+        return -E2BIG;
+    char *room = thread_room();
     w->value = room;
-    return w->size > VALUE_MAX ? -E2BIG : peer_read(q, q->arg[2], room, w->size);
+    return room ? peer_read(q, q->arg[2], room, w->size) : -ENOMEM;
 }
 
 static long xattr_path(struct call *q, int what, int flags) {

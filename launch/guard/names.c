@@ -304,14 +304,11 @@ long answer_linkat(struct call *q) {
 
 /* --- extended attributes, read --- */
 
-enum { VALUE_MAX = 65536 /* XATTR_SIZE_MAX, XATTR_LIST_MAX */ };
-
-/* Room for a value of the size that the caller has room for; the thread's own. */
+/* Room for a value of the size that the caller has room for: the thread's. */
 static void *value_room(uint64_t *size) {
-    static _Thread_local char room[VALUE_MAX];
     if (*size > VALUE_MAX)
         *size = VALUE_MAX;
-    return room;
+    return thread_room();
 }
 
 static long give_value(struct call *q, int at, const void *value, size_t size, long n) {
@@ -330,7 +327,7 @@ static long getxattr_of(struct call *q, bool nofollow) {
     char path[UR_PATH_MAX], name[256];
     uint64_t size = q->arg[3];
     void *value = value_room(&size);
-    long ret = lookup(q, AT_FDCWD, 0, nofollow, path);
+    long ret = value ? lookup(q, AT_FDCWD, 0, nofollow, path) : -ENOMEM;
     if (ret == 0)
         ret = xattr_name(q, 1, name);
     if (ret)
@@ -348,7 +345,7 @@ static long listxattr_of(struct call *q, bool nofollow) {
     char path[UR_PATH_MAX];
     uint64_t size = q->arg[2];
     void *list = value_room(&size);
-    long ret = lookup(q, AT_FDCWD, 0, nofollow, path);
+    long ret = list ? lookup(q, AT_FDCWD, 0, nofollow, path) : -ENOMEM;
     return ret ? ret : give_value(q, 1, list, size, ur_listxattr(&q->caller, path, list, size, nofollow));
 }
 long answer_listxattr(struct call *q) {
@@ -374,7 +371,7 @@ long answer_fgetxattr(struct call *q) {
     uint64_t size = q->arg[3];
     void *value = value_room(&size);
     int own;
-    long ret = own_fd(q, dirfd_of(q, 0), &own);
+    long ret = value ? own_fd(q, dirfd_of(q, 0), &own) : -ENOMEM;
     if (ret == 0)
         ret = xattr_name(q, 1, name);
     struct ur_caller here = {.u = q->caller.u};
@@ -384,7 +381,7 @@ long answer_flistxattr(struct call *q) {
     uint64_t size = q->arg[2];
     void *list = value_room(&size);
     int own;
-    long ret = own_fd(q, dirfd_of(q, 0), &own);
+    long ret = list ? own_fd(q, dirfd_of(q, 0), &own) : -ENOMEM;
     struct ur_caller here = {.u = q->caller.u};
     return ret ? ret : give_value(q, 1, list, size, ur_flistxattr(&here, own, list, size));
 }
