@@ -202,6 +202,31 @@ for name in (\"bin/told\", \"bin/script\"):
     same_in both sh -c 'bin/env /bin/cat /proc/self/comm; bin/env /bin/sh -c "env | grep UNIONRUN_[CE]; exec cat /proc/self/comm"'
 }
 
+# It keeps the names that it is told of. It is told of the last one last.
+# shellcheck disable=SC2016
+@test "who watches a merged directory knows in the end what is in it, whatever became of lower names" {
+    needs node
+    more_layers() {
+        local name
+        mkdir -p "$W"/lowers/{1,2}/d/sub "$W/lowers/2/d/low"
+        touch "$W"/lowers/2/d/{appended,chmoded,removed,anew,low/in} "$W"/lowers/1/d/{moved,a-file,both} "$W/lowers/2/d/both"
+        cat >"$W/lowers/2/watcher.js" <<'END'
+const fs = require("fs"), names = new Set(fs.readdirSync("d"))
+const watcher = fs.watch("d", (_, name) => {
+    if (fs.existsSync("d/" + name)) names.add(name); else names.delete(name)
+    if (name === "end") { watcher.close(); console.log([...names].sort().join(" ")) }
+})
+fs.writeFileSync("ready", "")
+END
+    }
+    same_in 'both off alone' sh -c '
+        node watcher.js & while kill -0 $! && ! [ -e ready ]; do sleep 0.02; done
+        cd d
+        echo x >>appended; rm appended; chmod 600 chmoded; rm removed; rm anew; echo x >anew; mv moved new; mv new both
+        rm a-file; mkdir a-file; rm -r low; mv sub sub2; echo x >end
+        wait; ls'
+}
+
 own_objects() {
     local high=$W/lowers/1 low=$W/lowers/2
     printf '#include <unistd.h>\n__attribute__((constructor)) static void start(void) { if (write(1, "own object\\n", 11) < 0) _exit(9); }\nint word(void);\nint word(void) { return %d; }\n' 7 >"$BATS_TEST_TMPDIR/own.c"
