@@ -106,7 +106,7 @@ void world_make(const char *dir) {
     snprintf(world.work, sizeof world.work, "%s/up/work", dir);
     snprintf(world.own, sizeof world.own, "%s/up/work/unionrun", dir);
     snprintf(world.sessions, sizeof world.sessions, "%s/sessions", dir);
-    must(mkdir(world.sessions, 0700), "sessions");
+    must(mkdir(world.sessions, 0711), "sessions"); /* root's must be searchable */
 
     const char *top = world.lower[0], *bottom = world.lower[1];
     directory(top, "m", 0755);
@@ -299,7 +299,7 @@ unsigned world_sessions(void) {
 
 void world_forget_sessions(void) {
     remove_all(world.sessions);
-    must(mkdir(world.sessions, 0700), "sessions");
+    must(mkdir(world.sessions, 0711), "sessions"); /* root's must be searchable */
 }
 
 unsigned work_litter(void) {
