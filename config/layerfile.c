@@ -207,6 +207,51 @@ static void add_writable(struct ur_plan *plan, char *path, int index) {
     ur_plan_add_writable(plan, path, index, -1);
 }
 
+/* Not the loader's and not ours: a run sets these itself. */
+static bool is_ours(const char *name) {
+    return strcmp(name, "LD_PRELOAD") == 0 || strncmp(name, "UNIONRUN_", 9) == 0;
+}
+
+static bool environment_value(struct ur_plan *plan, json_t *value) {
+    struct ur_where where = {-1, "environment", -1};
+    if (!json_is_object(value))
+        return ur_plan_fail(plan, where, "is %s; an object of names and values is wanted", type_name(value));
+    const char *name;
+    json_t *member;
+    json_object_foreach(value, name, member) {
+        if (!*name || strchr(name, '='))
+            return ur_plan_fail(plan, where, "\"%s\": a variable's name is not empty and has no =", name);
+        if (is_ours(name))
+            return ur_plan_fail(plan, where, "\"%s\": a run sets it itself; take it out", name);
+        if (!json_is_string(member))
+            return ur_plan_fail(plan, where, "\"%s\" is %s; a string is wanted", name, type_name(member));
+        plan->environment = ur_grow(plan->environment, plan->variables, sizeof *plan->environment);
+        plan->environment[plan->variables++] = ur_format("%s=%s", name, json_string_value(member));
+    }
+    return true;
+}
+
+static bool command_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "command", -1};
+    if (!json_is_array(value))
+        return ur_plan_fail(plan, where, "is %s; an array of strings is wanted", type_name(value));
+    size_t count = json_array_size(value);
+    if (count == 0)
+        return ur_plan_fail(plan, where, "is empty; name a program");
+    plan->command = ur_allocate((count + 2) * sizeof *plan->command);
+    plan->words = count + 1;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *word = json_array_get(value, i);
+        where.index = (int)i;
+        if (!json_is_string(word))
+            return ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(word));
+        if (i == 0 && !*json_string_value(word))
+            return ur_plan_fail(plan, where, "is empty; name a program");
+        plan->command[i + 1] = ur_format("%s", json_string_value(word));
+    }
+    return true;
+}
+
 static bool raw_value(struct ur_plan *plan, const json_t *value) {
     struct ur_where where = {-1, "raw", -1};
     if (!json_is_string(value))
@@ -267,12 +312,19 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = durability_value(plan, member);
         else if (strcmp(key, "metacopy") == 0)
             right = metacopy_value(plan, member);
+        else if (strcmp(key, "environment") == 0)
+            right = environment_value(plan, member);
+        else if (strcmp(key, "directory") == 0)
+            right = (plan->directory = path_value(plan, where, member)) != NULL;
+        else if (strcmp(key, "command") == 0)
+            right = command_value(plan, member);
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right = ur_plan_fail(plan, where,
-                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
-                                 "\"index\", \"durability\" and \"metacopy\"");
+            right =
+                ur_plan_fail(plan, where,
+                             "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
+                             "\"index\", \"durability\", \"metacopy\", \"environment\", \"directory\" and \"command\"");
         if (!right)
             return false;
     }

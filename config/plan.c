@@ -177,6 +177,9 @@ void ur_plan_free(struct ur_plan *plan) {
     for (size_t i = 0; i < plan->writables; i++)
         free(plan->writable[i].path);
     free(plan->writable);
+    free_list(plan->environment, plan->variables);
+    free_list(plan->command, plan->words);
+    free(plan->directory);
     free(plan->file);
     free(plan->text);
     free(plan->base);

@@ -70,6 +70,12 @@ struct ur_plan {
     size_t metacopy; /* as in the table, if metacopy_said */
     bool metacopy_said;
 
+    char **environment; /* "NAME=VALUE", as said */
+    size_t variables;
+    char *directory; /* where the command starts, absolute; NULL: where one is */
+    char **command;  /* if the command line gives none: command[1] is its name, [0] free, NULL behind. NULL: none */
+    size_t words;    /* of it, the free one too */
+
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };
 

@@ -8,6 +8,8 @@ def kind($root):
     elif .oneOf then [.oneOf[] | kind($root)] | join(", or ")
     elif .enum then [.enum[] | "\"\(.)\""] | join(", ")
     elif .type == "array" and .items == path then "a list of \(.minItems // 0) to \(.maxItems) paths"
+    elif .type == "array" and .items == {"type": "string"} then "a list of strings"
+    elif .type == "object" and .additionalProperties == {"type": "string"} then "an object of strings"
     elif .type == "array" then "a list of \(.minItems // 0) to \(.maxItems) objects"
     elif .type == "string" then "a string"
     else .type end;

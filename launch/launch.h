@@ -76,7 +76,8 @@ bool try_prepare(struct launch *launch);
 int try_settle(struct launch *launch, int status);
 
 /* place.c. In the command's process, the session made. */
-void start_where_one_is(const struct launch *launch);
+/* False: the layer file's directory cannot be had; has been said. */
+bool start_in_place(const struct launch *launch);
 
 /* Runs the command; returns only if it could not be started at all. */
 void run(struct launch *launch);

@@ -85,6 +85,12 @@ bool load_plan(struct launch *launch) {
     struct options *options = &launch->options;
     if (!ur_mount_options_load(&options->mounts, &launch->plan))
         return false;
+    if (!options->command && launch->plan.command)
+        options->command = launch->plan.command + 1;
+    if (!options->command && !options->check && !options->doctor) {
+        say("no -- COMMAND, and the layer file has none; see unionrun --help");
+        return false;
+    }
     if (options->raw_said)
         launch->plan.raw = options->raw;
     if (options->index_said) {

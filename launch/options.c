@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char help[] =
-    "Usage: unionrun --layers FILE [OPTION...] -- COMMAND [ARGUMENT...]\n"
+    "Usage: unionrun --layers FILE [OPTION...] [-- COMMAND [ARGUMENT...]]\n"
     "       unionrun --target DIR --lower DIR... [--upper DIR] [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "       unionrun --check ...\n"
     "       unionrun try [OPTION...] -- COMMAND [ARGUMENT...]\n"
@@ -330,9 +330,10 @@ static enum options_next check_whole(const struct reader *reader) {
         return wrong("--json goes with --check and with doctor");
     if (options->check && options->command)
         return wrong("--check runs no command");
-    if ((options->stats || options->report) && !options->command)
+    bool may_run = options->command || (options->mounts.layers && !options->check && !options->doctor);
+    if ((options->stats || options->report) && !may_run)
         return wrong("--stats and --report go with a -- COMMAND");
-    if (!options->check && !options->doctor && !options->command)
+    if (!options->check && !options->doctor && !may_run) /* of the layer file, load_plan asks */
         return wrong("no -- COMMAND");
     return check_nets(reader->options);
 }

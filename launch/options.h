@@ -31,7 +31,7 @@ struct options {
     double timeout;    /* seconds, after which the run is ended; 0: it may take as long as it does */
     double kill_after; /* from SIGTERM to SIGKILL, where the run's processes are ended */
     bool end_all;      /* what the command leaves running is ended with it */
-    char **command;    /* NULL-terminated, in argv; the element before it may be overwritten */
+    char **command;    /* NULL-terminated, in argv or the plan; the element before it may be overwritten */
 };
 
 /* What to do after the options have been read. */

@@ -127,7 +127,8 @@ static void start(struct launch *launch) {
         sigaction(passed_signals[i], &inherited[i], NULL);
     sigaction(SIGCHLD, &inherited_child, NULL);
     umask(launch->umask);
-    start_where_one_is(launch);
+    if (!start_in_place(launch))
+        _exit(EXIT_OURS);
     enum nets nets = protect(launch);
     if (nets == NETS_FAILED)
         _exit(EXIT_OURS);

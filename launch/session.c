@@ -159,6 +159,11 @@ static char *preload_path(const struct launch *launch) {
 }
 
 static void set_environment(struct launch *launch, const char *preload) {
+    for (size_t i = 0; i < launch->plan.variables; i++) {
+        const char *value = strchr(launch->plan.environment[i], '=') + 1;
+        UR_AUTO_TEXT name = ur_copy(launch->plan.environment[i], (size_t)(value - launch->plan.environment[i]) - 1);
+        setenv(name, value, 1);
+    }
     const char *others = getenv("LD_PRELOAD");
     launch->preload_before = others ? ur_format("%s", others) : NULL;
     UR_AUTO_TEXT all = others && *others ? ur_format("%s:%s", others, preload) : ur_format("%s", preload);

@@ -157,8 +157,8 @@ refused_run() {
 
 @test "the schema is JSON, and names the keys that the loader knows" {
     run jq -cr '[.properties|keys[]]+[.definitions.mount.properties|keys[]]' "$BATS_TEST_DIRNAME/../config/unionrun-layers.schema.json"
-    [ "$output" = '["$schema","durability","index","metacopy","mounts","pass","raw","writable","lower","target","upper","work"]' ]
-    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[],"index":"1M","durability":"strict","metacopy":true}'
+    [ "$output" = '["$schema","command","directory","durability","environment","index","metacopy","mounts","pass","raw","writable","lower","target","upper","work"]' ]
+    layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[],"index":"1M","durability":"strict","metacopy":true,"environment":{"A":"b"},"directory":"/","command":["true"]}'
     check
 }
 
@@ -221,6 +221,16 @@ fence     require" ]
     refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[""]}' 'key writable[0]: is empty'
     refused '{"mounts":[{"target":"t","lower":"a"}],"durability":[]}' 'key durability: is an array; one of "volatile", "copy-up" and "strict"'
     refused '{"mounts":[{"target":"t","lower":"a"}],"durability":"full"}' 'key durability: "full": it is one of'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"environment":[]}' 'key environment: is an array; an object of names and values'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"A":1}}' 'key environment: "A" is a number; a string is wanted'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"A=B":""}}' 'key environment: "A=B": a variable'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"LD_PRELOAD":"x"}}' 'key environment: "LD_PRELOAD": a run sets it itself'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"UNIONRUN_SESSION":"x"}}' 'key environment: "UNIONRUN_SESSION": a run sets it itself'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"directory":""}' 'key directory: is empty'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"command":"sh"}' 'key command: is a string; an array of strings'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"command":[]}' 'key command: is empty; name a program'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"command":[""]}' 'key command[0]: is empty; name a program'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"command":["a",null]}' 'key command[1]: is null; a string is wanted'
     refused '{"mounts":[{"target":"t","lower":"a"}],"raw":[]}' 'key raw: is an array; one of "hide", "read-only" and "allow"'
     refused '{"mounts":[{"target":"t","lower":"a"}],"raw":"hidden"}' 'key raw: "hidden": it is one of'
     refused_run '--raw=no: it is hide, read-only or allow' -- --target t --lower a --raw=no
