@@ -161,6 +161,38 @@ import() { as "$UNIONRUN" import "$@"; }
     [ "$(import "$W/oci" -o "$W/img" --image other --json | jq -r '.image, .command[0], .config.WorkingDir')" = $'other\n/bin/sh\n/etc' ]
 }
 
+@test "an image's environment, working directory and command are a run's of its layer file" {
+    workspace root
+    others
+    workspace user
+    cp -r "$SHARED/oci" "$W/oci"
+    umoci config --image "$W/oci:two" --config.env 'GREETING=good day = $HOME' --config.env LD_PRELOAD=/none.so --config.user nobody \
+        --config.workingdir /etc/keep --config.entrypoint /bin/sh --config.cmd -c --config.cmd 'pwd; cat five; echo "$GREETING"'
+    chmod -R a+rX "$W/oci"
+    run import "$W/oci" -o "$W/img"
+    [ "$status" -eq 0 ]
+    [[ $output == *"LD_PRELOAD is left out"* && $output == *"the image says User: nobody"* ]]
+    [ "$(as "$UNIONRUN" --layers "$W/img/base.json")" = $'/etc/keep\nfive\ngood day = $HOME' ]
+    [ "$(as "$UNIONRUN" --no-preload --layers "$W/img/base.json" --)" = $'/etc/keep\nfive\ngood day = $HOME' ]
+    [ "$(as env GREETING=mine "$UNIONRUN" --layers "$W/img/base.json" -- /bin/sh -c 'echo "$GREETING $PWD"')" = 'good day = $HOME /etc/keep' ]
+    as "$UNIONRUN" --layers "$W/img/base.json" -- /bin/busybox rm -r /etc/keep
+    run as "$UNIONRUN" --layers "$W/img/base.json"
+    [ "$status" -eq 125 ]
+    [[ $output == *'/etc/keep: the layer file'*'No such file or directory'* ]]
+}
+
+@test "an image shown elsewhere than at / has its command, and no working directory" {
+    workspace root
+    others
+    workspace user
+    import "$SHARED/oci" -o "$W/img" --target "$TARGET"
+    [ "$(jq -c '[.command, .directory]' "$W/img/base.json")" = '[["/bin/sh"],null]' ]
+    jq 'del(.command)' "$W/img/base.json" | as tee "$W/img/none.json" >/dev/null
+    run as "$UNIONRUN" --layers "$W/img/none.json"
+    [ "$status" -eq 125 ]
+    [[ $output == *'no -- COMMAND, and the layer file has none'* ]]
+}
+
 # changed WHO: an upper at $W/up/upper over $W/lowers/base with every kind of change
 changed() {
     workspace "$1"

@@ -162,6 +162,70 @@ static bool write_file(const struct import *import, const char *name, const char
     return right || failed(name);
 }
 
+static const json_t *config_of(const struct import *import) {
+    return json_object_get(import->image.config, "config");
+}
+
+/* What the image would have started: Entrypoint, then Cmd. */
+static json_t *command_of(const struct import *import) {
+    static const char *const keys[] = {"Entrypoint", "Cmd"};
+    json_t *command = json_array();
+    for (size_t k = 0; k < 2; k++) {
+        const json_t *words = json_object_get(config_of(import), keys[k]);
+        for (size_t i = 0; i < json_array_size(words); i++)
+            if (json_is_string(json_array_get(words, i)))
+                json_array_append(command, json_array_get(words, i));
+    }
+    return command;
+}
+
+/* "NAME=VALUE" of the image's Env; the last of a name counts, and those that a run sets itself are left out. */
+static json_t *environment_of(const struct import *import) {
+    const json_t *variables = json_object_get(config_of(import), "Env");
+    json_t *environment = json_object();
+    for (size_t i = 0; i < json_array_size(variables); i++) {
+        const char *text = json_string_value(json_array_get(variables, i));
+        const char *value = text ? strchr(text, '=') : NULL;
+        if (!value || value == text)
+            continue;
+        UR_AUTO_TEXT name = ur_copy(text, (size_t)(value - text));
+        if (strcmp(name, "LD_PRELOAD") == 0 || strncmp(name, "UNIONRUN_", 9) == 0)
+            say("the image's %s is left out: a run sets it itself", name);
+        else
+            json_object_set_new(environment, name, json_string(value + 1));
+    }
+    return environment;
+}
+
+/* A layer file's path: a $ of the image's is a $. NULL: the image names no directory that can be one. */
+static char *directory_of(const struct import *import) {
+    const char *said = json_string_value(json_object_get(config_of(import), "WorkingDir"));
+    if (!said || said[0] != '/')
+        return NULL;
+    char *path = ur_format("%s", "");
+    for (const char *c = said; *c; c++) {
+        char *longer = ur_format("%s%c%s", path, *c, *c == '$' ? "$" : "");
+        free(path);
+        path = longer;
+    }
+    return path;
+}
+
+/* What the image says of a run, where there is anything. Its directories are the whole root's: not beneath a target. */
+static void add_config(const struct import *import, json_t *file) {
+    json_t *environment = environment_of(import), *command = command_of(import);
+    UR_AUTO_TEXT directory = strcmp(import->target, "/") == 0 ? directory_of(import) : NULL;
+    const char *program = json_string_value(json_array_get(command, 0));
+    if (json_object_size(environment))
+        json_object_set(file, "environment", environment);
+    if (directory)
+        json_object_set_new(file, "directory", json_string(directory));
+    if (program && *program)
+        json_object_set(file, "command", command);
+    json_decref(environment);
+    json_decref(command);
+}
+
 /* Topmost first, as a layer file has them. */
 static bool write_layer_file(const struct import *import) {
     json_t *lowers = json_array();
@@ -169,6 +233,8 @@ static bool write_layer_file(const struct import *import) {
         json_array_append_new(lowers, json_string(import->made[i]));
     json_t *file = json_pack("{s:[{s:s, s:o, s:s, s:s}]}", "mounts", "target", import->target, "lower", lowers, "upper",
                              "upper", "work", "upper.work");
+    if (file)
+        add_config(import, file);
     char *text = file ? json_dumps(file, JSON_INDENT(4)) : NULL;
     UR_AUTO_TEXT line = ur_format("%s\n", text ? text : "");
     free(text);
@@ -190,10 +256,6 @@ static bool finish(struct import *import) {
     return ur_newdir_commit(&import->newdir);
 }
 
-static const json_t *config_of(const struct import *import) {
-    return json_object_get(import->image.config, "config");
-}
-
 /* A word as a shell takes it. */
 static char *shell_word(const char *text) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
@@ -213,19 +275,6 @@ static char *shell_word(const char *text) {
     char *whole = ur_format("%s'", word);
     free(word);
     return whole;
-}
-
-/* What the image would have started: Entrypoint, then Cmd. */
-static json_t *command_of(const struct import *import) {
-    static const char *const keys[] = {"Entrypoint", "Cmd"};
-    json_t *command = json_array();
-    for (size_t k = 0; k < 2; k++) {
-        const json_t *words = json_object_get(config_of(import), keys[k]);
-        for (size_t i = 0; i < json_array_size(words); i++)
-            if (json_is_string(json_array_get(words, i)))
-                json_array_append(command, json_array_get(words, i));
-    }
-    return command;
 }
 
 static void tell_lost(const struct import *import) {
@@ -257,12 +306,12 @@ static int tell(const struct import *import) {
     }
     puts(json_array_size(command) ? "" : " /bin/sh");
     json_decref(command);
-    static const char *const keys[] = {"WorkingDir", "User"};
+    static const char *const keys[] = {"WorkingDir", "User"}, *const applied[] = {"", " (not applied)"};
     for (size_t k = 0; k < 2; k++) {
         const char *value = json_string_value(json_object_get(config_of(import), keys[k]));
         UR_AUTO_TEXT one = value && *value ? shell_word(value) : NULL;
         if (one)
-            printf("the image says %s: %s\n", keys[k], one);
+            printf("the image says %s: %s%s\n", keys[k], one, applied[k]);
     }
     const json_t *variables = json_object_get(config_of(import), "Env");
     for (size_t i = 0; i < json_array_size(variables); i++) {
