@@ -74,7 +74,7 @@ moved() { # moved NAME: it is somewhere else while the run goes on
         MOUNTED=$lower
         cp -a "$W/contents/." "$lower"
         UNHARM=(mounted_again "$lower")
-        after umount "$lower"
+        after umount --lazy "$lower" # the run itself is using it
         umount "$lower"
         cp -a "$W/contents/." "$lower"
         rm -r "$W/contents"
@@ -99,16 +99,13 @@ mounted_again() {
     cp -a "$W/contents/." "$lower"
     was=$(stat -c %d "$lower")
     as mkfifo "$W/ready" "$W/go"
-    mkdir "$W/other"
     # shellcheck disable=SC2016
     union sh -c 'cd "$1" && cat f1 && echo >"$2" && read -r _ <"$3" && ! cat never && cat f1 d/f1 && ls d' sh \
         "$TARGET" "$W/ready" "$W/go" >"$W/seen" 2>&1 3>&- &
     run=$!
     timeout 60 cat "$W/ready" >/dev/null
-    umount "$lower"
-    mount -t tmpfs tmpfs "$W/other" # which takes the number
+    umount --lazy "$lower"
     mounted_again "$lower"
-    umount "$W/other"
     fails [ "$(stat -c %d "$lower")" = "$was" ]
     timeout 60 tee "$W/go" <<<go >/dev/null
     wait "$run"

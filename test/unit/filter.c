@@ -121,7 +121,11 @@ static void whole(bool ids, bool shim) {
     if (CALL_##name >= 0)                                                                                              \
         wanted[CALL_##name] = meaning##_SAYS;
 #include "engine/numbers.def"
-    wanted[CALL_mount] = SECCOMP_RET_USER_NOTIF; /* which refuses it, and says so */
+        /* A refusal that the guard has a row for is the guard's own, who says so. */
+#define GUARD(call, class, answer)                                                                                     \
+    if (CALL_##call >= 0 && wanted[CALL_##call] == REFUSED_EPERM_SAYS)                                                 \
+        wanted[CALL_##call] = SECCOMP_RET_USER_NOTIF;
+#include "launch/guard/calls.def"
     for (int n = 0; n < 2 * CALL_NUMBERS; n++) {
         struct seccomp_data d = from_outside(n);
         uint32_t right = n < CALL_NUMBERS ? wanted[n] : SECCOMP_RET_ERRNO | ENOSYS;
