@@ -445,7 +445,6 @@ static long start_dead(const struct ur_caller *c, struct ur_list *l, struct ur_s
 static long start(const struct ur_caller *c, struct ur_list *l) {
     UR_SCRATCH(s);
     struct ur_shared *shared = ur_active(c) ? c->u->shared : NULL;
-    enum { TRIES = 1000 };
     long ret;
     int own;
     for (int tries = 0;; tries++) {
@@ -459,11 +458,11 @@ static long start(const struct ur_caller *c, struct ur_list *l) {
         if (ret == 0 || (ret < 0 && ret != -ENOENT && ret != -ENOTDIR))
             break;
         ur_snapshot_free(l);
-        if (calm || tries == TRIES) {
+        if (calm || tries == UR_TRIES) {
             ret = ret == -ENOENT ? start_dead(c, l, s) : ret > 0 ? -EBUSY : ret;
             break;
         }
-        UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+        ur_let_others(tries);
     }
     if (ret < 0) {
         ur_snapshot_free(l);

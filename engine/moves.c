@@ -6,8 +6,10 @@
  * replayed over the path, oldest entry first. Two kinds of entries:
  *   move    a name of a mount went from one union path to another (or two changed places): a directory, or a file
  *           that came from a lower;
- *   found   a walk came through a redirect: this layer's directory is, at this moment, at that union path.
- * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it.
+ *   found   a walk came through a redirect that the log does not know: this layer's directory is at that union path.
+ * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it. It does from the
+ * first time on: who moves it has walked there himself, and moves are noted in the order in which they are made
+ * (ur_moving_lock). What a later walk has seen may be out of date by the time that it could be noted.
  * It is appended to under a spin lock held for a copy of a few hundred bytes; a reader takes no lock. A
  * process killed inside leaves the lock taken: whoever waits too long goes on without (-EBUSY is not an answer a
  * rename has), and the log is marked full, so descriptors are told by where they lie. Every process of the run can
@@ -44,9 +46,11 @@ static void more_room(const struct ur_union *u, uint32_t had) {
     atomic_compare_exchange_strong(&sh->moves_had, &before, right ? want : UR_MOVES_FULL);
 }
 
-/* 0; UR_AGAIN: there was no memory for it in the first `had` bytes. */
+enum { ANYWHERE = UINT32_MAX };
+
+/* 0; 1: the log is not `at` long any more; UR_AGAIN: there was no memory for it in the first `had` bytes. */
 static long append_once(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
-                        const char *from, size_t from_len, const char *to, size_t to_len, uint32_t *had) {
+                        const char *from, size_t from_len, const char *to, size_t to_len, uint32_t at, uint32_t *had) {
     struct ur_shared *sh = u->shared;
     size_t size = (sizeof(struct move) + from_len + to_len + 7) / 8 * 8;
     uint32_t free = 0;
@@ -55,8 +59,8 @@ static long append_once(const struct ur_union *u, const struct ur_table_mount *m
             return 0;
     uint32_t used = atomic_load(&sh->moves_used);
     *had = has_room(sh);
-    bool fits = *had != UR_MOVES_FULL && used + size <= *had;
-    if (fits) {
+    bool fits = *had != UR_MOVES_FULL && used + size <= *had, late = at != ANYWHERE && at != used;
+    if (fits && !late) {
         struct move *e = (struct move *)(sh->moves + used);
         *e = (struct move){(uint32_t)size,     (uint32_t)(m - ur_table_mounts(u->table)),
                            (uint16_t)kind,     (uint16_t)layer,
@@ -66,19 +70,24 @@ static long append_once(const struct ur_union *u, const struct ur_table_mount *m
         atomic_store(&sh->moves_used, (uint32_t)(used + size));
     }
     atomic_store(&sh->moves_lock, 0);
+    if (late)
+        return 1;
     return fits || *had == UR_MOVES_FULL ? 0 : UR_AGAIN;
 }
 
-static void append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
-                   const char *from, size_t from_len, const char *to, size_t to_len) {
+/* False: the log is not `at` long any more. */
+static bool append(const struct ur_union *u, const struct ur_table_mount *m, unsigned kind, unsigned layer,
+                   const char *from, size_t from_len, const char *to, size_t to_len, uint32_t at) {
     uint32_t had;
-    while (u->shared && append_once(u, m, kind, layer, from, from_len, to, to_len, &had) == UR_AGAIN)
+    long ret = 0;
+    while (u->shared && (ret = append_once(u, m, kind, layer, from, from_len, to, to_len, at, &had)) == UR_AGAIN)
         more_room(u, had);
+    return ret == 0;
 }
 
 void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
                    const char *to, size_t to_len, bool exchange) {
-    append(u, m, exchange ? EXCHANGE : MOVE, 0, from, from_len, to, to_len);
+    append(u, m, exchange ? EXCHANGE : MOVE, 0, from, from_len, to, to_len, ANYWHERE);
 }
 
 /* path := to + what follows from in path. False if it would not fit. */
@@ -92,8 +101,10 @@ static bool replace(char *path, size_t *len, size_t from_len, const char *to, si
     return true;
 }
 
-long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len) {
-    uint32_t used = u->shared ? atomic_load(&u->shared->moves_used) : 0;
+/* `used`: of the log. *known: it has an entry of this very directory, not only of those above. */
+static long apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len,
+                  uint32_t used, bool *known) {
+    *known = false;
     if (!used)
         return (long)len;
     if (used > UR_MOVES_BYTES)
@@ -115,18 +126,27 @@ long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, un
         bool fits = true;
         if (e.kind == FOUND) {
             if (layer >= e.first_layer && ur_path_below(original, original_len, from, e.from_len)) {
+                *known |= original_len == e.from_len;
                 memcpy(rel, original, original_len);
                 len = original_len;
                 fits = replace(rel, &len, e.from_len, to, e.to_len);
             }
-        } else if (ur_path_below(rel, len, from, e.from_len))
+        } else if (ur_path_below(rel, len, from, e.from_len)) {
+            *known |= len == e.from_len;
             fits = replace(rel, &len, e.from_len, to, e.to_len);
-        else if (e.kind == EXCHANGE && ur_path_below(rel, len, to, e.to_len))
+        } else if (e.kind == EXCHANGE && ur_path_below(rel, len, to, e.to_len)) {
+            *known |= len == e.to_len;
             fits = replace(rel, &len, e.to_len, from, e.from_len);
+        }
         if (!fits)
             return -ENAMETOOLONG;
     }
     return (long)len;
+}
+
+long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len) {
+    bool known;
+    return apply(u, m, layer, rel, len, u->shared ? atomic_load(&u->shared->moves_used) : 0, &known);
 }
 
 void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, unsigned first_layer, const char *rel,
@@ -137,11 +157,15 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
     struct ur_scratch *s = ur_scratch_get();
     if (!s)
         return;
-    memcpy(s->text, rel, rel_len);
-    s->text[rel_len] = 0;
-    long len = ur_moves_apply(u, m, first_layer, s->text, rel_len);
-    if (len != (long)at_len || memcmp(s->text, at, at_len) != 0)
-        append(u, m, FOUND, first_layer, rel, rel_len, at, at_len);
+    uint32_t used;
+    bool told;
+    do {
+        used = atomic_load(&u->shared->moves_used);
+        memcpy(s->text, rel, rel_len);
+        s->text[rel_len] = 0;
+        long len = apply(u, m, first_layer, s->text, rel_len, used, &told);
+        told |= len == (long)at_len && memcmp(s->text, at, at_len) == 0;
+    } while (!told && !append(u, m, FOUND, first_layer, rel, rel_len, at, at_len, used));
     ur_scratch_put(s);
 }
 

@@ -11,6 +11,15 @@
  */
 #include "union.h"
 
+void ur_let_others(int tries) {
+    enum { AT_ONCE = 20, YIELDS = 1000 };
+    const struct timespec moment = {.tv_nsec = 1000000};
+    if (tries >= YIELDS)
+        UR_SYS(SYS_nanosleep, &moment, NULL, 0, 0, 0, 0);
+    else if (tries >= AT_ONCE)
+        UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
 static _Atomic uint32_t *lock_of(struct ur_shared *sh, const char *host) {
     uint32_t h = 2166136261u;
     for (; *host; host++)
@@ -53,6 +62,15 @@ void ur_names_unlock(struct ur_names_held *k) {
         if (k->lock[i])
             atomic_store(k->lock[i], 0);
     k->lock[0] = k->lock[1] = NULL;
+}
+
+bool ur_moving_lock(const struct ur_union *u) {
+    return u->shared && take(&u->shared->moving, (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0));
+}
+
+void ur_moving_unlock(const struct ur_union *u, bool held) {
+    if (held)
+        atomic_store(&u->shared->moving, 0);
 }
 
 long ur_is_still(const char *host, const struct stat *st) {

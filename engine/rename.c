@@ -358,20 +358,33 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
     return ret;
 }
 
-static void note_move(const struct ur_caller *c, struct sides *w, unsigned flags) {
-    const struct ur_union *u = c->u;
-    struct side *from = &w->from, *to = &w->to;
-    const struct ur_table_mount *m = from->d->mount;
+/* Only what a descriptor of a lower's file may be asked for. */
+static bool is_noted(const struct ur_union *u, const struct sides *w, unsigned flags) {
+    const struct side *from = &w->from, *to = &w->to;
     bool dirs = is_dir(from) || (flags & RENAME_EXCHANGE && is_dir(to));
     bool copies = from->travels || (flags & RENAME_EXCHANGE && to->travels);
-    /* Only what a descriptor of a lower's file may be asked for. */
-    if (!u->shared || !(copies || (dirs && atomic_load(&u->shared->redirects))))
-        return;
+    return u->shared && (copies || (dirs && atomic_load(&u->shared->redirects)));
+}
+
+static void note_move(const struct ur_union *u, const struct sides *w, unsigned flags) {
+    const struct side *from = &w->from, *to = &w->to;
+    const struct ur_table_mount *m = from->d->mount;
     size_t root = ur_layer(u, m, 0)->root.len; /* the upper's rel is the union's */
     if (root == 1)
         root = 0;
     ur_moves_note(u, m, from->host + root, strlen(from->host + root), to->host + root, strlen(to->host + root),
                   flags & RENAME_EXCHANGE);
+}
+
+static long move_and_note(const struct ur_caller *c, struct sides *w, unsigned flags) {
+    if (!is_noted(c->u, w, flags))
+        return move(c, w, flags);
+    bool held = ur_moving_lock(c->u);
+    long ret = move(c, w, flags);
+    if (ret == 0)
+        note_move(c->u, w, flags);
+    ur_moving_unlock(c->u, held);
+    return ret;
 }
 
 static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct sides *w, unsigned flags) {
@@ -422,11 +435,10 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
         ret = ur_cover_begin(c->u, to->d, to->n->name, &to->n->entry, &k);
     if (ret < 0)
         return ret;
-    ret = move(c, w, flags);
+    ret = move_and_note(c, w, flags);
     ur_links_cover_end(c->u, to->d->mount, &k, ret == 0);
     if (ret < 0)
         return ur_is_gone(ret) ? UR_AGAIN : ret;
-    note_move(c, w, flags);
     /* The new place first: of a name that is at both, nothing is lost. */
     ret = ur_sync_names(c->u, to->d);
     if (ret == 0 && !same_parent(from, to))

@@ -432,6 +432,10 @@ void ur_data_times_set(const char *host);
 /* What an operation returns to be begun anew: another process changed what it had looked up. Never leaves the engine.
  */
 #define UR_AGAIN (-ERESTART)
+/* Whom one is waiting for may be waiting for a processor: at first nothing, then it is offered this one, and after that
+   slept for, a millisecond each time (namelock.c). `tries`: how often one has tried already. */
+enum { UR_TRIES = 2000 };
+void ur_let_others(int tries);
 /* Of a last step: what was looked up has gone since, or the directory that it lies in (a whiteout is no directory). */
 static inline bool ur_is_gone(long ret) {
     return ret == -ENOENT || ret == -ENOTDIR;
@@ -439,8 +443,8 @@ static inline bool ur_is_gone(long ret) {
 #define UR_RETRY(call)                                                                                                 \
     ({                                                                                                                 \
         long ret_;                                                                                                     \
-        for (int try_ = 0; (ret_ = (call)) == UR_AGAIN && try_ < 1000; try_++)                                         \
-            ;                                                                                                          \
+        for (int try_ = 0; (ret_ = (call)) == UR_AGAIN && try_ < UR_TRIES; try_++)                                     \
+            ur_let_others(try_);                                                                                       \
         ret_ == UR_AGAIN ? -EBUSY : ret_;                                                                              \
     })
 
@@ -472,6 +476,10 @@ struct ur_names_held {
 };
 void ur_names_lock(const struct ur_union *u, const char *host, const char *other, struct ur_names_held *k);
 void ur_names_unlock(struct ur_names_held *k);
+/* One at a time, so that the log of moves has them in the order in which they were made. Taken before the names' locks;
+   what it returns is for the unlock. */
+bool ur_moving_lock(const struct ur_union *u);
+void ur_moving_unlock(const struct ur_union *u, bool held);
 /* Is at `host` what was looked up? 0, UR_AGAIN or -errno. */
 long ur_is_still(const char *host, const struct stat *st);
 
