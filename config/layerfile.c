@@ -207,8 +207,7 @@ static void add_writable(struct ur_plan *plan, char *path, int index) {
     ur_plan_add_writable(plan, path, index, -1);
 }
 
-/* Not the loader's and not ours: a run sets these itself. */
-static bool is_ours(const char *name) {
+bool ur_run_sets(const char *name) {
     return strcmp(name, "LD_PRELOAD") == 0 || strncmp(name, "UNIONRUN_", 9) == 0;
 }
 
@@ -221,7 +220,7 @@ static bool environment_value(struct ur_plan *plan, json_t *value) {
     json_object_foreach(value, name, member) {
         if (!*name || strchr(name, '='))
             return ur_plan_fail(plan, where, "\"%s\": a variable's name is not empty and has no =", name);
-        if (is_ours(name))
+        if (ur_run_sets(name))
             return ur_plan_fail(plan, where, "\"%s\": a run sets it itself; take it out", name);
         if (!json_is_string(member))
             return ur_plan_fail(plan, where, "\"%s\" is %s; a string is wanted", name, type_name(member));

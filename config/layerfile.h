@@ -13,4 +13,7 @@ bool ur_layerfile_load(struct ur_plan *plan, const char *file);
    which is what the messages call it, and `base`, where relative paths begin. */
 bool ur_layerfile_parse(struct ur_plan *plan, const char *file, const char *base, char *text, size_t size);
 
+/* Is it a variable that a run sets itself, and a layer file therefore must not? */
+bool ur_run_sets(const char *name);
+
 #endif

@@ -8,6 +8,7 @@
  *
  * Invariant: DIR is there as a whole or not at all (newdir.h).
  */
+#include "config/layerfile.h"
 #include "config/probe.h"
 #include "launch/remove.h"
 #include "layers/exchange/image.h"
@@ -189,7 +190,7 @@ static json_t *environment_of(const struct import *import) {
         if (!value || value == text)
             continue;
         UR_AUTO_TEXT name = ur_copy(text, (size_t)(value - text));
-        if (strcmp(name, "LD_PRELOAD") == 0 || strncmp(name, "UNIONRUN_", 9) == 0)
+        if (ur_run_sets(name))
             say("the image's %s is left out: a run sets it itself", name);
         else
             json_object_set_new(environment, name, json_string(value + 1));
