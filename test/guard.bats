@@ -24,7 +24,7 @@ setup_file() {
 }
 
 needs_guard() {
-    "$REPO/unionrun" --help | grep -q -e --no-preload || skip 'no guard is built in'
+    has_guard || skip 'no guard is built in'
 }
 
 # as_guarded alone|both: from here on `union` is with the guard, and $UNIONRUN a script that says so

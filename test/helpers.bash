@@ -10,6 +10,7 @@
 #   tree SINCE                  the target in the form of programs/tree
 #   surroundings                all of $W with times, but for the upper and the work directory
 #   fails CMD...                true when CMD is not (a bare ! would not fail a test)
+#   has_guard                   true where one is built in
 #   needs PROGRAM               skip where it is not installed
 # shellcheck shell=bash
 
@@ -69,6 +70,8 @@ union() {
 tree() { as "$PROGRAMS/tree" "$TARGET" "$1"; }
 
 fails() { ! "$@"; }
+
+has_guard() { "$REPO/unionrun" --help | grep -q -e --no-preload; }
 
 needs() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 

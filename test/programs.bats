@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # Real programs in a union over lower layers and in a plain directory: the same output, the same exit status,
 # the same tree; the lowers and all that surrounds the upper are as they were. Each as root and as a plain
-# user. What a program does is in programs/NAME.sh.
+# user, by shim and guard and by the guard alone. What a program does is in programs/NAME.sh.
 
+# shellcheck disable=SC2034 # UNION_OPTIONS and UPPER are what union() reads
 load helpers
 
 # same_as_plain NAME[:FUNCTION]: programs/NAME.sh by both users
@@ -12,7 +13,7 @@ same_as_plain() {
 }
 
 by() {
-    local program=$2 layer since before after expected printed digests outside status=0
+    local program=$2 layer since before after expected digests outside
     workspace "$1"
     since=$(date +%s)
     as "$PROGRAMS/act" "${program%:*}" lowers "$W/lowers"
@@ -31,15 +32,23 @@ by() {
 
     digests=$(lower_digest "$W"/lowers/*)
     outside=$(surroundings)
-    same "the tree before, by $1" "$before" "$(union tree "$since")"
-    printed_by union act "$program" run "$TARGET" || status=$?
-    same "what is printed, by $1" "$expected" "$printed"
-    [ "$status" = 0 ] || { echo "exit status in the union, by $1: $status"; false; }
-    same "the tree after, by $1" "$after" "$(union tree "$since")"
-    same "the lowers, by $1" "$digests" "$(lower_digest "$W"/lowers/*)"
-    same "the surroundings, by $1" "$outside" "$(surroundings)"
-    export UPPER=$W/up/fresh
-    same "the tree with a fresh upper, by $1" "$before" "$(union tree "$since")"
+    in_a_union "$1" "$program"
+    fails has_guard || in_a_union "$1" "$program" --guard=require --no-preload
+}
+
+# in_a_union USER PROGRAM OPTION...: the same as by() has seen in the plain directory
+in_a_union() {
+    local who="by $*" net=${*:3} printed status=0
+    UNION_OPTIONS=("${@:3}") UPPER="$W/up/changed $net"
+    same "the tree before, $who" "$before" "$(union tree "$since")"
+    printed_by union act "$2" run "$TARGET" || status=$?
+    same "what is printed, $who" "$expected" "$printed"
+    [ "$status" = 0 ] || { echo "exit status in the union, $who: $status"; false; }
+    same "the tree after, $who" "$after" "$(union tree "$since")"
+    same "the lowers, $who" "$digests" "$(lower_digest "$W"/lowers/*)"
+    same "the surroundings, $who" "$outside" "$(surroundings)"
+    UPPER="$W/up/fresh $net"
+    same "the tree with a fresh upper, $who" "$before" "$(union tree "$since")"
 }
 
 @test "git clone, rebase, worktree and gc leave the same repository as in a plain directory" {
