@@ -148,6 +148,8 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
     struct hidden hidden = hidden_of(plan, session);
     const struct ur_plan_mount **order = ur_allocate(plan->count * sizeof(void *));
     size_t layers = 0, text = text_size(plan) + strlen(session) + strlen(preload) + 2;
+    const char *trace = plan->trace ? plan->trace : "";
+    text += strlen(trace) + 1;
     for (size_t i = 0; i < plan->count; i++) {
         order[i] = &plan->mounts[i];
         layers += layer_count(order[i]);
@@ -187,6 +189,8 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
         ((struct ur_table_string *)(block.bytes + head.hidden_at))[i] = put(&block, hidden.path[i]);
     table->session = put(&block, session);
     table->preload = put(&block, preload);
+    table->trace = put(&block, trace);
+    table->trace_json = plan->trace_json;
     free(order);
     free(hidden.path);
     return table;

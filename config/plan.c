@@ -179,6 +179,7 @@ void ur_plan_free(struct ur_plan *plan) {
     free(plan->writable);
     free_list(plan->environment, plan->variables);
     free_list(plan->command, plan->words);
+    free(plan->trace);
     free(plan->directory);
     free(plan->file);
     free(plan->text);

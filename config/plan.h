@@ -70,6 +70,9 @@ struct ur_plan {
     size_t metacopy; /* as in the table, if metacopy_said */
     bool metacopy_said;
 
+    char *trace; /* where calls are told: a file that is there, canonical; NULL: nowhere */
+    bool trace_json;
+
     char **environment; /* "NAME=VALUE", as said */
     size_t variables;
     char *directory; /* where the command starts, absolute; NULL: where one is */

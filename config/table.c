@@ -109,5 +109,6 @@ bool ur_table_valid(const void *table, size_t size) {
         if (!path_valid(t, ur_table_hidden(t)[i]))
             return false;
     bool preload = t->preload.len ? path_valid(t, t->preload) : text_valid(t, t->preload);
-    return next_layer == t->layers && path_valid(t, t->session) && preload;
+    bool trace = t->trace.len ? path_valid(t, t->trace) : text_valid(t, t->trace);
+    return next_layer == t->layers && path_valid(t, t->session) && preload && trace && t->trace_json <= 1;
 }

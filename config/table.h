@@ -21,7 +21,7 @@
 
 #define UR_TABLE_MAGIC "URTABLE"
 enum {
-    UR_TABLE_VERSION = 4,
+    UR_TABLE_VERSION = 5,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000,
     UR_METACOPY_BYTES = 128 << 10, /* of `metacopy`, if nothing is said */
@@ -96,6 +96,8 @@ struct ur_table {
     struct ur_table_string session; /* directory of the run's own files: "table", "shared" */
     struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none
                                        (the guard alone), and LD_PRELOAD is the program's own affair */
+    struct ur_table_string trace;   /* the file in which calls are told; empty: they are not */
+    uint64_t trace_json;            /* 1: as JSON lines; 0: in strace's look */
 };
 
 /* True if `size` bytes at `table` are a table that can be followed without leaving them.

@@ -515,7 +515,7 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
 }
 
 void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e) {
-    *e = (struct ur_entry){.kind = UR_ABSENT};
+    *e = (struct ur_entry){.kind = UR_ABSENT, .indexed = true};
     if (known->kind >= UR_KNOWN_ABSENT) {
         e->white = known->kind == UR_KNOWN_ABSENT_NODE   ? UR_WHITE_NODE
                    : known->kind == UR_KNOWN_ABSENT_NAME ? UR_WHITE_NAME

@@ -24,6 +24,7 @@
 #include "../config/table.h"
 
 struct ur_shared;
+struct ur_note;
 struct statx;
 struct statfs;
 struct open_how;
@@ -38,8 +39,10 @@ struct ur_union {
     unsigned index_part_shift; /* of the size of what gets memory at once */
     unsigned char *listings;   /* of `listings_bytes`; NULL: none */
     size_t listings_bytes;
-    size_t shared_bytes; /* of all that is mapped at `shared` */
-    bool owner;          /* this process is who started the run, and no root: what he may not search he knows himself */
+    size_t shared_bytes;  /* of all that is mapped at `shared` */
+    bool traced;          /* calls are told of (trace.h) */
+    struct ur_note *note; /* of the one call that is made by this copy; NULL nearly always */
+    bool owner; /* this process is who started the run, and no root: what he may not search he knows himself */
 };
 
 /* Who asks. pid 0: this process (thread) itself; else the thread whose /proc/PID is read for its cwd and
@@ -47,6 +50,8 @@ struct ur_union {
 struct ur_caller {
     const struct ur_union *u;
     pid_t pid;
+    pid_t behind;     /* with pid 0: on whose behalf this thread asks (the guard by its own descriptors); 0: its own */
+    const char *call; /* the system call by which it was asked, for trace.h; NULL: as the operation's name says */
 };
 
 enum { UR_PATH_MAX = 4096 };
@@ -125,7 +130,7 @@ long ur_fd_is_native(const struct ur_caller *c, int fd);
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode);
 /* ur_open for another process (the guard). What only the process itself can open, because it may wait (a FIFO), depends
    on who asks (a terminal) or cannot be handed over (O_PATH), is not opened, but made ready: UR_ELSEWHERE, and `e`
-   tells. */
+   tells. What is opened is O_CLOEXEC here. */
 struct ur_elsewhere {
     bool native;            /* its own path is right as it is */
     long error;             /* and leads nowhere, for this reason; then there is no `path` */

@@ -125,6 +125,7 @@ long ur_union_open_by(ur_way *way, struct ur_union *u, const char *session) {
     u->listings = index ? (unsigned char *)shared + UR_SHARED_SIZE + index : NULL;
     u->listings_bytes = 2 * index;
     u->table = table;
+    u->traced = u->table->trace.len > 0;
     u->owner = u->table->uid && sys_geteuid() == u->table->uid;
     return 0;
 }

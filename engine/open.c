@@ -333,7 +333,7 @@ long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, 
 
 long ur_open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                  struct ur_elsewhere *e) {
-    return open_for(c, dirfd, path, flags, mode, e, false);
+    return open_for(c, dirfd, path, c->pid ? flags | O_CLOEXEC : flags, mode, e, false);
 }
 
 long ur_open_unless_waits(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {

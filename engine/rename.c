@@ -222,8 +222,10 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
             ret = -E2BIG;
         if (c->u->shared)
             atomic_store(&c->u->shared->redirects, 1);
-    } else
+    } else {
         ret = ur_mark_opaque(s->host);
+        ur_note_opaque(c->u);
+    }
     if (ret == 0)
         ret = ur_sync_dir(c->u, s->d->mount, s->host);
     ur_dir_relock(c->u, s->d->mount, s->host, &k);

@@ -102,6 +102,8 @@ struct ur_shared {
         _Atomic uint64_t bytes, cloned;      /* of files' data: copied; shared with the lower's (reflink) */
         _Atomic uint64_t whiteouts;          /* made */
     } counts;
+    /* Lines of --trace that could not be written (trace.c). */
+    _Atomic uint64_t trace_missed;
     /* The same of the guard's answers, by the number of the system call; only if `answers_wanted`. */
     _Atomic uint32_t answers_wanted;
     struct ur_answers {

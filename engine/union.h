@@ -71,6 +71,7 @@ struct ur_entry {
     enum ur_white white; /* absent: how the upper itself says so */
     bool plain;          /* held by the upper, and known to have no origin */
     bool recalled;       /* from the index, and the disk was not asked: of st there is only the type */
+    bool indexed;        /* who has it, or that nobody does, is from the index */
     bool linked;         /* a lower hard link whose file was copied up by another name: links.c has it */
     struct stat st;      /* raw: as the host tells it */
 };
@@ -130,9 +131,36 @@ static inline void ur_scratch_cleanup(struct ur_scratch **s) {
     if (!name)                                                                                                         \
     return -ENOMEM
 
+/* What one call was found to come to, written down where that is decided, for trace.c. */
+struct ur_note {
+    struct ur_note_name {
+        const char *given; /* the path as the call has it; NULL: none */
+        bool known;        /* it was looked up; it may be absent */
+        bool indexed;      /* ur_entry's */
+        enum ur_where where;
+        enum ur_kind kind;
+        const struct ur_table_mount *mount; /* NULL: the host's */
+        unsigned layer;
+        unsigned walks;
+        char *path, *host; /* its canonical path; where it is on the host, or empty. UR_PATH_MAX bytes each */
+    } name[2];
+    struct ur_counts done;
+    bool opaque; /* a directory was made that is */
+};
+
+static inline void ur_note_opaque(const struct ur_union *u) {
+    if (u->note)
+        u->note->opaque = true;
+}
+
 /* Adds to one of the run's counts (shared.h). */
 #define ur_count(u, what, n)                                                                                           \
-    ((void)((u)->shared && atomic_fetch_add_explicit(&(u)->shared->counts.what, (uint64_t)(n), memory_order_relaxed)))
+    do {                                                                                                               \
+        if ((u)->shared)                                                                                               \
+            atomic_fetch_add_explicit(&(u)->shared->counts.what, (uint64_t)(n), memory_order_relaxed);                 \
+        if ((u)->note)                                                                                                 \
+            (u)->note->done.what += (uint64_t)(n);                                                                     \
+    } while (0)
 
 /* A file's data were copied, or (`cloned`) are shared with the lower's. */
 static inline void ur_count_data(const struct ur_union *u, bool cloned, off_t size) {
@@ -307,6 +335,9 @@ enum ur_walk_flags {
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
    name is no error: node->entry.kind tells. */
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
+/* trace.c: a path was walked, with this result. */
+void ur_note_walk(const struct ur_union *u, const char *path, const struct ur_dir *d, const struct ur_node *n,
+                  long ret);
 /* The host path of what a node names. */
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out);
 /* Where a system call finds it, by the shortest way: `path` from `fd`. `host` is room for it. */

@@ -429,6 +429,8 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     node->foreign |= d->mount || node->lost || (absent && d->special);
     if (c->u->table->raw != UR_RAW_HIDE && (d->special || is_in_layer(c->u, d->path, d->len)))
         node->foreign = true; /* changes may be refused, and descriptors are marked */
+    if (__builtin_expect(c->u->note != NULL, 0))
+        ur_note_walk(c->u, path, d, node, ret);
     return ret;
 }
 

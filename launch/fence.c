@@ -4,6 +4,7 @@
  *     uppers, works       all, including moves from one directory to another
  *     the writable paths  the same; a file among them: to write to it
  *     `shared`            of the session: to write to it; every process maps it
+ *     --trace's file      to write to it
  *     devices             that keep nothing (null, zero, random ...), and terminals: to write to them
  *     /proc               to write to it, but not if root runs: /proc/sys is there, too
  *
@@ -127,6 +128,8 @@ static void add_rules(struct building *b) {
         add(b, launch->plan.writable[i].path, WRITES | MAKES);
     UR_AUTO_TEXT shared = ur_path_join(launch->session, "shared");
     add(b, shared, WRITES);
+    if (launch->plan.trace)
+        add(b, launch->plan.trace, LANDLOCK_ACCESS_FS_WRITE_FILE);
     add_devices(b);
     if (geteuid() != 0 && access("/proc", F_OK) == 0)
         add(b, "/proc", WRITES);

@@ -225,6 +225,15 @@ static void tell_mount(struct keeper *keeper) {
     tell_word(keeper, word);
 }
 
+static void tell_trace(struct keeper *keeper) {
+    uint64_t lines = keeper->launch->plan.trace ? session_trace_missed(keeper->launch) : 0;
+    if (!lines)
+        return;
+    UR_AUTO_TEXT word = ur_format("--trace=%s: %llu line%s could not be written", keeper->launch->plan.trace,
+                                  (unsigned long long)lines, lines == 1 ? "" : "s");
+    tell_word(keeper, word);
+}
+
 /* No process of the run is left. */
 static bool end_session(const struct keeper *keeper) {
     /* Of `try` the launcher decides, if it is still there. */
@@ -268,6 +277,7 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     if (launch->options.end_all && reap(&keeper))
         end_all(&keeper);
     tell_mount(&keeper);
+    tell_trace(&keeper);
     struct keeper_report end = {.what = KEEPER_ENDED, .late = keeper.late, .left = reap(&keeper)};
     end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0)
                  : keeper.late    ? W_EXITCODE(EXIT_TIMEOUT, 0)

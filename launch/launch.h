@@ -7,6 +7,7 @@
  *     try.c       unionrun try: the host as lower, and the question afterwards
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
+ *     trace.c     the file of --trace
  *     place.c     the directory that the command starts in
  *     keeper.c    the process between the two, which outlives the command if need be
  *     ending.c    ends the processes of the run
@@ -63,8 +64,14 @@ bool session_make(struct launch *launch);
    0 or -errno. */
 long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg);
 
+/* trace.c. Makes the file in which the run is traced, if it is to be. False: has been said. */
+bool trace_prepare(struct launch *launch);
+
 /* The process that was first refused a mount where no guard could say so; 0: none was. */
 pid_t session_mount_refused(const struct launch *launch);
+
+/* How many lines of the trace could not be written. */
+uint64_t session_trace_missed(const struct launch *launch);
 
 /* Removes the session directory and, `uppers`, those that are ephemeral. False if something is left. */
 bool session_remove(const struct launch *launch, bool uppers);

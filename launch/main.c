@@ -131,7 +131,7 @@ static bool get_ready(struct launch *launch) {
     launch->parts = find_parts();
     return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) &&
            ur_use_lowers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
-           session_make(launch) && fence_prepare(launch) && report_prepare(launch);
+           trace_prepare(launch) && session_make(launch) && fence_prepare(launch) && report_prepare(launch);
 }
 
 static int act(struct launch *launch) {

@@ -123,22 +123,25 @@ static enum options_next read_kill_after(struct reader *reader, const char *valu
     return read_seconds("--kill-after", value, &reader->options->kill_after);
 }
 
-static enum options_next read_keep(struct reader *reader, const char *value) {
-    char *mistake = ur_path_option_check("--keep", value);
+static enum options_next read_path(struct reader *reader, const char *name, const char *value, char **path) {
+    char *mistake = ur_path_option_check(name, value);
     if (mistake)
         return misread(mistake);
-    free(reader->options->keep);
-    reader->options->keep = ur_plan_absolute(reader->plan, value);
+    free(*path);
+    *path = ur_plan_absolute(reader->plan, value);
     return OPTIONS_RUN;
 }
 
+static enum options_next read_keep(struct reader *reader, const char *value) {
+    return read_path(reader, "--keep", value, &reader->options->keep);
+}
+
 static enum options_next read_report(struct reader *reader, const char *value) {
-    char *mistake = ur_path_option_check("--report", value);
-    if (mistake)
-        return misread(mistake);
-    free(reader->options->report);
-    reader->options->report = ur_plan_absolute(reader->plan, value);
-    return OPTIONS_RUN;
+    return read_path(reader, "--report", value, &reader->options->report);
+}
+
+static enum options_next read_trace(struct reader *reader, const char *value) {
+    return read_path(reader, "--trace", value, &reader->options->trace);
 }
 
 static enum options_next read_writable(struct reader *reader, const char *value) {
@@ -229,6 +232,11 @@ static const struct row {
      NULL,
      offsetof(struct options, stats)},
     {{"--report", "FILE", "write the same, and more, to FILE as JSON"}, read_report, 0},
+    {{"--trace", "FILE",
+      "write to FILE a line for each call that names a path, in strace's look (JSON lines, if\n"
+      "FILE ends in .jsonl): which layer had it, what was done, how long that took"},
+     read_trace,
+     0},
     {{0}, NULL, 0},
     {{"--check", NULL, "only check the mounts and print them; runs nothing, changes nothing"},
      NULL,
@@ -331,8 +339,8 @@ static enum options_next check_whole(const struct reader *reader) {
     if (options->check && options->command)
         return wrong("--check runs no command");
     bool may_run = options->command || (options->mounts.layers && !options->check && !options->doctor);
-    if ((options->stats || options->report) && !may_run)
-        return wrong("--stats and --report go with a -- COMMAND");
+    if ((options->stats || options->report || options->trace) && !may_run)
+        return wrong("--stats, --report and --trace go with a -- COMMAND");
     if (!options->check && !options->doctor && !may_run) /* of the layer file, load_plan asks */
         return wrong("no -- COMMAND");
     return check_nets(reader->options);
@@ -365,7 +373,8 @@ void options_free(struct options *options) {
     free(options->writable);
     free(options->keep);
     free(options->report);
-    options->keep = options->report = NULL;
+    free(options->trace);
+    options->keep = options->report = options->trace = NULL;
     options->writable = NULL;
     options->writables = 0;
 }

@@ -15,6 +15,7 @@ struct options {
     bool yes, no;
     bool stats;
     char *report; /* absolute, owned: where the report goes; NULL: nowhere */
+    char *trace;  /* the same: where calls are told */
     char *keep;   /* absolute, owned: where try leaves the upper; NULL: nowhere */
     enum choice guard, fence;
     bool no_preload; /* the guard alone, which then is required */

@@ -216,15 +216,26 @@ bool session_make(struct launch *launch) {
     return true;
 }
 
-pid_t session_mount_refused(const struct launch *launch) {
+/* Of the memory that is shared: `size` bytes at `at`, or zeros. */
+static void read_shared(const struct launch *launch, size_t at, void *to, size_t size) {
     UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
-    uint32_t who = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && pread(fd, &who, sizeof who, offsetof(struct ur_shared, mount_refused)) != sizeof who)
-        who = 0;
+    if (fd < 0 || pread(fd, to, size, (off_t)at) != (ssize_t)size)
+        memset(to, 0, size);
     if (fd >= 0)
         close(fd);
+}
+
+pid_t session_mount_refused(const struct launch *launch) {
+    uint32_t who;
+    read_shared(launch, offsetof(struct ur_shared, mount_refused), &who, sizeof who);
     return (pid_t)who;
+}
+
+uint64_t session_trace_missed(const struct launch *launch) {
+    uint64_t lines;
+    read_shared(launch, offsetof(struct ur_shared, trace_missed), &lines, sizeof lines);
+    return lines;
 }
 
 bool session_remove(const struct launch *launch, bool uppers) {

@@ -313,7 +313,7 @@ static long plain_exec(struct ur_launch *l, int dirfd, const char *path, char *c
 
 /* What starts as it stands, and needs no plan. */
 static bool is_known(int dirfd, const char *path, int flags, bool *audit) {
-    return dirfd == AT_FDCWD && !flags && ur_exec_known(UR_SELF, path, audit);
+    return dirfd == AT_FDCWD && !flags && !UR_SELF->u->traced && ur_exec_known(UR_SELF, path, audit);
 }
 
 long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],

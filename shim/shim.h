@@ -27,6 +27,7 @@
 #include "../engine/engine.h"
 #include "../engine/shared.h"
 #include "../engine/sys.h"
+#include "../engine/trace.h"
 
 #include <errno.h>
 #include <limits.h>

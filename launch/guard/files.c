@@ -68,7 +68,7 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
     if (ret < 0)
         return ret;
-    ret = ur_open_for(&q->caller, dirfd, path, flags | O_CLOEXEC, mode, &e);
+    ret = ur_open_for(&q->caller, dirfd, path, flags, mode, &e);
     if (ret >= 0)
         return hand_over(q, ret, flags);
     if (ret != UR_ELSEWHERE)

@@ -27,6 +27,7 @@
 #define UNIONRUN_LAUNCH_GUARD_GUARD_H
 
 #include "engine/engine.h"
+#include "engine/trace.h"
 #include "launch/launch.h"
 
 #include <linux/seccomp.h>
@@ -201,6 +202,11 @@ char *thread_room(void);
 long path_of(struct call *q, int at, char path[UR_PATH_MAX]);
 /* PASS if the kernel comes to the same by itself, else 0. `flags` as ur_is_native. */
 long native(struct call *q, int dirfd, const char *path, int flags);
+
+/* The guard itself, by descriptors of its own, in the caller's stead. */
+static inline struct ur_caller here_for(const struct call *q) {
+    return (struct ur_caller){.u = q->caller.u, .behind = q->pid, .call = q->caller.call};
+}
 
 static inline int dirfd_of(const struct call *q, int at) {
     return (int)q->arg[at];

@@ -90,7 +90,7 @@ static long list(struct call *q, off_t *place) {
             return duplicate;
         ur_list_init(&l, (int)duplicate);
     }
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     size_t size = (unsigned)q->arg[2];
     ret = peer_become(q, false);
     if (ret == 0)

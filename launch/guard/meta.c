@@ -131,7 +131,7 @@ static long change_host(struct call *q, const char *host, const struct change *w
 /* A descriptor that an fchmod does not take, but AT_EMPTY_PATH does (O_PATH): by the path that it has. */
 static long by_path_fd(struct call *q, int own, const struct change *w) {
     char host[UR_PATH_MAX], path[UR_PATH_MAX];
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     bool raw = q->gate || q->elsewhere || ur_fd_is_native(&here, own) == 1;
     long ret = raw ? meta_allowed(own, host) : peer_fd_path(own, host);
     if (ret < 0)
@@ -156,7 +156,7 @@ static long by_fd(struct call *q, int fd, const struct change *w, bool empty) {
         return ret;
     if (empty && is_path_fd((int)own))
         return by_path_fd(q, (int)own, w);
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     if (!q->gate && !q->elsewhere && !ur_fd_is_native(&here, (int)own))
         return change_fd_union(&here, (int)own, w);
     ret = meta_allowed((int)own, host);
@@ -378,7 +378,7 @@ static bool is_harmless(unsigned request) {
 /* A lower's file is copied up first, and the copy is what is changed: a descriptor of that, closed with the call. */
 static long own_copy(struct call *q, int own) {
     char link[48], real[UR_PATH_MAX];
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     if (ur_fd_is_native(&here, own))
         return own;
     snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);

@@ -11,9 +11,16 @@ long path_of(struct call *q, int at, char path[UR_PATH_MAX]) {
     return n < 0 ? n == -EPERM ? PASS : n : 0;
 }
 
-long native(struct call *q, int dirfd, const char *path, int flags) {
+static long is_native(struct call *q, int dirfd, const char *path, int flags) {
     long ret = peer_become(q, false);
     return ret < 0 ? ret : ur_is_native(&q->caller, dirfd, path, flags) == 1 ? PASS : 0;
+}
+
+long native(struct call *q, int dirfd, const char *path, int flags) {
+    long ret = is_native(q, dirfd, path, flags);
+    if (ret == PASS)
+        ur_trace_passed(&q->caller, dirfd, path);
+    return ret;
 }
 
 /* A path to be looked up: read, and 0 if the engine is to answer. */
@@ -37,7 +44,7 @@ static long stat_fd(struct call *q, int fd, int out) {
     long own = peer_fd(q, fd);
     if (own < 0)
         return own == -EPERM ? PASS : own;
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     return give(q, out, &st, sizeof st, ur_fstat(&here, (int)own, &st));
 }
 
@@ -81,7 +88,7 @@ long answer_statx(struct call *q) {
         return ret;
     if (mask & STATX__RESERVED)
         return -EINVAL;
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     if (flags & AT_EMPTY_PATH && !*path && dirfd != AT_FDCWD) {
         ret = ur_fd_is_native(&q->caller, dirfd);
         if (ret)
@@ -105,7 +112,7 @@ static long access_at(struct call *q, int dirfd, int at, int mode, int flags) {
             memcpy(path, ".", 2);
         else {
             long own = peer_fd(q, dirfd);
-            struct ur_caller here = {.u = q->caller.u};
+            struct ur_caller here = here_for(q);
             ret = own < 0 ? own : peer_become(q, false);
             return ret < 0 ? ret : ur_access(&here, (int)own, "", mode, flags);
         }
@@ -140,8 +147,10 @@ static long readlink_at(struct call *q, int dirfd, int at, int out) {
         return ret;
     struct stat st;
     ret = ur_is_native(&q->caller, dirfd, path, UR_REAL_NOFOLLOW);
-    if (ret == 1 && ur_stat(&q->caller, dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev != q->guard->proc)
+    if (ret == 1 && (ur_stat)(&q->caller, dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev != q->guard->proc) {
+        ur_trace_passed(&q->caller, dirfd, path);
         return PASS;
+    }
     long n = ur_readlink(&q->caller, dirfd, path, text, (size_t)size < sizeof text ? (size_t)size : sizeof text);
     ret = n < 0 ? n : peer_write(q, q->arg[out], text, (size_t)n);
     return ret < 0 ? ret : n;
@@ -249,7 +258,7 @@ static long read_pair(struct call *q, struct pair *p, int from_at, int to_at) {
 
 /* PASS only if the kernel is right about both. `flags` are for the first. */
 static long native_pair(struct call *q, const struct pair *p, int flags) {
-    long ret = native(q, p->from_dir, p->from, flags);
+    long ret = is_native(q, p->from_dir, p->from, flags);
     return ret == PASS ? native(q, p->to_dir, p->to, UR_REAL_CREATE) : ret;
 }
 
@@ -275,7 +284,7 @@ static long link_at(struct call *q, int from_dir, int from_at, int to_dir, int t
     long ret = read_pair(q, &p, from_at, to_at);
     if (ret)
         return ret;
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     if (!*p.from && flags & AT_EMPTY_PATH && from_dir != AT_FDCWD) { /* the descriptor's file: by ours */
         long own = peer_fd(q, from_dir);
         ret = own < 0 ? own : native(q, to_dir, p.to, UR_REAL_CREATE);
@@ -289,7 +298,7 @@ static long link_at(struct call *q, int from_dir, int from_at, int to_dir, int t
             return ret;
         if (to_dir != AT_FDCWD)
             return ur_link(&here, (int)own, "", (int)ret, p.to, flags);
-        ret = ur_canonical(&q->caller, to_dir, p.to, UR_REAL_CREATE | UR_REAL_NOFOLLOW, to);
+        ret = (ur_canonical)(&q->caller, to_dir, p.to, UR_REAL_CREATE | UR_REAL_NOFOLLOW, to);
         return ret < 0 ? ret : ur_link(&here, (int)own, "", AT_FDCWD, to, flags);
     }
     ret = native_pair(q, &p, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW);
@@ -374,7 +383,7 @@ long answer_fgetxattr(struct call *q) {
     long ret = value ? own_fd(q, dirfd_of(q, 0), &own) : -ENOMEM;
     if (ret == 0)
         ret = xattr_name(q, 1, name);
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     return ret ? ret : give_value(q, 2, value, size, ur_fgetxattr(&here, own, name, value, size));
 }
 long answer_flistxattr(struct call *q) {
@@ -382,6 +391,6 @@ long answer_flistxattr(struct call *q) {
     void *list = value_room(&size);
     int own;
     long ret = list ? own_fd(q, dirfd_of(q, 0), &own) : -ENOMEM;
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     return ret ? ret : give_value(q, 1, list, size, ur_flistxattr(&here, own, list, size));
 }

@@ -41,11 +41,11 @@ long answer_fchdir(struct call *q) {
     host[n] = 0;
     struct stat st;
     n = peer_become(q, false);
-    if (n < 0 || ur_union_path(&q->caller, host, at) < 0 || ur_stat(&q->caller, AT_FDCWD, at, &st, 0) < 0 ||
+    if (n < 0 || ur_union_path(&q->caller, host, at) < 0 || (ur_stat)(&q->caller, AT_FDCWD, at, &st, 0) < 0 ||
         !S_ISDIR(st.st_mode) || ur_real(&q->caller, AT_FDCWD, at, 0, now) < 0 || strcmp(host, now) == 0)
         return PASS;
     struct stat was;
-    struct ur_caller here = {.u = q->caller.u};
+    struct ur_caller here = here_for(q);
     long own = peer_fd(q, fd); /* is it the same directory, or another of that name? */
     if (own < 0 || ur_fstat(&here, (int)own, &was) < 0 || was.st_ino != st.st_ino || was.st_dev != st.st_dev)
         return PASS;

@@ -44,18 +44,22 @@
 enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10, IDLE_TICK = 50 /* ms */ };
 
 static answer_fn *answers[CALL_NUMBERS];
+static const char *names[CALL_NUMBERS]; /* of the calls that have one */
 
 static void make_answers(void) {
     static const struct {
         int number;
         answer_fn *answer;
+        const char *name;
     } rows[] = {
-#define GUARD(call, class, answer) {CALL_##call, answer},
+#define GUARD(call, class, answer) {CALL_##call, answer, #call},
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].number >= 0 && rows[i].answer)
+        if (rows[i].number >= 0 && rows[i].answer) {
             answers[rows[i].number] = rows[i].answer;
+            names[rows[i].number] = rows[i].name;
+        }
 }
 
 /* The caller may be another from now on; whoever it is, what it starts is, too. */
@@ -128,6 +132,7 @@ static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t t
     uint64_t since = counts ? nanoseconds() : 0;
     q.elsewhere = atomic_load(&g->roots_vary) && peer_is_elsewhere(&q);
     answer_fn *answer = q.number >= 0 && q.number < CALL_NUMBERS ? answers[q.number] : NULL;
+    q.caller.call = answer ? names[q.number] : NULL;
     long result = answer && (!q.elsewhere || answers_elsewhere(q.number)) ? answer(&q) : PASS;
     peer_let_go(&q);
     if (counts && q.number >= 0 && q.number < UR_ANSWERS) /* before the caller goes on, and the run may end */

@@ -77,7 +77,7 @@ long answer_bind(struct call *q) {
     long ret = native(q, AT_FDCWD, path, UR_REAL_CREATE);
     if (ret)
         return ret;
-    if (ur_stat(&q->caller, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if ((ur_stat)(&q->caller, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return -EADDRINUSE;
     return with_address(q, 1, UR_REAL_CREATE, false);
 }

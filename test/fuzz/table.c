@@ -14,7 +14,7 @@ static size_t length(const struct ur_table *t, struct ur_table_string s) {
 }
 
 static size_t follow(const struct ur_table *t) {
-    size_t sum = length(t, t->session) + length(t, t->preload);
+    size_t sum = length(t, t->session) + length(t, t->preload) + length(t, t->trace);
     for (uint32_t i = 0; i < t->mounts; i++) {
         const struct ur_table_mount *m = &ur_table_mounts(t)[i];
         sum += length(t, m->target) + length(t, m->work);

@@ -44,7 +44,8 @@ static struct ur_table *example(void) {
 
 /* Reads all that a reader of a valid table may read. */
 static unsigned long follow(const struct ur_table *t) {
-    unsigned long sum = strlen(ur_table_text(t, t->session)) + strlen(ur_table_text(t, t->preload));
+    unsigned long sum = strlen(ur_table_text(t, t->session)) + strlen(ur_table_text(t, t->preload)) +
+                        strlen(ur_table_text(t, t->trace));
     for (uint32_t i = 0; i < t->mounts; i++) {
         const struct ur_table_mount *mount = &ur_table_mounts(t)[i];
         sum += strlen(ur_table_text(t, mount->target)) + strlen(ur_table_text(t, mount->work));
