@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *kind(const struct ur_plan_mount *mount) {
     switch (mount->kind) {
@@ -15,6 +16,16 @@ static const char *kind(const struct ur_plan_mount *mount) {
     default:
         return "union";
     }
+}
+
+/* What the layer file says of the command; a word a line. */
+static void show_command(const struct ur_plan *plan) {
+    for (size_t i = 0; i < plan->variables; i++)
+        printf("%-12s%s\n", i ? "" : "environment", plan->environment[i]);
+    if (plan->directory)
+        printf("%-12s%s\n", "directory", plan->directory);
+    for (size_t i = 1; i < plan->words; i++)
+        printf("%-12s%s\n", i > 1 ? "" : "command", plan->command[i]);
 }
 
 static void show_nets(const struct launch *launch) {
@@ -39,6 +50,7 @@ bool show_text(const struct launch *launch) {
         if (mount->upper)
             printf("    work   %s\n", mount->work);
     }
+    show_command(plan);
     show_nets(launch);
     return !ferror(stdout);
 }
@@ -64,6 +76,27 @@ static json_t *mount_value(const struct ur_plan_mount *mount) {
     return NULL;
 }
 
+static bool add_command(json_t *root, const struct ur_plan *plan) {
+    json_t *environment = json_object(), *command = json_array();
+    bool right = true;
+    for (size_t i = 0; i < plan->variables; i++) {
+        const char *value = strchr(plan->environment[i], '=') + 1;
+        UR_AUTO_TEXT name = ur_copy(plan->environment[i], (size_t)(value - plan->environment[i]) - 1);
+        right = set(environment, name, value) && right;
+    }
+    for (size_t i = 1; i < plan->words; i++)
+        right = json_array_append_new(command, json_string(plan->command[i])) == 0 && right;
+    if (plan->variables)
+        right = json_object_set(root, "environment", environment) == 0 && right;
+    if (plan->directory)
+        right = set(root, "directory", plan->directory) && right;
+    if (plan->words)
+        right = json_object_set(root, "command", command) == 0 && right;
+    json_decref(environment);
+    json_decref(command);
+    return right;
+}
+
 bool show_json(const struct launch *launch) {
     const struct ur_plan *plan = &launch->plan;
     json_t *root = json_object(), *mounts = json_array(), *writable = json_array();
@@ -73,6 +106,7 @@ bool show_json(const struct launch *launch) {
     right = set(root, "guard", choice_name(launch->options.guard)) && right;
     right = set(root, "fence", choice_name(launch->options.fence)) && right;
     right = json_object_set_new(root, "preload", json_boolean(!launch->options.no_preload)) == 0 && right;
+    right = add_command(root, plan) && right;
     for (size_t i = 0; i < plan->writables; i++)
         right = json_array_append_new(writable, json_string(plan->writable[i].path)) == 0 && right;
     for (size_t i = 0; i < plan->count && right; i++)

@@ -202,6 +202,20 @@ guard     off
 fence     require" ]
 }
 
+@test "--check shows the file's environment, directory and command, as text and as JSON" {
+    layers '{"mounts":[{"target":"t","lower":"a"}],"environment":{"A":"1 2","B":"x=y"},"directory":"b","command":["sh","-c","ls *"]}'
+    [ "$("$UNIONRUN" --check --layers layers.json | sed -n '/^environment/,/^writable/p' | sed '$d')" = "\
+environment A=1 2
+            B=x=y
+directory   $HERE/b
+command     sh
+            -c
+            ls *" ]
+    [ "$(one '[.environment,.directory,.command]')" = '[{"A":"1 2","B":"x=y"},"'"$HERE"'/b",["sh","-c","ls *"]]' ]
+    layers '{"mounts":[{"target":"t","lower":"a"}]}'
+    [ "$(one 'has("environment") or has("directory") or has("command")')" = false ]
+}
+
 @test "writable paths that are not there, in a lower or in a target, are refused with their place" {
     mkdir a/in t/in
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n"writable":["b",\n"none"]}' \
