@@ -191,6 +191,7 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
     table->preload = put(&block, preload);
     table->trace = put(&block, trace);
     table->trace_json = plan->trace_json;
+    table->max_upper = plan->max_upper;
     free(order);
     free(hidden.path);
     return table;

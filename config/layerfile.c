@@ -277,6 +277,14 @@ static bool index_value(struct ur_plan *plan, const json_t *value) {
     return plan->index_said || ur_plan_fail(plan, where, "\"%s\": it is " UR_INDEX_SIZES, json_string_value(value));
 }
 
+static bool max_upper_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "max_upper", -1};
+    if (!json_is_string(value))
+        return ur_plan_fail(plan, where, "is %s; " UR_MAX_UPPER_SIZES " is wanted", type_name(value));
+    return ur_max_upper_size(json_string_value(value), &plan->max_upper) ||
+           ur_plan_fail(plan, where, "\"%s\": it is " UR_MAX_UPPER_SIZES, json_string_value(value));
+}
+
 static bool metacopy_value(struct ur_plan *plan, const json_t *value) {
     struct ur_where where = {-1, "metacopy", -1};
     static const char wanted[] = "true, false, or a size of at most 1G from which on it is on, such as \"1M\",";
@@ -311,6 +319,8 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = durability_value(plan, member);
         else if (strcmp(key, "metacopy") == 0)
             right = metacopy_value(plan, member);
+        else if (strcmp(key, "max_upper") == 0)
+            right = max_upper_value(plan, member);
         else if (strcmp(key, "environment") == 0)
             right = environment_value(plan, member);
         else if (strcmp(key, "directory") == 0)
@@ -320,10 +330,10 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right =
-                ur_plan_fail(plan, where,
-                             "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
-                             "\"index\", \"durability\", \"metacopy\", \"environment\", \"directory\" and \"command\"");
+            right = ur_plan_fail(plan, where,
+                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
+                                 "\"index\", \"durability\", \"metacopy\", \"max_upper\", \"environment\", "
+                                 "\"directory\" and \"command\"");
         if (!right)
             return false;
     }

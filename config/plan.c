@@ -65,8 +65,8 @@ const char *ur_raw_name(enum ur_raw raw) {
     return raw_names[raw];
 }
 
-bool ur_index_size(const char *text, size_t *bytes) {
-    static const char units[] = "KMG";
+static bool size_of(const char *text, uint64_t most, uint64_t *bytes) {
+    static const char units[] = "KMGT";
     char *end;
     if (*text < '0' || *text > '9')
         return false;
@@ -74,10 +74,22 @@ bool ur_index_size(const char *text, size_t *bytes) {
     unsigned long long n = strtoull(text, &end, 10);
     const char *unit = *end ? strchr(units, *end) : NULL;
     unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if (errno || (*end && (!unit || end[1])) || n > UINT64_C(1) << 30 >> shift)
+    if (errno || (*end && (!unit || end[1])) || n > most >> shift)
         return false;
-    *bytes = (size_t)n << shift;
+    *bytes = n << shift;
     return true;
+}
+
+bool ur_index_size(const char *text, size_t *bytes) {
+    uint64_t n;
+    if (!size_of(text, UINT64_C(1) << 30, &n))
+        return false;
+    *bytes = (size_t)n;
+    return true;
+}
+
+bool ur_max_upper_size(const char *text, uint64_t *bytes) {
+    return size_of(text, INT64_MAX, bytes) && *bytes > 0;
 }
 
 bool ur_metacopy_named(const char *text, size_t *least) {

@@ -70,6 +70,8 @@ struct ur_plan {
     size_t metacopy; /* as in the table, if metacopy_said */
     bool metacopy_said;
 
+    uint64_t max_upper; /* what the uppers may hold together, in bytes; 0: nobody said */
+
     char *trace; /* where calls are told: a file that is there, canonical; NULL: nowhere */
     bool trace_json;
 
@@ -115,6 +117,10 @@ bool ur_index_size(const char *text, size_t *bytes);
 /* "on", "off", or the least size of such a file: "64K". The table's number. False: it is none of them. */
 #define UR_METACOPY_VALUES "on, off, or a size of at most 1G from which on it is on, such as 1M"
 bool ur_metacopy_named(const char *text, size_t *least);
+
+/* "2G", "500M" ... in bytes. False: it is no size, 0, or above 8 EiB. */
+#define UR_MAX_UPPER_SIZES "a size such as \"2G\" or \"500M\""
+bool ur_max_upper_size(const char *text, uint64_t *bytes);
 
 /* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
 bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)

@@ -110,5 +110,6 @@ bool ur_table_valid(const void *table, size_t size) {
             return false;
     bool preload = t->preload.len ? path_valid(t, t->preload) : text_valid(t, t->preload);
     bool trace = t->trace.len ? path_valid(t, t->trace) : text_valid(t, t->trace);
-    return next_layer == t->layers && path_valid(t, t->session) && preload && trace && t->trace_json <= 1;
+    return next_layer == t->layers && path_valid(t, t->session) && preload && trace && t->trace_json <= 1 &&
+           t->max_upper <= INT64_MAX;
 }

@@ -97,6 +97,7 @@ struct ur_table {
     struct ur_table_string preload; /* the shim to be found in every wrapped process' LD_PRELOAD; empty: there is none
                                        (the guard alone), and LD_PRELOAD is the program's own affair */
     struct ur_table_string trace;   /* the file in which calls are told; empty: they are not */
+    uint64_t max_upper;             /* what the uppers may hold together, in bytes; 0: as much as there is room for */
     uint64_t trace_json;            /* 1: as JSON lines; 0: in strace's look */
 };
 

@@ -166,6 +166,12 @@ struct source {
     const char *redirect; /* the data stay there, and are at this path in the union of the lowers; NULL: not */
 };
 
+/* What the copy will take of the limit; none, if it is to have no data. */
+static uint64_t room_for(const struct source *source, const struct stat *st, const struct opening *o) {
+    uint64_t whole = ur_quota_blocks(st->st_size), has = (uint64_t)st->st_blocks * 512;
+    return o || source->redirect ? 0 : source->data == source->host && has < whole ? has : whole;
+}
+
 /* A regular file, complete but for its name: an open descriptor; `tmp` is its name in tmp/, or empty if it has none.
    One that is to be opened has a name, and no data. */
 static long make_regular(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino,
@@ -173,6 +179,12 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     long from = sys_open(source->data, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
         return from;
+    long room = ur_quota_take(u, room_for(source, st, o));
+    if (room < 0) {
+        sys_close((int)from);
+        *tmp = 0;
+        return room;
+    }
     long to = -EOPNOTSUPP;
     if (m->caps & UR_CAP_TMPFILE && !o) {
         ur_work_path(u, m, "/tmp", "", tmp);
@@ -186,6 +198,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
             to = sys_open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     }
     if (to < 0) {
+        ur_quota_give(u, room_for(source, st, o));
         sys_close((int)from);
         *tmp = 0;
         return to;
@@ -222,6 +235,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     sys_close((int)from);
     if (ret == 0)
         return to;
+    ur_quota_give(u, room_for(source, st, o));
     if (*tmp)
         sys_unlink(tmp);
     sys_close((int)to);
@@ -327,6 +341,8 @@ static long copy_regular(const struct ur_union *u, const struct ur_table_mount *
         sys_unlink(tmp);
     if (!o)
         sys_close((int)fd);
+    if (ret < 0)
+        ur_quota_give(u, room_for(source, st, o));
     if (ret == 0) {
         ur_count(u, files, 1);
         ur_count(u, bare, source->redirect ? 1 : 0);

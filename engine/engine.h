@@ -40,6 +40,7 @@ struct ur_union {
     unsigned char *listings;   /* of `listings_bytes`; NULL: none */
     size_t listings_bytes;
     size_t shared_bytes;  /* of all that is mapped at `shared` */
+    uint64_t limit;       /* on what the uppers hold, in bytes (quota.c); 0: none */
     bool traced;          /* calls are told of (trace.h) */
     struct ur_note *note; /* of the one call that is made by this copy; NULL nearly always */
     bool owner; /* this process is who started the run, and no root: what he may not search he knows himself */

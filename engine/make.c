@@ -96,7 +96,9 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     }
     if (w->kind == NODE && S_ISCHR(w->mode) && w->dev == 0)
         return -EPERM; /* that is a whiteout */
-    ret = ur_new_place(c, d, n->name, host);
+    ret = w->kind == LINK ? 0 : ur_quota_take(c->u, 0);
+    if (ret == 0)
+        ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
     UR_NAME_CHANGES(c->u, d, n->name);

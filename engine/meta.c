@@ -293,6 +293,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (ret == 0)
         ret = apply_path(w, s->real[0]);
     access_end(c->u, access);
+    if (ret == 0 && w->what == TRUNCATE)
+        ur_quota_truncated(c->u, &st, w->len);
     if (ret == 0 && apart && w->what == UTIMENS)
         ur_data_times_set(s->real[0]);
     return ur_is_gone(ret) ? UR_AGAIN : ret;

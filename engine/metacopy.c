@@ -263,6 +263,11 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
     long from = ret < 0 ? ret : sys_open(data->host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (from < 0)
         return from;
+    long room = ur_quota_take(u, ur_quota_blocks(st.st_size));
+    if (room < 0) {
+        sys_close((int)from);
+        return room;
+    }
     long cloned = ur_copyup_data(m->caps, (int)from, to, st.st_size);
     sys_close((int)from);
     if (cloned >= 0)
@@ -274,8 +279,10 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
         ret = ur_sync_copy(u, to, cloned == 0);
     if (ret == 0)
         ret = ur_unmark_metacopy(to);
-    if (ret < 0)
+    if (ret < 0) {
         empty(to, st.st_size);
+        ur_quota_give(u, ur_quota_blocks(st.st_size));
+    }
     return ret;
 }
 

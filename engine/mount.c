@@ -126,6 +126,7 @@ long ur_union_open_by(ur_way *way, struct ur_union *u, const char *session) {
     u->listings_bytes = 2 * index;
     u->table = table;
     u->traced = u->table->trace.len > 0;
+    u->limit = u->table->max_upper;
     u->owner = u->table->uid && sys_geteuid() == u->table->uid;
     return 0;
 }

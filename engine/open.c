@@ -46,7 +46,9 @@ static long made(const struct ur_union *u, const struct ur_dir *d, long fd) {
 static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
                    int flags, mode_t mode) {
     char *host = s->real[0], *parent = s->real[1];
-    long ret = ur_new_place(c, d, n->name, host);
+    long ret = ur_quota_take(c->u, 0);
+    if (ret == 0)
+        ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
     flags &= ~O_TRUNC; /* of nothing; and the guard would want to see it */
@@ -235,6 +237,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             if (ret == 0)
                 ret = ur_may_change_dir(c->u, d, host);
             if (ret == 0)
+                ret = ur_quota_take(c->u, 0);
+            if (ret == 0)
                 ret = ur_copyup_dir(c, d);
             if (ret == 0)
                 ret = ur_upper_path(c->u, d, NULL, host);
@@ -309,7 +313,11 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         return elsewhere(e, host, false, false);
     if (defers && !(flags & O_PATH) && type != S_IFREG)
         return UR_ELSEWHERE;
+    struct stat was = {0};
+    bool counts = c->u->limit && flags & O_TRUNC && n->entry.in_upper && sys_lstat(host, &was) == 0;
     ret = unless_outdated(c, d, n, sys_openat(r.fd, r.path, plain | O_NOFOLLOW, mode));
+    if (counts && ret >= 0)
+        ur_quota_truncated(c->u, &was, 0);
     /* Removed or replaced since it was looked up. */
     return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG) ? UR_AGAIN : ret;
 }

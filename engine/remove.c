@@ -215,6 +215,8 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (ret == 0 && below)
         say_gone(c->u, d, n->name);
     if (ret == 0) {
+        if (e->in_upper)
+            ur_quota_removed(c->u, &e->st);
         ret = ur_sync_names(c->u, d);
         ur_forget_name(c->u, d, e, origin, linked);
     }

@@ -441,6 +441,8 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     ur_links_cover_end(c->u, to->d->mount, &k, ret == 0);
     if (ret < 0)
         return ur_is_gone(ret) ? UR_AGAIN : ret;
+    if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
+        ur_quota_removed(c->u, &to->n->entry.st);
     /* The new place first: of a name that is at both, nothing is lost. */
     ret = ur_sync_names(c->u, to->d);
     if (ret == 0 && !same_parent(from, to))

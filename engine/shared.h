@@ -102,6 +102,10 @@ struct ur_shared {
         _Atomic uint64_t bytes, cloned;      /* of files' data: copied; shared with the lower's (reflink) */
         _Atomic uint64_t whiteouts;          /* made */
     } counts;
+    struct ur_quota {             /* quota.c; only where there is a limit */
+        _Atomic int64_t bytes;    /* that the uppers hold; a moment's too few is no harm */
+        _Atomic uint64_t refused; /* calls, for want of room */
+    } quota;
     /* Lines of --trace that could not be written (trace.c). */
     _Atomic uint64_t trace_missed;
     /* The same of the guard's answers, by the number of the system call; only if `answers_wanted`. */

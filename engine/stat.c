@@ -343,6 +343,17 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
     return ur_if_lost(c->u, d, &n->entry, sys_readlinkat(r.fd, r.path, buf, size));
 }
 
+/* As a filesystem with a quota says it. */
+static void within_limit(const struct ur_union *u, struct statfs *st) {
+    uint64_t block = (uint64_t)st->f_bsize, all = u->limit / block, left = ur_quota_left(u) / block;
+    if (all < st->f_blocks)
+        st->f_blocks = all;
+    if (left < st->f_bfree)
+        st->f_bfree = left;
+    if (left < st->f_bavail)
+        st->f_bavail = left;
+}
+
 long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
     if (!ur_active(c))
         return sys_statfs(path, st);
@@ -354,7 +365,10 @@ long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
     /* What can be written counts: the upper's filesystem. */
     if (s->node[0].where == UR_AT_UNION && ur_has_upper(d->mount)) {
         const struct ur_table_layer *l = ur_layer(c->u, d->mount, 0);
-        return sys_statfs(ur_table_text(c->u->table, l->root), st);
+        ret = sys_statfs(ur_table_text(c->u->table, l->root), st);
+        if (ret == 0 && c->u->limit)
+            within_limit(c->u, st);
+        return ret;
     }
     ret = ur_node_path(c->u, d, &s->node[0], s->real[0]);
     if (ret == 0)

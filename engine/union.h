@@ -12,6 +12,7 @@
 
 #include "engine.h"
 #include "layer.h"
+#include "quota.h"
 #include "shared.h"
 #include "sys.h"
 

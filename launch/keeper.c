@@ -234,6 +234,19 @@ static void tell_trace(struct keeper *keeper) {
     tell_word(keeper, word);
 }
 
+static void tell_quota(struct keeper *keeper) {
+    int64_t bytes = 0;
+    uint64_t refused = 0, limit = keeper->launch->plan.max_upper;
+    if (limit)
+        session_quota(keeper->launch, &bytes, &refused);
+    if (!refused)
+        return;
+    UR_AUTO_TEXT word =
+        ur_format("the limit on the upper (max_upper) of %llu bytes: %llu call%s refused (EDQUOT)",
+                  (unsigned long long)limit, (unsigned long long)refused, refused == 1 ? " was" : "s were");
+    tell_word(keeper, word);
+}
+
 /* No process of the run is left. */
 static bool end_session(const struct keeper *keeper) {
     /* Of `try` the launcher decides, if it is still there. */
@@ -270,6 +283,7 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
         locks->fd[locks->count++] = kept[i];
     }
     let_go(locks->fd, locks->count, true);
+    measure_start(launch);
 
     stay(&keeper, true);
     if (!keeper.unguarded && is_unguarded(&keeper)) /* how the command ended may be how that did */
@@ -278,6 +292,7 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
         end_all(&keeper);
     tell_mount(&keeper);
     tell_trace(&keeper);
+    tell_quota(&keeper);
     struct keeper_report end = {.what = KEEPER_ENDED, .late = keeper.late, .left = reap(&keeper)};
     end.status = keeper.unguarded ? W_EXITCODE(EXIT_OURS, 0)
                  : keeper.late    ? W_EXITCODE(EXIT_TIMEOUT, 0)

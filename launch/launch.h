@@ -8,6 +8,7 @@
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
  *     trace.c     the file of --trace
+ *     measure.c   how much the uppers hold, where that is limited
  *     place.c     the directory that the command starts in
  *     keeper.c    the process between the two, which outlives the command if need be
  *     ending.c    ends the processes of the run
@@ -67,11 +68,19 @@ long session_mend(const struct launch *launch, bool end, void (*word)(void *arg,
 /* trace.c. Makes the file in which the run is traced, if it is to be. False: has been said. */
 bool trace_prepare(struct launch *launch);
 
+/* measure.c. How much the uppers hold is measured: now, into the session's memory; and from the keeper on by a thread,
+   which ends with it. False: errno. */
+bool measure_prepare(const struct launch *launch);
+void measure_start(struct launch *launch);
+
 /* The process that was first refused a mount where no guard could say so; 0: none was. */
 pid_t session_mount_refused(const struct launch *launch);
 
 /* How many lines of the trace could not be written. */
 uint64_t session_trace_missed(const struct launch *launch);
+
+/* Of the limit on the uppers: what they hold, as far as is known, and how many calls were refused for it. */
+void session_quota(const struct launch *launch, int64_t *bytes, uint64_t *refused);
 
 /* Removes the session directory and, `uppers`, those that are ephemeral. False if something is left. */
 bool session_remove(const struct launch *launch, bool uppers);

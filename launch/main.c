@@ -105,6 +105,8 @@ bool load_plan(struct launch *launch) {
         launch->plan.metacopy = options->metacopy;
         launch->plan.metacopy_said = true;
     }
+    if (options->max_upper)
+        launch->plan.max_upper = options->max_upper;
     for (size_t i = 0; i < options->writables; i++)
         ur_plan_add_writable(&launch->plan, ur_format("%s", options->writable[i]), -1, (int)i);
     return true;

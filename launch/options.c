@@ -103,6 +103,12 @@ static enum options_next read_metacopy(struct reader *reader, const char *value)
     return options->metacopy_said ? OPTIONS_RUN : wrong("--metacopy=%s: it is " UR_METACOPY_VALUES, value);
 }
 
+static enum options_next read_max_upper(struct reader *reader, const char *value) {
+    return ur_max_upper_size(value, &reader->options->max_upper)
+               ? OPTIONS_RUN
+               : wrong("--max-upper=%s: it is " UR_MAX_UPPER_SIZES, value);
+}
+
 /* "90", "1.5m" ... as timeout(1) takes them. */
 static enum options_next read_seconds(const char *name, const char *value, double *seconds) {
     char *end;
@@ -205,6 +211,11 @@ static const struct row {
       "lower until it is written to (on: if it has 128K or more, as if nothing is said;\n"
       "or from SIZE on), or copy them (off)"},
      read_metacopy,
+     0},
+    {{"--max-upper", "SIZE",
+      "let the uppers hold no more than SIZE (2G, 500M) together: beyond that copy-ups, new\n"
+      "files and writes fail with EDQUOT, until something is removed"},
+     read_max_upper,
      0},
     {{"--no-preload", NULL, "the guard alone, without the shim; implies --guard=require"},
      NULL,

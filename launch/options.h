@@ -27,7 +27,8 @@ struct options {
     bool durability_said;
     size_t metacopy; /* counts if metacopy_said; else the layer file */
     bool metacopy_said;
-    char **writable; /* absolute, owned: added to those of the layer file, or to the usual ones */
+    uint64_t max_upper; /* 0: not said; else the layer file */
+    char **writable;    /* absolute, owned: added to those of the layer file, or to the usual ones */
     size_t writables;
     double timeout;    /* seconds, after which the run is ended; 0: it may take as long as it does */
     double kill_after; /* from SIGTERM to SIGKILL, where the run's processes are ended */

@@ -27,6 +27,7 @@ struct report {
     char *temporary; /* beside options.report; NULL: there is none */
     int fd, shared;  /* of it, and of the session's shared memory; -1 */
     struct ur_counts counts;
+    struct ur_quota quota;
     struct ur_answers answers[UR_ANSWERS];
 };
 
@@ -82,6 +83,9 @@ static void read_counts(struct report *r) {
     struct ur_counts counts;
     if (pread(r->shared, &counts, sizeof counts, offsetof(struct ur_shared, counts)) == sizeof counts)
         r->counts = counts;
+    struct ur_quota quota;
+    if (pread(r->shared, &quota, sizeof quota, offsetof(struct ur_shared, quota)) == sizeof quota)
+        r->quota = quota;
     if (pread(r->shared, r->answers, sizeof r->answers, offsetof(struct ur_shared, answers)) != sizeof r->answers)
         memset(r->answers, 0, sizeof r->answers);
 }
@@ -164,6 +168,14 @@ static json_t *command_json(char *const *command) {
     return words;
 }
 
+static json_t *limit_json(const struct launch *launch) {
+    const struct ur_quota *q = &launch->report->quota;
+    return launch->plan.max_upper
+               ? json_pack("{s:I, s:I, s:I}", "limit", (json_int_t)launch->plan.max_upper, "bytes",
+                           (json_int_t)atomic_load(&q->bytes), "refused", (json_int_t)atomic_load(&q->refused))
+               : json_null();
+}
+
 static bool write_file(struct launch *launch, const struct keeper_report *end, double taken) {
     struct report *r = launch->report;
     const struct ur_counts *c = &r->counts;
@@ -171,14 +183,14 @@ static bool write_file(struct launch *launch, const struct keeper_report *end, d
     struct tm tm;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&r->started, &tm));
     bool exited = WIFEXITED(end->status);
-    json_t *json =
-        json_pack("{s:s, s:o, s:s, s:f, s:o, s:o, s:b, s:b, s:b, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o}", "unionrun",
-                  UNIONRUN_VERSION, "command", command_json(launch->options.command), "started", started, "seconds",
-                  taken, "status", exited ? json_integer(WEXITSTATUS(end->status)) : json_null(), "signal",
-                  exited ? json_null() : json_integer(WTERMSIG(end->status)), "timed_out", end->late, "guard_killed",
-                  end->unguarded, "processes_left", end->left, "copied_up", "files", number(&c->files), "directories",
-                  number(&c->directories), "bytes", number(&c->bytes), "bytes_shared", number(&c->cloned),
-                  "files_without_data", number(&c->bare), "whiteouts", number(&c->whiteouts), "guard", calls_json(r));
+    json_t *json = json_pack(
+        "{s:s, s:o, s:s, s:f, s:o, s:o, s:b, s:b, s:b, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o}", "unionrun",
+        UNIONRUN_VERSION, "command", command_json(launch->options.command), "started", started, "seconds", taken,
+        "status", exited ? json_integer(WEXITSTATUS(end->status)) : json_null(), "signal",
+        exited ? json_null() : json_integer(WTERMSIG(end->status)), "timed_out", end->late, "guard_killed",
+        end->unguarded, "processes_left", end->left, "copied_up", "files", number(&c->files), "directories",
+        number(&c->directories), "bytes", number(&c->bytes), "bytes_shared", number(&c->cloned), "files_without_data",
+        number(&c->bare), "whiteouts", number(&c->whiteouts), "max_upper", limit_json(launch), "guard", calls_json(r));
     bool right = json && json_dumpfd(json, r->fd, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
                  write(r->fd, "\n", 1) == 1 && fsync(r->fd) == 0 && rename(r->temporary, launch->options.report) == 0;
     if (!right)
@@ -195,7 +207,8 @@ static const char *plural(uint64_t n, const char *one, const char *many) {
     return n == 1 ? one : many;
 }
 
-static void say_stats(const struct report *r, double taken) {
+static void say_stats(const struct launch *launch, double taken) {
+    const struct report *r = launch->report;
     const struct ur_counts *c = &r->counts;
     uint64_t files = atomic_load(&c->files), directories = atomic_load(&c->directories), bare = atomic_load(&c->bare),
              bytes = atomic_load(&c->bytes), cloned = atomic_load(&c->cloned), whiteouts = atomic_load(&c->whiteouts);
@@ -206,6 +219,11 @@ static void say_stats(const struct report *r, double taken) {
         plural(whiteouts, "whiteout", "whiteouts"));
     if (bare)
         say("of the files %llu had only their metadata copied", (unsigned long long)bare);
+    if (launch->plan.max_upper)
+        say("the uppers hold %lld bytes of %llu; %llu %s refused for want of room",
+            (long long)atomic_load(&r->quota.bytes), (unsigned long long)launch->plan.max_upper,
+            (unsigned long long)atomic_load(&r->quota.refused),
+            plural(atomic_load(&r->quota.refused), "call was", "calls were"));
     const struct call_name *list[CALLS];
     size_t n = answered(r, list);
     uint64_t count = 0;
@@ -228,7 +246,7 @@ bool report_finish(struct launch *launch, const struct keeper_report *end) {
     double taken = duration(launch->report);
     read_counts(launch->report);
     if (launch->options.stats)
-        say_stats(launch->report, taken);
+        say_stats(launch, taken);
     return !launch->options.report || write_file(launch, end, taken);
 }
 

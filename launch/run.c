@@ -93,6 +93,11 @@ static const char *why_no_guard(struct guard_report report) {
 
 enum nets { NETS_FAILED, NETS_SHIM, NETS_GUARD };
 
+static void warn_unlimited(const struct launch *launch) {
+    if (launch->plan.max_upper)
+        say("max_upper: without a guard what is written to files that are open goes on beyond it");
+}
+
 /* The nets, in the command's process: the fence first, for the filter that the guard sets is the last thing that a
    process of ours does unanswered. A net that cannot be had is said once. */
 static enum nets protect(struct launch *launch) {
@@ -103,8 +108,10 @@ static enum nets protect(struct launch *launch) {
         if (o->fence == CHOICE_REQUIRE)
             return NETS_FAILED;
     }
-    if (o->guard == CHOICE_OFF)
+    if (o->guard == CHOICE_OFF) {
+        warn_unlimited(launch);
         return NETS_SHIM;
+    }
     struct guard_report guard = guard_enter(launch);
     if (guard.what == LACK_NONE)
         return NETS_GUARD;
@@ -117,6 +124,7 @@ static enum nets protect(struct launch *launch) {
     say("%s%s; static programs, Go and inline system calls will not see the union%s",
         o->guard == CHOICE_REQUIRE ? "--guard=require, and there can be none: " : "no guard: ", why_no_guard(guard),
         o->guard == CHOICE_REQUIRE ? "" : " (--guard=off runs without a guard, and without this word)");
+    warn_unlimited(launch);
     bool goes_on = guard.what != LACK_GUARD && o->guard != CHOICE_REQUIRE && fence_enter_unguarded(launch) == 0;
     return goes_on ? NETS_SHIM : NETS_FAILED;
 }

@@ -212,6 +212,8 @@ bool session_make(struct launch *launch) {
     if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !make_shared(launch) ||
         !mend_works(launch))
         return false;
+    if (!measure_prepare(launch))
+        return failed(launch->session);
     set_environment(launch, preload);
     return true;
 }
@@ -230,6 +232,13 @@ pid_t session_mount_refused(const struct launch *launch) {
     uint32_t who;
     read_shared(launch, offsetof(struct ur_shared, mount_refused), &who, sizeof who);
     return (pid_t)who;
+}
+
+void session_quota(const struct launch *launch, int64_t *bytes, uint64_t *refused) {
+    struct ur_quota quota;
+    read_shared(launch, offsetof(struct ur_shared, quota), &quota, sizeof quota);
+    *bytes = atomic_load(&quota.bytes);
+    *refused = atomic_load(&quota.refused);
 }
 
 uint64_t session_trace_missed(const struct launch *launch) {

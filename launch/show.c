@@ -32,6 +32,8 @@ static void show_nets(const struct launch *launch) {
     const struct ur_plan *plan = &launch->plan;
     for (size_t i = 0; i < plan->writables; i++)
         printf("%-10s%s\n", i ? "" : "writable", plan->writable[i].path);
+    if (plan->max_upper)
+        printf("max_upper %llu\n", (unsigned long long)plan->max_upper);
     printf("raw       %s\nguard     %s%s\nfence     %s\n", ur_raw_name(plan->raw), choice_name(launch->options.guard),
            launch->options.no_preload ? ", alone" : "", choice_name(launch->options.fence));
 }
@@ -106,6 +108,8 @@ bool show_json(const struct launch *launch) {
     right = set(root, "guard", choice_name(launch->options.guard)) && right;
     right = set(root, "fence", choice_name(launch->options.fence)) && right;
     right = json_object_set_new(root, "preload", json_boolean(!launch->options.no_preload)) == 0 && right;
+    if (plan->max_upper)
+        right = json_object_set_new(root, "max_upper", json_integer((json_int_t)plan->max_upper)) == 0 && right;
     right = add_command(root, plan) && right;
     for (size_t i = 0; i < plan->writables; i++)
         right = json_array_append_new(writable, json_string(plan->writable[i].path)) == 0 && right;

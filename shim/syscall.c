@@ -61,6 +61,7 @@ static long meaning(long nr, const long a[6]) {
     case CALL_##name:                                                                                                  \
         return plain(nr, a);
 #define GUARDED(name) PASSES(name)
+#define LIMITED(name) PASSES(name)
 /* Where there is a guard its filter refuses, and tells of it. */
 #define REFUSED(name, error)                                                                                           \
     case CALL_##name:                                                                                                  \

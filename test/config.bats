@@ -157,7 +157,7 @@ refused_run() {
 
 @test "the schema is JSON, and names the keys that the loader knows" {
     run jq -cr '[.properties|keys[]]+[.definitions.mount.properties|keys[]]' "$BATS_TEST_DIRNAME/../config/unionrun-layers.schema.json"
-    [ "$output" = '["$schema","command","directory","durability","environment","index","metacopy","mounts","pass","raw","writable","lower","target","upper","work"]' ]
+    [ "$output" = '["$schema","command","directory","durability","environment","index","max_upper","metacopy","mounts","pass","raw","writable","lower","target","upper","work"]' ]
     layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[],"index":"1M","durability":"strict","metacopy":true,"environment":{"A":"b"},"directory":"/","command":["true"]}'
     check
 }
@@ -235,6 +235,9 @@ command     sh
     refused '{"mounts":[{"target":"t","lower":"a"}],"writable":[""]}' 'key writable[0]: is empty'
     refused '{"mounts":[{"target":"t","lower":"a"}],"durability":[]}' 'key durability: is an array; one of "volatile", "copy-up" and "strict"'
     refused '{"mounts":[{"target":"t","lower":"a"}],"durability":"full"}' 'key durability: "full": it is one of'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"max_upper":2}' 'key max_upper: is a number; a size such as "2G" or "500M" is wanted'
+    refused '{"mounts":[{"target":"t","lower":"a"}],"max_upper":"0"}' 'key max_upper: "0": it is a size such as'
+    refused_run '--max-upper=2X: it is a size such as "2G" or "500M"' -- --target t --lower a --max-upper=2X
     refused '{"mounts":[{"target":"t","lower":"a"}],"environment":[]}' 'key environment: is an array; an object of names and values'
     refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"A":1}}' 'key environment: "A" is a number; a string is wanted'
     refused '{"mounts":[{"target":"t","lower":"a"}],"environment":{"A=B":""}}' 'key environment: "A=B": a variable'
@@ -289,7 +292,7 @@ command     sh
 @test "an unknown key is refused with its line, also one of a later version" {
     refused $'{"mounts":[{"target":"t","lower":"a"}],\n\n"colour":1}' 'layers.json:3: key colour: unknown key'
     refused $'{"mounts":[{"target":"t",\n"lower":"a",\n"mode":1}]}' 'layers.json:3: key mounts[0].mode: unknown key'
-    refused '{"mounts":[{"target":"t","lower":"a"}],"max_upper":[]}' "key max_upper: unknown key"
+    refused '{"mounts":[{"target":"t","lower":"a"}],"max_lower":[]}' "key max_lower: unknown key"
 }
 
 @test "a key given twice is refused with its line" {

@@ -33,6 +33,7 @@ enum class {
     IOCTL,
     ADDRESS,
     IDS,
+    WRITE,
     REFUSED_ENOSYS,
     REFUSED_EPERM,
     REFUSED_EOPNOTSUPP,
@@ -45,7 +46,7 @@ struct row {
 };
 
 /* What the guard has no say in. */
-enum { UNION = ALLOW, SHIM = ALLOW, GUARDED = ALLOW, PASSES = ALLOW };
+enum { UNION = ALLOW, SHIM = ALLOW, GUARDED = ALLOW, LIMITED = ALLOW, PASSES = ALLOW };
 static const struct row others[] = {
 #define CALL(name, x86_64, aarch64, meaning) {CALL_##name, (enum class)meaning},
 #include "engine/numbers.def"
@@ -87,7 +88,7 @@ static size_t low(unsigned n) {
 }
 
 /* Numbers as ranges of one class, in their order. What no table knows is no call yet. */
-static void make_ranges(struct program *p, bool ids) {
+static void make_ranges(struct program *p, bool ids, bool limited) {
     enum class of[CALL_NUMBERS];
     for (unsigned number = 0; number < CALL_NUMBERS; number++)
         of[number] = REFUSED_ENOSYS;
@@ -96,7 +97,8 @@ static void make_ranges(struct program *p, bool ids) {
             of[others[i].number] = others[i].class;
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i].number >= 0)
-            of[calls[i].number] = calls[i].class == IDS && !ids ? ALLOW : calls[i].class;
+            of[calls[i].number] =
+                (calls[i].class == IDS && !ids) || (calls[i].class == WRITE && !limited) ? ALLOW : calls[i].class;
     for (uint32_t number = 0; number < CALL_NUMBERS; number++)
         if (number == 0 || of[number] != of[number - 1])
             p->range[p->ranges++] = (struct range){number, of[number]};
@@ -223,6 +225,7 @@ static void class_fstat(struct program *p, bool shim) {
 static void class_code(struct program *p, enum class class, bool shim, const struct loader *loader) {
     switch (class) {
     case PATH:
+    case WRITE:
         unless_gate(p);
         break;
     case ACCESS_PATH:
@@ -260,7 +263,7 @@ static void class_code(struct program *p, enum class class, bool shim, const str
     }
 }
 
-static void make(struct program *p, bool ids, bool shim, const struct loader *loader) {
+static void make(struct program *p, bool ids, bool shim, bool limited, const struct loader *loader) {
     load(p, offsetof(struct seccomp_data, arch));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCHITECTURE);
     give(p, SECCOMP_RET_ERRNO | ENOSYS);
@@ -269,7 +272,7 @@ static void make(struct program *p, bool ids, bool shim, const struct loader *lo
     emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* __X32_SYSCALL_BIT */
     give(p, SECCOMP_RET_ERRNO | ENOSYS);
 #endif
-    make_ranges(p, ids);
+    make_ranges(p, ids, limited);
     search(p, 0, p->ranges - 1);
     for (enum class class = ALLOW; class < CLASSES; class ++) {
         unsigned at = p->used;
@@ -285,10 +288,10 @@ static long install(const struct program *p, unsigned long flags) {
     return UR_SYS(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole, 0, 0, 0);
 }
 
-long filter_install(bool ids, bool shim, const struct loader *loader, bool *killable) {
+long filter_install(bool ids, bool shim, bool limited, const struct loader *loader, bool *killable) {
     static struct program program;
     program = (struct program){0};
-    make(&program, ids, shim, loader);
+    make(&program, ids, shim, limited, loader);
     unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     /* Without it a signal shows in calls that know no EINTR: stat, mkdir ... Linux 5.19. */
     long fd = install(&program, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);

@@ -11,6 +11,7 @@
  *     inplace.c     exec where a debugger is in the way
  *     names.c       answers: calls that look a name up, make, remove or rename it
  *     files.c       answers: open, and calls on descriptors
+ *     writes.c      answers: calls that make a file grow, where that is limited
  *     meta.c        answers: calls that change metadata, and the rule for raw paths
  *     places.c      answers: cwd
  *     listings.c    answers: what a directory holds
@@ -77,9 +78,9 @@ void loader_find(struct loader *l);
 /* --- filter.c --- */
 
 /* Installs the filter on the calling thread. `ids`: calls that change who one is are sent, too; `shim`: programs have
-   one; `loader`: passes. Needs no_new_privs or CAP_SYS_ADMIN. `killable`: what guard.killable is to be. Returns the
-   listener's descriptor or -errno. */
-long filter_install(bool ids, bool shim, const struct loader *loader, bool *killable);
+   one; `limited`: what makes files grow is sent; `loader`: passes. Needs no_new_privs or CAP_SYS_ADMIN. `killable`:
+   what guard.killable is to be. Returns the listener's descriptor or -errno. */
+long filter_install(bool ids, bool shim, bool limited, const struct loader *loader, bool *killable);
 
 /* --- one call that is answered --- */
 

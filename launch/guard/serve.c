@@ -91,6 +91,7 @@ static bool answers_elsewhere(int number) {
 #define GUARD_ACCESS_PATH(number)
 #define GUARD_FSTAT(number)
 #define GUARD_ADDRESS(number)
+#define GUARD_WRITE(number)
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -453,10 +454,12 @@ static struct guard_report enter(struct launch *launch, int shared) {
     struct loader loader;
     find_loader(launch, &loader);
     bool killable;
-    long listener = filter_install(geteuid() == 0, !launch->options.no_preload, &loader, &killable);
+    long listener =
+        filter_install(geteuid() == 0, !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        listener = filter_install(geteuid() == 0, !launch->options.no_preload, &loader, &killable);
+        listener =
+            filter_install(geteuid() == 0, !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
     }
     if (listener < 0)
         return (struct guard_report){LACK_LISTENER, (int)-listener};

@@ -103,16 +103,17 @@ static void of_loader(const struct program *p, int number, unsigned name, uint64
     }
 }
 
-static void whole(bool ids, bool shim) {
+static void whole(bool ids, bool shim, bool limited) {
     static struct program p;
     static uint32_t wanted[CALL_NUMBERS];
     p = (struct program){0};
-    make(&p, ids, shim, &loader);
+    make(&p, ids, shim, limited, &loader);
     for (unsigned n = 0; n < CALL_NUMBERS; n++)
         wanted[n] = SECCOMP_RET_ERRNO | ENOSYS;
 #define UNION_SAYS SECCOMP_RET_USER_NOTIF
 #define SHIM_SAYS SECCOMP_RET_ALLOW
 #define GUARDED_SAYS (ids ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW)
+#define LIMITED_SAYS (limited ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW)
 #define PASSES_SAYS SECCOMP_RET_ALLOW
 #define REFUSED_ENOSYS_SAYS (SECCOMP_RET_ERRNO | ENOSYS)
 #define REFUSED_EPERM_SAYS (SECCOMP_RET_ERRNO | EPERM)
@@ -181,7 +182,7 @@ static void whole(bool ids, bool shim) {
 }
 
 int main(void) {
-    for (int i = 0; i < 4; i++)
-        whole(i & 1, i & 2);
+    for (int i = 0; i < 8; i++)
+        whole(i & 1, i & 2, i & 4);
     return failed;
 }
