@@ -37,12 +37,18 @@ COMPILE = $(if $(V),,@echo '  CC      $<';) $(CC) -std=gnu11 $(WARNINGS) $(CPPFL
 COMPILE_MUSL = $(if $(V),,@echo '  MUSL    $@';) $(MUSL_CC) -std=gnu11 $(WARNINGS) -I. -D_GNU_SOURCE $(MUSL_CFLAGS)
 LINK = $(if $(V),,@echo '  LD      $@';) $(CC)
 
+comma := ,
 # if_known(option): the option, if the compiler has it
 if_known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo '$(1)')
 
+# What gcc thinks of short copies and clearings, "rep movs" and "rep stos", takes longer to start than most of our calls
+# take in all.
+strategy := unrolled_loop:256:noalign$(comma)libcall:-1:noalign
+quick_strings := $(call if_known,-mmemcpy-strategy=$(strategy)) $(call if_known,-mmemset-strategy=$(strategy))
+
 # The shim goes into other people's programs: nothing but libc, nothing exported but the hooks. It defines what
 # _FORTIFY_SOURCE redefines.
-SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(call if_known,-mno-outline-atomics)
+SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(quick_strings) $(call if_known,-mno-outline-atomics)
 # Each start of a program pays for each segment, each page that is written and each name that is looked up. What a signal
 # handler may call is looked up then all the same (no_plt): later there may be no stack for it. The rest waits for its use.
 SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
@@ -117,7 +123,7 @@ $(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/tabl
 
 $(BUILD)/tool/%.o: %.c | $(BUILD)/have/jansson $(BUILD)/have/archive
 	@mkdir -p $(@D)
-	$(COMPILE) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(COMPILE) $(quick_strings) -DUNIONRUN_VERSION='"$(VERSION)"' -c -o $@ $<
 
 $(BUILD)/shim/%.o: %.c
 	@mkdir -p $(@D)
