@@ -123,6 +123,8 @@ long ur_union_path(const struct ur_caller *c, const char *host, char *out);
    go on; 0: no, or it may be otherwise; -errno. `flags`: UR_REAL_NOFOLLOW; UR_REAL_CREATE for a call that makes or
    removes the name. */
 long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags);
+/* The same, and the st_dev of a name of the host's that is there; 0 of any other. */
+long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int flags, dev_t *dev);
 /* The same of a call on a descriptor that tells something: also 1 for one that is not open. */
 long ur_fd_is_native(const struct ur_caller *c, int fd);
 

@@ -70,10 +70,22 @@ static inline uint64_t other(uint64_t h) {
     return (h << 32 | h >> 32) ^ odd[0];
 }
 
-static uint64_t hash(const char *text, size_t len, uint64_t seed) {
+/* A long text in two halves, for a product takes longer to be known than to be begun. */
+static inline uint64_t half_hash(const char *text, size_t len, uint64_t seed) {
     uint64_t h = seed ^ len * odd[1], a = 0, b = 0;
-    for (; len > 16; text += 16, len -= 16)
-        h = fold(word_at(text, 8) ^ h, word_at(text + 8, 8) ^ other(h));
+    if (len > 16) {
+        uint64_t g = other(h);
+        for (; len > 32; text += 32, len -= 32) {
+            h = fold(word_at(text, 8) ^ h, word_at(text + 8, 8) ^ other(h));
+            g = fold(word_at(text + 16, 8) ^ g, word_at(text + 24, 8) ^ other(g));
+        }
+        if (len > 16) {
+            g = fold(word_at(text, 8) ^ g, word_at(text + 8, 8) ^ other(g));
+            text += 16;
+            len -= 16;
+        }
+        h ^= g;
+    }
     if (len >= 8) { /* what is left, from both its ends */
         a = word_at(text, 8);
         b = word_at(text + len - 8, 8);
@@ -83,7 +95,16 @@ static uint64_t hash(const char *text, size_t len, uint64_t seed) {
     } else if (len > 0)
         a = (uint64_t)(unsigned char)text[0] << 16 | (uint64_t)(unsigned char)text[len / 2] << 8 |
             (unsigned char)text[len - 1];
-    return fold(fold(a ^ h, b ^ other(h)) ^ odd[1], odd[0]);
+    return fold(a ^ h, b ^ other(h));
+}
+
+static uint64_t hash(const char *text, size_t len, uint64_t seed) {
+    return fold(half_hash(text, len, seed) ^ odd[1], odd[0]);
+}
+
+/* Of a name, whose directory's half hash is `d`. The two can be worked out at the same time. */
+static inline uint64_t name_hash(const struct ur_union *u, uint64_t d, const char *name, size_t len) {
+    return fold(d ^ odd[1], half_hash(name, len, other(u->shared->seed)) ^ odd[0]);
 }
 
 uint64_t ur_index_hash(const struct ur_union *u, const char *text, size_t len) {
@@ -98,7 +119,7 @@ static struct bucket *bucket_of(const struct ur_union *u, uint64_t dir, uint64_t
 }
 
 static uint64_t in_epoch(const struct ur_union *u, uint64_t name) {
-    return fold(name ^ atomic_load(&u->shared->epoch), UINT64_C(0xa0761d6478bd642f)) & HASH;
+    return (name ^ atomic_load(&u->shared->epoch) * UINT64_C(0xa0761d6478bd642f)) & HASH;
 }
 
 static uint64_t stack_hash(uint64_t hash) {
@@ -129,10 +150,10 @@ static bool key_of(const struct ur_union *u, const char *dir, size_t dir_len, co
                    bool changes, struct ur_key *k) {
     if (!u->index)
         return false;
-    uint64_t d = hash(dir, dir_len, u->shared->seed);
+    uint64_t d = half_hash(dir, dir_len, u->shared->seed);
     if (!is_ready(u, d >> 32, changes))
         return false;
-    uint64_t n = hash(name, len, d), now = in_epoch(u, n);
+    uint64_t n = name_hash(u, d, name, len), now = in_epoch(u, n);
     *k = (struct ur_key){
         .home = bucket_of(u, d >> 32, n, PAGE)->entry,
         .away = bucket_of(u, d >> 32, n >> 32, BLOCK)->entry,
@@ -140,6 +161,7 @@ static bool key_of(const struct ur_union *u, const char *dir, size_t dir_len, co
         .stack = stack_hash(now),
         .name = n,
     };
+    __builtin_prefetch(k->home);
     return true;
 }
 
@@ -250,15 +272,18 @@ bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d) {
     return false;
 }
 
-void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name) {
-    struct ur_key key, *k = &key;
-    if (d->rels > 1 || !ur_index_key(u, d->path, d->len, name, strlen(name), k))
-        return;
+void ur_index_plain_at(const struct ur_key *k) {
     for (int i = 0; i < 2 * ENTRIES; i++) {
         uint64_t e = atomic_load(place(k, i));
         if ((e & HASH) == k->hash && (e & KIND) && (e & KIND) != UR_KNOWN_RESERVED)
             atomic_compare_exchange_strong(place(k, i), &e, e | PLAIN);
     }
+}
+
+void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+    struct ur_key k;
+    if (d->rels == 1 && ur_index_key(u, d->path, d->len, name, strlen(name), &k))
+        ur_index_plain_at(&k);
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
@@ -304,7 +329,7 @@ void ur_epoch_next(const struct ur_union *u) {
  */
 
 static uint64_t gone_hash(const struct ur_union *u, const struct ur_dir *d, const char *name) {
-    return hash(name, strlen(name), hash(d->path, d->len, u->shared->seed));
+    return name_hash(u, half_hash(d->path, d->len, u->shared->seed), name, strlen(name));
 }
 
 void ur_gone_add(const struct ur_union *u, const struct ur_dir *d, const char *name) {

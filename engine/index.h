@@ -39,6 +39,7 @@ bool ur_index_get(const struct ur_key *k, struct ur_known *known);
 void ur_index_drop(const struct ur_key *k);
 /* The upper's file was found to have no origin. */
 void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char *name);
+void ur_index_plain_at(const struct ur_key *k);
 
 /* To enter a name: reserved before the disk is asked, put afterwards (known NULL: nothing can be entered). Both once.
  */
@@ -59,6 +60,47 @@ void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_e
 struct ur_reach;
 long ur_recall_stat(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k, const struct ur_reach *r,
                     struct ur_entry *e);
+
+/* brief.c: what a path leads to, if the index knows and the path says no more than names. Of use where the answer is
+   that of one system call, of `at` and `path` in the layer that holds it (AT_SYMLINK_NOFOLLOW). It takes no working
+   memory but this. */
+enum { UR_BRIEF_ROOT = 256, UR_BRIEF_PATH = 512 };
+struct ur_brief {
+    const struct ur_table_mount *mount;
+    struct ur_known known;
+    struct ur_key key;
+    int at;
+    const char *path; /* NULL of what is absent */
+    /* The union's path. If it is in the room, the layer's root may have taken the place of its target. */
+    const char *text, *name;
+    size_t len, dir_len; /* of all of it; of its directory */
+    char room[UR_BRIEF_ROOT + UR_BRIEF_PATH];
+};
+/* What trying has cost: for who must walk then. */
+struct ur_begun {
+    bool tried;     /* the index was asked, and does not know */
+    bool known;     /* of the directory that a relative path is from: `st` is its */
+    struct stat st; /* raw */
+};
+/* Where a relative path begins. */
+struct ur_base {
+    const char *path;
+    size_t len;
+    int fd; /* the caller's own descriptor */
+    struct ur_layer_at at;
+};
+/* False: it must be walked. `nofollow`: a symlink is meant itself. */
+bool ur_brief(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, struct ur_begun *begun,
+              struct ur_brief *b);
+/* The same of `len` bytes that can be read; `base` NULL: an absolute path. */
+bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const char *path, size_t len, bool nofollow,
+                   struct ur_brief *b);
+/* The path from the root, for what knows no other. */
+const char *ur_brief_host(const struct ur_union *u, struct ur_brief *b);
+/* Has a regular file its data where it is, as far as is known without a call? */
+static inline bool ur_brief_whole(const struct ur_union *u, const struct ur_brief *b) {
+    return b->known.plain || !ur_may_lack_data(u, b->mount, b->known.layer);
+}
 
 /* listings.c: a name in `d` is about to change, as ur_change_begin has it. The state to be counted down; or NULL. */
 _Atomic uint64_t *ur_listing_changes(const struct ur_union *u, const struct ur_dir *d);

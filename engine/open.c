@@ -1,6 +1,7 @@
 /*
  * open: the file that the union shows, or a copy of it in the upper before the first writable descriptor exists.
  */
+#include "index.h"
 #include "union.h"
 
 #include <linux/openat2.h>
@@ -173,7 +174,7 @@ static long open_data(const struct ur_caller *c, const struct ur_dir *d, const s
 
 /* `e`: for another. `defers`: ur_open_unless_waits. */
 static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
-                      struct ur_elsewhere *e, bool defers) {
+                      struct ur_elsewhere *e, bool defers, struct ur_begun *begun) {
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
@@ -186,8 +187,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     if (creating)
         how |= UR_WALK_CREATE;
     bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
-    long ret = ur_walk(c, dirfd, path, tmpfile ? how : how | UR_WALK_BRIEF | UR_WALK_TYPE, s, 0);
-    if (wants_write(flags)) /* one that truncates is the guard's to make, which wants a whole path */
+    long ret = ur_walk_on(c, dirfd, path, tmpfile ? how : how | UR_WALK_BRIEF | UR_WALK_TYPE, s, 0, begun);
+    begun->tried = begun->known = false; /* if it must be done again */
+    if (wants_write(flags))              /* one that truncates is the guard's to make, which wants a whole path */
         n->rel = NULL;
     /* Where something will be made or copied, all must be known of the directory. */
     if (ret == 0 && n->brief && (n->entry.kind == UR_ABSENT ? creating : wants_write(flags) && !n->entry.in_upper))
@@ -322,6 +324,20 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG) ? UR_AGAIN : ret;
 }
 
+/* A regular file that is to be read, by the index alone. UR_AGAIN: it must be walked. */
+static __attribute__((noinline)) long open_brief(const struct ur_caller *c, int dirfd, const char *path, int flags,
+                                                 struct ur_begun *begun) {
+    struct ur_brief b;
+    if (!ur_brief(c, dirfd, path, flags & O_NOFOLLOW, begun, &b))
+        return UR_AGAIN;
+    if (!b.path)
+        return -ENOENT;
+    if (b.known.kind != UR_KNOWN_FILE || !ur_brief_whole(c->u, &b))
+        return UR_AGAIN;
+    long ret = sys_openat(b.at, b.path, flags | O_NOFOLLOW, 0);
+    return ur_is_gone(ret) || ret == -ENXIO || ret == -ELOOP ? UR_AGAIN : ret; /* somebody was at the layers */
+}
+
 static long open_for(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                      struct ur_elsewhere *e, bool defers) {
     /* As build_open_flags() in the kernel: flags that mean nothing to an O_PATH, and what does not go together. */
@@ -332,7 +348,14 @@ static long open_for(const struct ur_caller *c, int dirfd, const char *path, int
         return -EINVAL;
     if (tmpfile && (flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
-    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e, defers));
+    struct ur_begun begun;
+    begun.tried = begun.known = false;
+    if (!(flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_PATH | O_DIRECTORY))) { /* O_TMPFILE has O_DIRECTORY's bit, too */
+        long ret = open_brief(c, dirfd, path, flags, &begun);
+        if (ret != UR_AGAIN)
+            return ret;
+    }
+    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e, defers, &begun));
 }
 
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {

@@ -66,11 +66,42 @@ static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const s
 
 /* `how`: UR_WALK_TYPE, or 0. */
 static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, int how,
-                         struct ur_scratch *s) {
-    long ret = ur_walk(c, dirfd, path, UR_WALK_BRIEF | how | (nofollow ? UR_WALK_NOFOLLOW : 0), s, 0);
+                         struct ur_scratch *s, const struct ur_begun *begun) {
+    long ret = ur_walk_on(c, dirfd, path, UR_WALK_BRIEF | how | (nofollow ? UR_WALK_NOFOLLOW : 0), s, 0, begun);
     if (ret == 0 && s->node[0].where != UR_AT_MAGIC && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
         ret = -ENOENT;
     return ret;
+}
+
+/* By the index alone, or UNKNOWN. */
+enum { UNKNOWN = 1 };
+static __attribute__((noinline)) long stat_brief(const struct ur_caller *c, int dirfd, const char *path, bool nofollow,
+                                                 struct stat *st, struct ur_begun *begun) {
+    static const mode_t types[] = {
+        [UR_KNOWN_FILE] = S_IFREG, [UR_KNOWN_DIRECTORY] = S_IFDIR, [UR_KNOWN_SYMLINK] = S_IFLNK};
+    struct ur_brief b;
+    if (!ur_brief(c, dirfd, path, nofollow, begun, &b))
+        return UNKNOWN;
+    if (!b.path)
+        return -ENOENT;
+    if (b.known.kind == UR_KNOWN_FILE && !ur_brief_whole(c->u, &b))
+        return UNKNOWN;
+    long ret = sys_fstatat(b.at, b.path, st, AT_SYMLINK_NOFOLLOW);
+    if (ur_is_gone(ret) || (ret == 0 && (st->st_mode & S_IFMT) != types[b.known.kind])) /* somebody was at the layers */
+        return UNKNOWN;
+    if (ret < 0)
+        return ret;
+    bool upper = b.known.layer == 0 && ur_has_upper(b.mount), asks = upper && !b.known.plain;
+    if (!asks && ur_is_shown(b.mount, !upper, st))
+        return 0;
+    ret = ur_identify(c->u, b.mount, ur_layer(c->u, b.mount, b.known.layer),
+                      !upper ? UR_HOLDER_LOWER
+                      : asks ? UR_HOLDER_UPPER
+                             : UR_HOLDER_UPPER_PLAIN,
+                      asks ? ur_brief_host(c->u, &b) : NULL, -1, st);
+    if (ret == 1 && asks)
+        ur_index_plain_at(&b.key);
+    return ret < 0 ? ret : 0;
 }
 
 long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat *st, int flags) {
@@ -80,8 +111,12 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
         return dirfd == AT_FDCWD ? ur_stat(c, dirfd, ".", st, 0) : ur_fstat(c, dirfd, st);
+    struct ur_begun begun;
+    long ret = stat_brief(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, st, &begun);
+    if (ret != UNKNOWN)
+        return ret;
     UR_SCRATCH(s);
-    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s);
+    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s, &begun);
     if (ret == 0 && !ur_can_write(c, st, sizeof *st))
         return -EFAULT;
     return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
@@ -224,7 +259,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
     struct ur_reach r = {AT_FDCWD, s->real[0]};
-    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
+    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s, NULL);
     if (ret == 0)
         ret = ur_node_reach(c->u, d, n, s->real[0], &r);
     bool union_s = d->mount || n->lost;
@@ -252,6 +287,20 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     return ret;
 }
 
+/* By the index alone, or UNKNOWN. */
+static __attribute__((noinline)) long access_brief(const struct ur_caller *c, int dirfd, const char *path, int mode,
+                                                   int flags, struct ur_begun *begun) {
+    struct ur_brief b;
+    if (!ur_brief(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, begun, &b))
+        return UNKNOWN;
+    if (!b.path)
+        return -ENOENT;
+    if (mode & 2 && !ur_has_upper(b.mount))
+        return UNKNOWN;
+    long ret = sys_faccessat(b.at, b.path, mode, flags);
+    return ur_is_gone(ret) || ret == -EROFS ? UNKNOWN : ret;
+}
+
 long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode, int flags) {
     if (!ur_active(c) && dirfd == AT_FDCWD && !flags)
         return UR_AS_LIBC(UR_SYS(SYS_access, path, mode, 0, 0, 0, 0),
@@ -260,9 +309,13 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
         return sys_faccessat(dirfd, path, mode, flags);
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
+    struct ur_begun begun;
+    long ret = access_brief(c, dirfd, path, mode, flags, &begun);
+    if (ret != UNKNOWN)
+        return ret;
     UR_SCRATCH(s);
     struct ur_node *n = &s->node[0];
-    long ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s);
+    ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s, &begun);
     struct ur_reach r = {AT_FDCWD, s->real[0]};
     if (ret == 0)
         ret = ur_node_reach(c->u, &s->dir[0], n, s->real[0], &r);
@@ -307,6 +360,18 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
     return n;
 }
 
+/* By the index alone, or UR_AGAIN. */
+static __attribute__((noinline)) long readlink_brief(const struct ur_caller *c, int dirfd, const char *path, char *buf,
+                                                     size_t size, struct ur_begun *begun) {
+    struct ur_brief b;
+    if (!ur_brief(c, dirfd, path, true, begun, &b))
+        return UR_AGAIN;
+    if (!b.path)
+        return -ENOENT;
+    long ret = sys_readlinkat(b.at, b.path, buf, size);
+    return ur_is_gone(ret) ? UR_AGAIN : ret;
+}
+
 long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *buf, size_t size) {
     if (!ur_active(c) && dirfd == AT_FDCWD)
         return UR_AS_LIBC(UR_SYS(SYS_readlink, path, buf, size, 0, 0, 0), sys_readlink(path, buf, size));
@@ -314,11 +379,15 @@ long ur_readlink(const struct ur_caller *c, int dirfd, const char *path, char *b
         return sys_readlinkat(dirfd, path, buf, size);
     if (size == 0)
         return -EINVAL;
+    struct ur_begun begun;
+    long ret = readlink_brief(c, dirfd, path, buf, size, &begun);
+    if (ret != UR_AGAIN)
+        return ret;
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
     struct ur_reach r = {AT_FDCWD, s->real[0]};
-    long ret = walk_present(c, dirfd, path, true, UR_WALK_TYPE, s);
+    ret = walk_present(c, dirfd, path, true, UR_WALK_TYPE, s, &begun);
     if (ret == 0)
         ret = ur_node_reach(c->u, d, n, s->real[0], &r);
     if (ret < 0)
@@ -359,7 +428,7 @@ long ur_statfs(const struct ur_caller *c, const char *path, struct statfs *st) {
         return sys_statfs(path, st);
     UR_SCRATCH(s);
     struct ur_dir *d = &s->dir[0];
-    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s);
+    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s, NULL);
     if (ret < 0)
         return ret;
     /* What can be written counts: the upper's filesystem. */
@@ -382,7 +451,7 @@ long ur_chdir(const struct ur_caller *c, const char *path) {
     if (!ur_active(c))
         return sys_chdir(path);
     UR_SCRATCH(s);
-    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s);
+    long ret = walk_present(c, AT_FDCWD, path, false, UR_WALK_TYPE, s, NULL);
     struct ur_node *n = &s->node[0];
     if (ret == 0 && n->where != UR_AT_MAGIC && !n->self && n->entry.kind != UR_DIRECTORY)
         ret = -ENOTDIR;

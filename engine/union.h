@@ -336,6 +336,10 @@ enum ur_walk_flags {
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
    name is no error: node->entry.kind tells. */
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
+/* The same after ur_brief was of no use (index.h). */
+struct ur_begun;
+long ur_walk_on(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot,
+                const struct ur_begun *begun);
 /* trace.c: a path was walked, with this result. */
 void ur_note_walk(const struct ur_union *u, const char *path, const struct ur_dir *d, const struct ur_node *n,
                   long ret);
@@ -366,7 +370,11 @@ long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_
 /* The same of a descriptor of a directory of which the caller (pid 0, with shared state) has the stat, and not raw. */
 long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
                 struct ur_layer_at *at);
-/* Does this process remember the directory of which a descriptor's `st` is? Then where it is. */
+/* The raw stat of a directory descriptor or the cwd. False: it must be asked in another way. */
+bool ur_base_stat(const struct ur_caller *c, int dirfd, struct stat *st);
+/* Does this process remember the directory of which a descriptor's `st` is? Then where it is, of UR_BASE_MAX bytes at
+   most. */
+enum { UR_BASE_MAX = 204 };
 bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at);
 /* `fd` was opened at `path`, which was found at `generation` (ur_dcache_begin): what ur_base_path will be asked. */
 void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
@@ -584,6 +592,16 @@ enum ur_holder {
 };
 long ur_identify(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
                  enum ur_holder holder, const char *host, int fd, struct stat *st);
+/* The same where only the device differs, of what has no origin; false: it must be asked for. */
+static inline bool ur_is_shown(const struct ur_table_mount *m, bool lower, struct stat *st) {
+    bool dir = S_ISDIR(st->st_mode);
+    if (m->flags & UR_MOUNT_MIXED_DEV || (lower && !dir && st->st_nlink > 1))
+        return false;
+    if (dir)
+        st->st_nlink = st->st_nlink > 0;
+    st->st_dev = m->dev;
+    return true;
+}
 /* `upper`: the copy's type and number; `lower`: what was copied, whose number in the union is `ino`. */
 long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, int fd, const char *host,
                      const struct stat *upper, uint64_t ino, const struct stat *lower);

@@ -198,126 +198,74 @@ static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_nod
     return ret;
 }
 
-/* Where a path begins: "" if it is absolute. */
-struct base {
-    const char *path;
-    size_t len;
-    int fd; /* the caller's own descriptor */
-    struct ur_layer_at at;
-};
-
 static void clear(struct ur_node *node) {
     memset(node, 0, offsetof(struct ur_node, name));
     node->where = UR_AT_HOST;
     node->name[0] = 0;
 }
 
-/* A high bit for each byte of `word` that is `ch`. */
-static uint64_t bytes_like(uint64_t word, char ch) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * 0x7f;
-    word ^= ones * (unsigned char)ch;
-    return ~(((word & low) + low) | word | low);
-}
-
-/* Is each name of "/name/name" one that the kernel would look up: none empty, too long, "." or ".."? WORD bytes behind
-   `len` can be read. Most paths are seen to be so by words. */
-enum { WORD = 8 };
-static bool is_plain(const char *text, size_t len) {
-    uint64_t doubt = len > UR_NAME_MAX;
-    for (size_t i = 0; i < len && !doubt; i += WORD) {
-        uint64_t word, next;
-        memcpy(&word, text + i, WORD);
-        memcpy(&next, text + i + 1, WORD);
-        doubt = bytes_like(word, '/') & (bytes_like(next, '/') | bytes_like(next, '.'));
-    }
-    if (text[len - 1] == '/')
-        return false;
-    for (const char *at = text; doubt && *at;) {
-        size_t n = strcspn(++at, "/");
-        if (n == 0 || n > UR_NAME_MAX || (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.'))))
-            return false;
-        at += n;
-    }
-    return true;
-}
-
 /*
- * A path of plain names beneath a target, from the index alone: no directory is asked for or loaded. 1: done, and of
- * `d` nothing is known but mount and path; 0: it must be walked; -errno.
+ * What the index alone knows of the path. 1: done, and of `d` nothing is known but mount and path; 0: it must be
+ * walked; -errno. Not inline: its room is on the stack.
  */
-static long brief(const struct ur_union *u, const struct base *base, const char *path, size_t path_len, int flags,
-                  struct ur_dir *d, struct ur_node *node, char *host) {
-    const char *from = path, *path_end = path + path_len;
-    while (path[0] == '.' && path[1] == '/' && path[2] != '/')
-        path += 2;
-    path += *path == '/';
-    size_t base_len = base->len > 1 ? base->len : 0, tail_len = (size_t)(path_end - path);
-    if (base_len + 1 + tail_len + 2 * WORD > UR_PATH_MAX)
+static __attribute__((noinline)) long brief(const struct ur_union *u, const struct ur_base *base, const char *path,
+                                            size_t len, int flags, struct ur_dir *d, struct ur_node *node, char *host) {
+    struct ur_brief b;
+    if (!ur_brief_from(u, base, path, len, flags & UR_WALK_NOFOLLOW, &b))
         return 0;
-    char *tail = d->path + base_len, *p = tail + 1 + tail_len;
-    memcpy(d->path, base->path, base_len);
-    *tail = '/';
-    memcpy(tail + 1, path, tail_len + 1);
-    if (!is_plain(tail, (size_t)(p - tail)))
-        return 0;
-    const char *name = p;
-    while (name[-1] != '/')
-        name--;
-    size_t len = (size_t)(p - name);
-    memcpy(node->name, name, len + 1);
-    d->len = name > d->path + 1 ? (uint16_t)(name - 1 - d->path) : 1;
+    size_t target = b.mount->target.len;
+    d->mount = b.mount;
+    d->len = (uint16_t)b.dir_len;
+    d->spots = 0;
+    d->rels = 1;
+    d->rel_used = 0;
+    d->lower_rel = 0;
+    d->rel[0] = (struct ur_rel){.cut = target > 1 ? (uint16_t)target : 0};
+    memcpy(d->path, b.text, d->len);
+    memcpy(d->path, ur_table_text(u->table, b.mount->target), target);
     d->path[d->len] = 0;
-    d->mount = ur_mount_of(u, d->path, d->len);
-    struct ur_key k;
-    struct ur_known known;
-    bool found = d->mount && ur_index_key(u, d->path, d->len, node->name, len, &k) && ur_index_get(&k, &known) &&
-                 (known.kind != UR_KNOWN_SYMLINK || flags & UR_WALK_NOFOLLOW);
-    if (found) {
-        d->spots = 0;
-        d->rels = 1;
-        d->rel_used = 0;
-        d->lower_rel = 0;
-        d->rel[0] = (struct ur_rel){.cut = d->mount->target.len > 1 ? (uint16_t)d->mount->target.len : 0};
-        node->where = UR_AT_UNION;
-        node->last = UR_LAST_NAME;
-        node->foreign = true;
-        node->brief = true;
-        ur_recall(d, &known, &node->entry);
-        if (node->entry.kind == UR_ABSENT)
-            return 1;
-        if (base->at.mount == d->mount && base->at.plain && node->entry.spot.layer == base->at.layer) {
-            node->at = base->fd;
-            node->rel = from;
-        }
-        struct ur_reach r = {AT_FDCWD, host};
-        long ret = flags & UR_WALK_TYPE ? 1 : ur_node_reach(u, d, node, host, &r);
-        if (ret == 0)
-            ret = ur_recall_stat(u, d, &k, &r, &node->entry);
-        if (ret)
-            return ret;
-        clear(node);
+    size_t name = (size_t)(b.text + b.len - b.name);
+    memcpy(node->name, b.name, name);
+    node->name[name] = 0;
+    node->where = UR_AT_UNION;
+    node->last = UR_LAST_NAME;
+    node->foreign = true;
+    node->brief = true;
+    ur_recall(d, &b.known, &node->entry);
+    if (node->entry.kind == UR_ABSENT)
+        return 1;
+    if (base && b.path == path) {
+        node->at = b.at;
+        node->rel = path;
     }
+    struct ur_reach r = {AT_FDCWD, host};
+    long ret = flags & UR_WALK_TYPE ? 1 : ur_node_reach(u, d, node, host, &r);
+    if (ret == 0)
+        ret = ur_recall_stat(u, d, &b.key, &r, &node->entry);
+    if (ret)
+        return ret;
+    clear(node);
     d->mount = NULL;
     return 0;
 }
 
 static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t path_len, int flags,
-                 struct ur_scratch *s, int slot) {
+                 struct ur_scratch *s, int slot, const struct ur_begun *begun) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
     unsigned links = 0, buffer = 0;
     long ret;
     enum ur_dead_dir dead = UR_ALIVE;
-    bool try_brief = flags & UR_WALK_BRIEF && c->u->index;
+    bool try_brief = flags & UR_WALK_BRIEF && c->u->index && !(begun && begun->tried);
     if (path[0] == '/') {
-        static const struct base root = {.path = "", .fd = AT_FDCWD};
-        ret = try_brief ? brief(c->u, &root, path, path_len, flags, d, node, s->real[0]) : 0;
+        ret = try_brief ? brief(c->u, NULL, path, path_len, flags, d, node, s->real[0]) : 0;
         if (ret)
             return ret < 0 ? ret : 0;
         ret = ur_dir_load(c->u, d, "/", 1);
     } else {
-        struct base base = {.path = s->text, .fd = dirfd};
-        ret = ur_base_find(c, dirfd, s->text, &dead, &base.at);
+        struct ur_base base = {.path = s->text, .fd = dirfd};
+        ret = begun && begun->known ? ur_base_at(c, dirfd, &begun->st, s->text, &dead, &base.at)
+                                    : ur_base_find(c, dirfd, s->text, &dead, &base.at);
         if (dead) {
             node->foreign = true;
             memcpy(d->path, s->text, (size_t)ret + 1);
@@ -410,7 +358,8 @@ static bool is_in_layer(const struct ur_union *u, const char *path, size_t len) 
     return ur_work_of(u, path, len) || ur_layer_of(u, path, len, &m, &layer, &rel);
 }
 
-long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+long ur_walk_on(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot,
+                const struct ur_begun *begun) {
     struct ur_dir *d = &s->dir[slot];
     struct ur_node *node = &s->node[slot];
     long len = ur_length(c, path);
@@ -421,7 +370,7 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
         return -ENAMETOOLONG;
     d->mount = NULL;
     d->special = false;
-    long ret = walk(c, dirfd, path, (size_t)len, flags, s, slot);
+    long ret = walk(c, dirfd, path, (size_t)len, flags, s, slot, begun);
     if (ret == 0 && node->self && d->mount && !ur_has_upper(d->mount) && d->len == d->mount->target.len)
         ret = ur_lower_lost(c->u, d, d->spot[0], s->text);
     /* What is not there may be a hidden name that the host has. */
@@ -434,16 +383,38 @@ long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, 
     return ret;
 }
 
-long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags) {
+long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot) {
+    return ur_walk_on(c, dirfd, path, flags, s, slot, NULL);
+}
+
+/* Of a name that the index knows it is known without a walk that a union has it. */
+static __attribute__((noinline)) bool is_indexed(const struct ur_caller *c, int dirfd, const char *path) {
+    struct ur_begun begun;
+    struct ur_brief b;
+    return ur_brief(c, dirfd, path, true, &begun, &b);
+}
+
+long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int flags, dev_t *dev) {
+    *dev = 0;
     if (!ur_active(c))
         return 1;
+    if (is_indexed(c, dirfd, path))
+        return 0;
     UR_SCRATCH(s);
-    ur_walk(c, dirfd, path,
-            flags & UR_REAL_CREATE     ? UR_WALK_PARENT
-            : flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW
-                                       : 0,
-            s, 0);
-    return !s->node[0].foreign;
+    const struct ur_node *n = &s->node[0];
+    long ret = ur_walk(c, dirfd, path,
+                       flags & UR_REAL_CREATE     ? UR_WALK_PARENT
+                       : flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW
+                                                  : 0,
+                       s, 0);
+    if (ret == 0 && n->where == UR_AT_HOST && !n->self && n->entry.kind != UR_ABSENT)
+        *dev = n->entry.st.st_dev;
+    return !n->foreign;
+}
+
+long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags) {
+    dev_t dev;
+    return ur_is_native_on(c, dirfd, path, flags, &dev);
 }
 
 long ur_node_path(const struct ur_union *u, const struct ur_dir *d, const struct ur_node *n, char *out) {

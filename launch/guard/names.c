@@ -145,9 +145,8 @@ static long readlink_at(struct call *q, int dirfd, int at, int out) {
     ret = peer_become(q, false);
     if (ret < 0)
         return ret;
-    struct stat st;
-    ret = ur_is_native(&q->caller, dirfd, path, UR_REAL_NOFOLLOW);
-    if (ret == 1 && (ur_stat)(&q->caller, dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev != q->guard->proc) {
+    dev_t dev;
+    if (ur_is_native_on(&q->caller, dirfd, path, UR_REAL_NOFOLLOW, &dev) == 1 && dev && dev != q->guard->proc) {
         ur_trace_passed(&q->caller, dirfd, path);
         return PASS;
     }
