@@ -288,29 +288,35 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
-struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name) {
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, bool seen) {
+    enum { BEGUN = 32 };
+    struct ur_change change = {NULL, NULL, seen ? ur_names_changed(u, d) : NULL};
     struct ur_key k;
+    if (change.seen)
+        atomic_fetch_add(change.seen, 1 + (UINT64_C(1) << BEGUN));
     if (!d->mount || !u->index)
-        return (struct ur_change){NULL, NULL};
-    if (!key_of(u, d->path, d->len, name, strlen(name), true, &k))
-        return (struct ur_change){NULL, ur_listing_changes(u, d)};
-    atomic_fetch_add(state_of(&k), 1);
-    k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
-    k.stack = stack_hash(k.hash);
-    ur_index_drop(&k);
-    return (struct ur_change){state_of(&k), ur_listing_changes(u, d)};
+        return change;
+    if (key_of(u, d->path, d->len, name, strlen(name), true, &k)) {
+        change.state = state_of(&k);
+        atomic_fetch_add(change.state, 1);
+        k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
+        k.stack = stack_hash(k.hash);
+        ur_index_drop(&k);
+    }
+    change.listing = ur_listing_changes(u, d);
+    return change;
 }
 
 void ur_change_end(struct ur_change *change) {
-    if (change->state)
-        atomic_fetch_sub(change->state, 1);
-    if (change->listing)
-        atomic_fetch_sub(change->listing, 1);
-    *change = (struct ur_change){NULL, NULL};
+    _Atomic uint64_t *const all[] = {change->state, change->listing, change->seen};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i])
+            atomic_fetch_sub(all[i], 1);
+    *change = (struct ur_change){NULL, NULL, NULL};
 }
 
 void ur_name_unsure(const struct ur_union *u, const struct ur_dir *d, const char *name) {
-    ur_change_begin(u, d, name);
+    ur_change_begin(u, d, name, false);
     ur_gone_taken(u, d, name);
 }
 

@@ -32,6 +32,16 @@ static long make_at(const struct making *w, const char *host) {
     return -EINVAL;
 }
 
+/* What was to be linked may have been a whiteout by then, which is nothing. */
+static long make_seen(const struct making *w, const char *host) {
+    struct stat st;
+    long ret = make_at(w, host);
+    if (ret < 0 || w->kind != LINK || sys_lstat(host, &st) < 0 || ur_is_whiteout(host, &st) <= 0)
+        return ret;
+    sys_unlink(host);
+    return UR_AGAIN;
+}
+
 long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host) {
     if (!ur_has_upper(d->mount))
         return -EROFS;
@@ -106,7 +116,7 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ur_gone_taken(c->u, d, n->name);
     bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
     if (!aside) {
-        ret = make_at(w, host);
+        ret = make_seen(w, host);
         if (ret == 0)
             return ur_sync_names(c->u, d);
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
@@ -115,7 +125,7 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
-    ret = make_at(w, s->stage.path);
+    ret = make_seen(w, s->stage.path);
     if (ret == 0 && w->kind == DIRECTORY) {
         /* A mode that keeps its owner out also keeps him from marking it, and from moving it. */
         struct ur_unlocked k;

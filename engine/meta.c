@@ -91,6 +91,21 @@ static bool both_now(const struct timespec ts[2]) {
     return !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
 }
 
+/* A change by a name of the upper, which is that file's, `st`: a whiteout may come in its place. Where no lower has the
+   directory none does. */
+static long apply_name(const struct ur_caller *c, const struct ur_dir *d, const struct change *w, const char *host,
+                       const struct stat *st) {
+    if (d->spots < 2)
+        return apply_path(w, host);
+    struct ur_names_held k;
+    ur_names_lock(c->u, host, NULL, &k);
+    long ret = ur_is_still(host, st);
+    if (ret == 0)
+        ret = apply_path(w, host);
+    ur_names_unlock(&k);
+    return ret;
+}
+
 /* What a plain file with this owner and mode would have said. */
 static long may_change(const struct change *w, const char *host, const struct stat *st) {
     switch (w->what) {
@@ -257,6 +272,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     struct stat after;
     bool apart = false;
     ret = sys_lstat(s->real[0], &st);
+    if (ret == 0 && !n->self && (st.st_mode ^ n->entry.st.st_mode) & S_IFMT)
+        return UR_AGAIN;
     if (ret == 0)
         ret = is_sensible(w, &st);
     bool upper = n->self ? d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount) : n->entry.in_upper;
@@ -291,7 +308,7 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     bool access = changes_access(w, &st);
     access_begin(c->u, access, d->path, n->self ? d->len : 0);
     if (ret == 0)
-        ret = apply_path(w, s->real[0]);
+        ret = n->self ? apply_path(w, s->real[0]) : apply_name(c, d, w, s->real[0], upper ? &st : &n->entry.st);
     access_end(c->u, access);
     if (ret == 0 && w->what == TRUNCATE)
         ur_quota_truncated(c->u, &st, w->len);

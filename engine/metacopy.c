@@ -305,7 +305,7 @@ long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *
         return ur_is_gone(ret) ? UR_AGAIN : ret;
     long to = sys_open(s->text, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (to < 0)
-        return ur_is_gone(to) ? UR_AGAIN : to;
+        return ur_is_gone(to) || to == -ENXIO /* a whiteout */ ? UR_AGAIN : to;
     ret = lock((int)to);
     bool marked = ret > 0;
     if (marked) /* else another has done it */

@@ -138,7 +138,7 @@ static long fill(const struct ur_caller *c, const struct ur_dir *d, const struct
     /* Emptied when it is open: else nothing has changed. */
     long own = sys_open(host, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_NOFOLLOW, 0);
     if (own < 0)
-        return ur_is_gone(own) ? UR_AGAIN : own;
+        return ur_is_gone(own) || own == -ENXIO /* a whiteout */ ? UR_AGAIN : own;
     ret = ur_data_fill(c->u, d, n->name, &n->entry, true);
     *fd = ret > 0 ? own : -1;
     if (ret <= 0)
@@ -255,6 +255,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             ret = sys_openat(r.fd, r.path, plain, mode);
         if (ret >= 0 && flags & O_DIRECTORY)
             note_directory(c, (int)ret, d, n, generation);
+        if (!n->self && n->entry.in_upper && (ur_is_gone(ret) || ret == -ENXIO)) /* replaced by a whiteout */
+            return UR_AGAIN;
         return unless_outdated(c, d, n, ret);
     }
     mode_t type = n->entry.st.st_mode & S_IFMT;

@@ -53,7 +53,7 @@ static long drop_whiteout(void *arg, const char *name, unsigned char type) {
     long ret = ur_put(at, end, name, strlen(name)) ? sys_lstat(p->host, &st) : -ENAMETOOLONG;
     if (ret == 0) {
         bool marker = ur_is_marker_name(name, strlen(name));
-        UR_NAME_CHANGES(p->in.u, p->in.d, marker && name[4] ? name + 4 : name);
+        UR_NAME_CHANGES_UNSEEN(p->in.u, p->in.d, marker && name[4] ? name + 4 : name);
         ret = marker ? 1 : ur_is_whiteout(p->host, &st);
         if (ret >= 0)
             ret = ret ? sys_unlink(p->host) : -ENOTEMPTY;
@@ -189,6 +189,7 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
         return below;
     uint64_t origin = 0;
     bool linked = false;
+    ret = e->in_upper ? 0 : ur_copyup_dir(c, d);
     UR_NAME_CHANGES(c->u, d, n->name);
     if (e->in_upper) {
         ret = ur_upper_path(c->u, d, n->name, host);
@@ -202,7 +203,6 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
             ret = UR_AGAIN;
     } else {
         struct ur_cover k;
-        ret = ur_copyup_dir(c, d);
         if (ret == 0)
             ret = ur_cover_begin(c->u, d, n->name, e, &k);
         if (ret == 0) {
@@ -274,10 +274,10 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name);
     if (below < 0)
         return ur_is_gone(below) ? UR_AGAIN : below;
+    ret = n->entry.in_upper ? 0 : ur_copyup_dir(c, d);
     UR_NAME_CHANGES(c->u, d, n->name);
     ur_gone_add(c->u, d, n->name);
     if (!n->entry.in_upper) {
-        ret = ur_copyup_dir(c, d);
         if (ret == 0)
             ret = ur_whiteout_put(c->u, d, n->name, false);
         if (ret == 0)

@@ -271,7 +271,8 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
     long ret = ur_upper_path(c->u, to->d, NULL, s->real[0]);
     if (ret < 0)
         return ret;
-    ur_times_take(c->u, to->host, strlen(s->real[0]), &times);
+    unsigned own = ur_names_changed(c->u, from->d) == ur_names_changed(c->u, to->d) ? 2 : 1; /* rename_union's */
+    ur_times_take(c->u, to->d, own, to->host, strlen(s->real[0]), &times);
     ret = ur_whiteout_put(c->u, to->d, to->n->name, false);
     ur_times_give(c->u, s->real[0], &times, ret == 0);
     *made = ret == 0;
@@ -474,6 +475,16 @@ static long rename_host(const struct ur_caller *c, struct sides *w, unsigned fla
     return ret;
 }
 
+/* One name is looked up after the other: what the second holds, and is in the way, may be what the first has held. */
+static bool has_gone(const struct ur_caller *c, const struct side *from, const struct side *to) {
+    const struct ur_node *n = from->n;
+    struct ur_entry now;
+    if (n->where != UR_AT_UNION || to->n->where != UR_AT_UNION || n->self || to->n->self || !is_there(from) ||
+        !is_there(to) || ur_lookup(c->u, from->d, n->name, &now) < 0)
+        return false;
+    return now.kind != n->entry.kind || now.st.st_ino != n->entry.st.st_ino;
+}
+
 static long rename_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to,
                         unsigned flags) {
     UR_SCRATCH(s);
@@ -500,7 +511,7 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     if (ret == 0)
         ret = check_names(c, &w->from, &w->to, flags);
     if (ret)
-        return ret < 0 ? ret : 0;
+        return has_gone(c, &w->from, &w->to) ? UR_AGAIN : ret < 0 ? ret : 0;
     if (!w->from.d->mount)
         return rename_host(c, w, flags);
     bool dirs = is_dir(&w->from) || is_dir(&w->to);
@@ -509,7 +520,7 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     ret = rename_union(c, s, w, flags);
     if (dirs)
         ur_changing_end(c->u);
-    return ret;
+    return ret < 0 && ret != UR_AGAIN && has_gone(c, &w->from, &w->to) ? UR_AGAIN : ret;
 }
 
 long ur_rename(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, unsigned flags) {

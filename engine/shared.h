@@ -19,6 +19,7 @@ enum {
     UR_MOVES_CHUNK = 64 << 10, /* what is given memory at once */
     UR_MOVES_FULL = UR_MOVES_BYTES + 1,
     UR_TIMES = 64, /* copy-ups under way */
+    UR_DIRS = 1024,
     UR_TIMES_PATH = 4096,
     UR_GONE_BITS = 1 << 17,   /* 16 KiB of filter */
     UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
@@ -139,6 +140,9 @@ struct ur_shared {
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */
     _Atomic uint32_t times_given;
+    /* Changes of names in directories, by the hash of the directory's union path: how many are under way, and, from bit
+       32 on, how many have begun. Copies are none. */
+    _Atomic uint64_t names_changed[UR_DIRS];
     _Atomic uint32_t times_state[UR_TIMES]; /* UR_TIMES_FREE ... */
     struct ur_times_slot {
         int64_t time[4]; /* atime, mtime: seconds and nanoseconds */

@@ -3,7 +3,8 @@
  *
  * To give them back is a second step. That a kill between the two may be mended, they stand in shared memory meanwhile,
  * with the copy's path: no system call is spent on it. Whoever copies up into the same directory at that moment takes
- * them from there, and not the moment's own. What a killed process leaves is mended at the end of the run or, should
+ * them from there, and not the moment's own. If somebody makes, moves or removes a name there at that moment, the
+ * directory has changed now. What a killed process leaves is mended at the end of the run or, should
  * that be killed as a whole, by the next one (recover.c).
  */
 #include "union.h"
@@ -46,10 +47,23 @@ static void look(const char *parent, struct ur_times *t) {
     }
 }
 
-void ur_times_take(const struct ur_union *u, const char *host, size_t parent_len, struct ur_times *t) {
+_Atomic uint64_t *ur_names_changed(const struct ur_union *u, const struct ur_dir *d) {
+    return u->shared && d->mount ? &u->shared->names_changed[ur_hash(d->path, d->len) % UR_DIRS] : NULL;
+}
+
+/* Has another changed a name in the directory since, or is he about to? */
+static bool is_changed(const struct ur_times *t) {
+    return t->changed && ((uint32_t)t->before > t->own || atomic_load(t->changed) >> 32 != t->before >> 32);
+}
+
+void ur_times_take(const struct ur_union *u, const struct ur_dir *d, unsigned own, const char *host, size_t parent_len,
+                   struct ur_times *t) {
     struct ur_shared *sh = u->shared;
     uint32_t pid = (uint32_t)sys_getpid();
     t->taken = false;
+    t->changed = ur_names_changed(u, d);
+    t->own = own;
+    t->before = t->changed ? atomic_load(t->changed) : 0;
     t->slot = sh ? claim(sh, pid) : -1;
     struct ur_scratch *room = ur_scratch_get();
     if (!room)
@@ -79,6 +93,10 @@ void ur_times_take(const struct ur_union *u, const char *host, size_t parent_len
 
 void ur_times_give(const struct ur_union *u, const char *parent, struct ur_times *t, bool appeared) {
     long ret = t->taken && appeared ? ur_set_times(parent, t->ts) : 0;
+    if (t->taken && appeared && ret == 0 && is_changed(t)) { /* asked after they were given back */
+        const struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+        ret = ur_set_times(parent, now);
+    }
     if (t->slot < 0 || ret < 0) /* then it is left to the recovery */
         return;
     atomic_fetch_add(&u->shared->times_given, 1);

@@ -243,18 +243,24 @@ uint64_t ur_dcache_begin(const struct ur_union *u);
 
 /* index.c: what all processes of the run know of names. A change of what a name in `d` means (who holds it, or that
    nobody does) is made between begin and end, which is when the variable goes:
-       UR_NAME_CHANGES(u, d, name); */
+       UR_NAME_CHANGES(u, d, name);
+   or, where the directory's own times are not to tell of it:
+       UR_NAME_CHANGES_UNSEEN(u, d, name); */
 struct ur_change {
     _Atomic uint64_t *state;   /* of the name */
     _Atomic uint64_t *listing; /* of its directory (listings.c) */
+    _Atomic uint64_t *seen;    /* of its directory, if it is one that all see, and no copy (times.c) */
 };
-struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name);
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, bool seen);
 void ur_change_end(struct ur_change *change);
 #define UR_CONCAT_(a, b) a##b
 #define UR_CONCAT(a, b) UR_CONCAT_(a, b)
 #define UR_NAME_CHANGES(u, d, name)                                                                                    \
     __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
-        ur_change_begin(u, d, name)
+        ur_change_begin(u, d, name, true)
+#define UR_NAME_CHANGES_UNSEEN(u, d, name)                                                                             \
+    __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
+        ur_change_begin(u, d, name, false)
 /* All that is known of names is forgotten: called between begin and end of what makes it untrue. */
 void ur_epoch_next(const struct ur_union *u);
 /* Who may search the directories that one of the union merges. All zero: none yet. */
@@ -540,9 +546,16 @@ struct ur_times {
     bool taken;
     int slot; /* in the shared memory; -1: none */
     struct timespec ts[2];
+    _Atomic uint64_t *changed; /* of shared.h's names_changed: its directory's; NULL: none */
+    uint64_t before;           /* what it was */
+    unsigned own;
 };
-/* Before a copy appears as `host`; `parent_len`: of its directory. */
-void ur_times_take(const struct ur_union *u, const char *host, size_t parent_len, struct ur_times *t);
+/* Changes of names in `d` that all see. NULL: they are not counted. */
+_Atomic uint64_t *ur_names_changed(const struct ur_union *u, const struct ur_dir *d);
+/* Before a copy appears as `host`, in `d`; `parent_len`: of its directory; `own`: how many of the changes of names that
+   are counted with those in `d` are the caller's own, and still to be made. */
+void ur_times_take(const struct ur_union *u, const struct ur_dir *d, unsigned own, const char *host, size_t parent_len,
+                   struct ur_times *t);
 /* After it; `appeared`: it did, and the directory gets its times back. */
 void ur_times_give(const struct ur_union *u, const char *parent, struct ur_times *t, bool appeared);
 

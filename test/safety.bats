@@ -42,6 +42,19 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     sweep user --option --no-preload --own guard --sample 30 --seed 8 --only "chmod of a lower directory"
 }
 
+# What is told of an fsync is no matter here.
+meet() {
+    sweep "$1" --option --guard=off --option --durability=volatile "${@:2}"
+}
+
+@test "a listing held at a system call while a name is renamed, made or removed tells each name once: a sample" {
+    meet root --meet merged --only "readdir of a" --sample 300 --seed 1
+}
+
+@test "the same of scandir, as a plain user, whatever else is done meanwhile: a sample" {
+    meet user --meet "" --only "scandir of" --sample 200 --seed 2
+}
+
 @test "an error while a hard link is removed does not throw away what was written by its other names" {
     sweep root --option --guard=off --fail EIO --only "unlink of a copied hard link"
 }

@@ -8,6 +8,8 @@
  *   --all                a kill of the whole run at each stop
  *   --own ROLE           a kill of the launcher, guard, keeper or (until its exec) command, or in turn of all, at each
  * stop of its own, while an act is done
+ *   --meet TEXT          acts with --only in their names are held at each stop while one with TEXT in its name (""
+ *                        any) is done; a listing, too, is one that is held
  *   --fail ERRNO,...     each call fails with each of them (EIO, ENOSPC ...)
  *   --one N              at that stop alone
  *   --sample N           N points of all, chosen by --seed
@@ -28,7 +30,7 @@
 static struct {
     const char *only, *errors;
     bool kill, all, show;
-    const char *own;
+    const char *own, *meet;
     long one, sample;
     uint64_t seed;
 } options = {.seed = 1};
@@ -156,6 +158,8 @@ static int in_the_union(char **argv) {
         perror("sweep");
         return 1;
     }
+    if (strcmp(argv[1], "--meet") == 0)
+        return meet_inside(argv[2], argv + 3);
     struct fate fate = {.stop = atol(argv[5]), .error = atoi(argv[6]), .show = argv[7] != NULL};
     fate.what = strcmp(argv[4], "kill") == 0   ? FAULT_KILL
                 : strcmp(argv[4], "all") == 0  ? FAULT_KILL_ALL
@@ -169,18 +173,20 @@ static int in_the_union(char **argv) {
 static int usage(void) {
     fprintf(stderr,
             "usage: sweep [--unionrun PATH] [--option WORD]... [--only TEXT] [--kill] [--all] [--fail ERRNO,...]\n"
-            "             [--own ROLE] [--one N] [--sample N] [--seed N] [--show] DIR\n");
+            "             [--own ROLE] [--meet TEXT] [--one N] [--sample N] [--seed N] [--show] DIR\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
     if (argc > 2 && (strcmp(argv[1], "--look") == 0 || (strcmp(argv[1], "--perform") == 0 && argc == 4) ||
-                     (strcmp(argv[1], "--inside") == 0 && argc > 6)))
+                     (strcmp(argv[1], "--inside") == 0 && argc > 6) ||
+                     (strcmp(argv[1], "--meet") == 0 && argc > 6 && argv[2][0] == '/')))
         return in_the_union(argv);
-    static const struct option known[] = {
-        {"unionrun", 1, NULL, 'u'}, {"option", 1, NULL, 'o'}, {"only", 1, NULL, 'a'}, {"kill", 0, NULL, 'k'},
-        {"all", 0, NULL, 'K'},      {"own", 1, NULL, 'O'},    {"fail", 1, NULL, 'f'}, {"one", 1, NULL, '1'},
-        {"sample", 1, NULL, 'n'},   {"seed", 1, NULL, 's'},   {"show", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"unionrun", 1, NULL, 'u'}, {"option", 1, NULL, 'o'}, {"only", 1, NULL, 'a'},
+                                          {"kill", 0, NULL, 'k'},     {"all", 0, NULL, 'K'},    {"own", 1, NULL, 'O'},
+                                          {"meet", 1, NULL, 'm'},     {"fail", 1, NULL, 'f'},   {"one", 1, NULL, '1'},
+                                          {"sample", 1, NULL, 'n'},   {"seed", 1, NULL, 's'},   {"show", 0, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     size_t words = 0;
     world.unionrun = "./unionrun";
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -203,6 +209,9 @@ int main(int argc, char **argv) {
             break;
         case 'O':
             options.own = optarg;
+            break;
+        case 'm':
+            options.meet = optarg;
             break;
         case 'f':
             options.errors = optarg;
@@ -228,7 +237,10 @@ int main(int argc, char **argv) {
     world.self = realpath("/proc/self/exe", NULL);
     world_make(argv[optind]);
     struct sum sum = {0};
-    sweep(&sum);
+    if (options.meet)
+        meet_sweep(options.only, options.meet, options.one, options.sample, options.seed, &sum);
+    else
+        sweep(&sum);
     world_remove();
     printf("%lu points, %lu wrong\n", sum.points, sum.wrong);
     return sum.wrong > 0;

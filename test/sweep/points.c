@@ -18,7 +18,7 @@ struct said {
     bool whole;
 };
 
-static char *section(const char *text, const char *name) {
+char *section(const char *text, const char *name) {
     char mark[32];
     snprintf(mark, sizeof mark, "=== %s\n", name);
     const char *at = strstr(text, mark);
@@ -139,7 +139,7 @@ static char *original;
 
 bool plain_run(const struct act *act, struct plain *plain) {
     if (!original)
-        original = lowers_view();
+        lowers_changed();
     struct said s = run_point(act, &(struct fate){0});
     bool right = s.whole && s.out.done;
     *plain = (struct plain){.act = act, .stops = s.out.stops, .result = s.out.result, .error = s.out.error};
@@ -163,6 +163,10 @@ void plain_free(struct plain *plain) {
 
 bool lowers_changed(void) {
     char *now = lowers_view();
+    if (!original) {
+        original = now;
+        return false;
+    }
     bool changed = strcmp(now, original) != 0;
     free(now);
     return changed;

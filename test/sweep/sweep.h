@@ -8,6 +8,7 @@
  *     trace.c    runs an act up to one system call (ptrace)
  *     points.c   one point: killed or failed, then judged
  *     own.c      the same of the run's own processes: launcher, guard, keeper
+ *     meet.c     one act is held at a stop while another is done
  *     view.c     what a tree shows, as text
  *
  * A *stop* is the entry to a system call or the return from it; they are numbered from 1.
@@ -60,6 +61,8 @@ void loosen(char *view);
 
 /* --- inside.c --- */
 int inside(const char *target, const struct act *act, const struct fate *fate);
+/* For names that are not there: a memory of that must not last. */
+void look_for_nothing(void);
 
 /* --- world.c --- */
 struct world {
@@ -71,7 +74,9 @@ struct world {
 };
 extern struct world world;
 void world_make(const char *dir); /* the layers */
-void world_renew(void);           /* no upper, no work, an empty target */
+enum { COPIES = 90 };
+void world_make_copies(void); /* of all that, 000 and so on, beside it */
+void world_renew(void);       /* no upper, no work, an empty target */
 void world_remove(void);
 char *lowers_view(void); /* allocated */
 /* Runs unionrun with this program in the union: what it says on stdout, allocated; `errors` (if not NULL) likewise. */
@@ -108,6 +113,9 @@ void kill_at(const struct plain *plain, long stop, bool all, struct sum *sum);
 void fail_at(const struct plain *plain, long stop, int error, struct sum *sum);
 /* What the next run sees (allocated; NULL: it failed), and what it says (`errors` may be NULL). */
 char *look_afresh(char **errors);
+/* A part of what was said (inside.c): allocated; NULL: there is none. */
+char *section(const char *text, const char *name);
+/* Since this was asked first. */
 bool lowers_changed(void);
 void show_difference(const char *named, const char *expected, const char *other);
 
@@ -116,5 +124,11 @@ enum role { OWN_LAUNCHER, OWN_GUARD, OWN_KEEPER, OWN_COMMAND, ROLES };
 /* Of an act without preparation, in `role` or "all". `one`: that stop alone, or 0; `sample`: as many points, as
    `draw` tells; 0: all. */
 void own_sweep(struct plain *plain, const char *role, long one, long sample, uint64_t (*draw)(void), struct sum *sum);
+
+/* --- meet.c --- */
+/* Acts that meet, of which the names have `first` and `second` in them (NULL: any), as options say (main.c). */
+void meet_sweep(const char *first, const char *second, long one, long sample, uint64_t seed, struct sum *sum);
+/* In the union: what meet_sweep has asked for there. */
+int meet_inside(const char *target, char **arguments);
 
 #endif

@@ -90,25 +90,8 @@ static int age_one(const char *path, const struct stat *st, int type, struct FTW
     return utimensat(AT_FDCWD, path, ts, AT_SYMLINK_NOFOLLOW);
 }
 
-void world_make(const char *dir) {
-    umask(022);
-    snprintf(world.dir, sizeof world.dir, "%s", dir);
-    must(mkdir(dir, 0755), dir);
-    for (int i = 0; i < 2; i++) {
-        snprintf(world.lower[i], sizeof world.lower[i], "%s/lower%d", dir, i);
-        must(mkdir(world.lower[i], 0755), "lower");
-    }
-    snprintf(world.target, sizeof world.target, "%s/t", dir);
-    must(mkdir(world.target, 0755), "target");
-    snprintf(world.own, sizeof world.own, "%s/up", dir);
-    must(mkdir(world.own, 0755), "up");
-    snprintf(world.upper, sizeof world.upper, "%s/up/upper", dir);
-    snprintf(world.work, sizeof world.work, "%s/up/work", dir);
-    snprintf(world.own, sizeof world.own, "%s/up/work/unionrun", dir);
-    snprintf(world.sessions, sizeof world.sessions, "%s/sessions", dir);
-    must(mkdir(world.sessions, 0711), "sessions"); /* root's must be searchable */
-
-    const char *top = world.lower[0], *bottom = world.lower[1];
+/* What the two lowers hold, or a directory of theirs. */
+static void lay(const char *top, const char *bottom) {
     directory(top, "m", 0755);
     file(top, "m/top", "top\n", 0644);
     file(top, "m/f", "the top's f\n", 0644);
@@ -148,8 +131,39 @@ void world_make(const char *dir) {
     directory(bottom, "ro/sub", 0755);
     must(chmod(in(bottom, "ro"), 0555), "ro");
     then = 1300000000;
-    for (int i = 0; i < 2; i++)
-        must(nftw(world.lower[i], age_one, 16, FTW_DEPTH | FTW_PHYS), "lower");
+    must(nftw(top, age_one, 16, FTW_DEPTH | FTW_PHYS), "lower");
+    must(nftw(bottom, age_one, 16, FTW_DEPTH | FTW_PHYS), "lower");
+}
+
+void world_make(const char *dir) {
+    umask(022);
+    snprintf(world.dir, sizeof world.dir, "%s", dir);
+    must(mkdir(dir, 0755), dir);
+    for (int i = 0; i < 2; i++) {
+        snprintf(world.lower[i], sizeof world.lower[i], "%s/lower%d", dir, i);
+        must(mkdir(world.lower[i], 0755), "lower");
+    }
+    snprintf(world.target, sizeof world.target, "%s/t", dir);
+    must(mkdir(world.target, 0755), "target");
+    snprintf(world.own, sizeof world.own, "%s/up", dir);
+    must(mkdir(world.own, 0755), "up");
+    snprintf(world.upper, sizeof world.upper, "%s/up/upper", dir);
+    snprintf(world.work, sizeof world.work, "%s/up/work", dir);
+    snprintf(world.own, sizeof world.own, "%s/up/work/unionrun", dir);
+    snprintf(world.sessions, sizeof world.sessions, "%s/sessions", dir);
+    must(mkdir(world.sessions, 0711), "sessions"); /* root's must be searchable */
+    lay(world.lower[0], world.lower[1]);
+}
+
+void world_make_copies(void) {
+    for (unsigned i = 0; i < COPIES; i++) {
+        char copy[2][320];
+        for (int k = 0; k < 2; k++) {
+            snprintf(copy[k], sizeof copy[k], "%s/%03u", world.lower[k], i);
+            must(mkdir(copy[k], 0755), copy[k]);
+        }
+        lay(copy[0], copy[1]);
+    }
 }
 
 void world_renew(void) {
@@ -221,7 +235,7 @@ static char *run(const char *const arguments[], char **errors, int *status) {
     return texts[0];
 }
 
-enum { WORDS_MAX = 40 };
+enum { WORDS_MAX = 64 };
 
 static void union_words(const char *all[WORDS_MAX], const char *const arguments[]) {
     size_t n = 0;
