@@ -161,7 +161,8 @@ struct ur_table *ur_compile(const struct ur_plan *plan, const char *session, con
     struct ur_table head = {.magic = UR_TABLE_MAGIC,
                             .version = UR_TABLE_VERSION,
                             .raw = (uint16_t)plan->raw,
-                            .durability = (uint16_t)plan->durability,
+                            .durability = (uint8_t)plan->durability,
+                            .root = plan->root && geteuid() != 0,
                             .uid = geteuid()};
     head.metacopy = plan->metacopy_said ? plan->metacopy : UR_METACOPY_BYTES;
     size_t at = sizeof head;

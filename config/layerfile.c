@@ -296,6 +296,12 @@ static bool metacopy_value(struct ur_plan *plan, const json_t *value) {
     return plan->metacopy_said || ur_plan_fail(plan, where, "\"%s\": %s is wanted", text, wanted);
 }
 
+static bool root_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_where where = {-1, "root", -1};
+    plan->root = json_is_true(value);
+    return json_is_boolean(value) || ur_plan_fail(plan, where, "is %s; true or false is wanted", type_name(value));
+}
+
 static bool file_value(struct ur_plan *plan, json_t *root) {
     if (!json_is_object(root))
         return ur_plan_fail_file(plan, 1, "the file is %s; an object with \"mounts\" is wanted", type_name(root));
@@ -321,6 +327,8 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = metacopy_value(plan, member);
         else if (strcmp(key, "max_upper") == 0)
             right = max_upper_value(plan, member);
+        else if (strcmp(key, "root") == 0)
+            right = root_value(plan, member);
         else if (strcmp(key, "environment") == 0)
             right = environment_value(plan, member);
         else if (strcmp(key, "directory") == 0)
@@ -332,7 +340,7 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
         else
             right = ur_plan_fail(plan, where,
                                  "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
-                                 "\"index\", \"durability\", \"metacopy\", \"max_upper\", \"environment\", "
+                                 "\"index\", \"durability\", \"metacopy\", \"max_upper\", \"root\", \"environment\", "
                                  "\"directory\" and \"command\"");
         if (!right)
             return false;

@@ -69,6 +69,7 @@ struct ur_plan {
     bool durability_said;
     size_t metacopy; /* as in the table, if metacopy_said */
     bool metacopy_said;
+    bool root; /* it is simulated (engine/root.h) */
 
     uint64_t max_upper; /* what the uppers may hold together, in bytes; 0: nobody said */
 

@@ -91,7 +91,7 @@ bool ur_table_valid(const void *table, size_t size) {
         if (t->magic[i] != magic[i])
             return false;
     if (t->version != UR_TABLE_VERSION || t->mounts > UR_MOUNTS_MAX || t->raw > UR_RAW_ALLOW ||
-        t->durability > UR_DURABLE_STRICT)
+        t->durability > UR_DURABLE_STRICT || t->root > 1)
         return false;
     if (!array_valid(t, t->mounts_at, t->mounts, sizeof(struct ur_table_mount)) ||
         !array_valid(t, t->layers_at, t->layers, sizeof(struct ur_table_layer)) ||

@@ -20,8 +20,11 @@
 #include <stdint.h>
 
 #define UR_TABLE_MAGIC "URTABLE"
+
+/* The xattr that keeps whose a file is that a plain user made, and its mode: engine/root.h. */
+#define UR_OVERRIDE_STAT "user.containers.override_stat"
 enum {
-    UR_TABLE_VERSION = 5,
+    UR_TABLE_VERSION = 6,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000,
     UR_METACOPY_BYTES = 128 << 10, /* of `metacopy`, if nothing is said */
@@ -89,7 +92,8 @@ struct ur_table {
     uint32_t hidden_at, hidden;     /* ur_table_string[]: the host directories that `raw` is about: layers' roots (but
                                        for in-place ones), works; and the session directory. UR_RAW_ALLOW: only that */
     uint16_t raw;                   /* enum ur_raw */
-    uint16_t durability;            /* enum ur_durability */
+    uint8_t durability;             /* enum ur_durability */
+    uint8_t root;                   /* the run simulates root (engine/root.h): 1 or 0 */
     uint32_t uid;                   /* who started the run: his effective user ID */
     uint64_t metacopy;              /* the least size of a file whose data stay in the lower when only its metadata are
                                        changed (engine/metacopy.c); 0: data are always copied */

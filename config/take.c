@@ -20,8 +20,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define OVERRIDE_STAT "user.containers.override_stat"
-
 /* A new upper looks like the directory that it covers: the union's root keeps its mode, owner and times, and the record
    of an owner that an import could not give it. */
 static void look_like(const char *upper, const char *lower) {
@@ -32,9 +30,9 @@ static void look_like(const char *upper, const char *lower) {
         st.st_mode &= ~(mode_t)S_ISGID;
     chmod(upper, st.st_mode & 07777);
     char record[64];
-    ssize_t size = getxattr(lower, OVERRIDE_STAT, record, sizeof record);
+    ssize_t size = getxattr(lower, UR_OVERRIDE_STAT, record, sizeof record);
     if (size > 0)
-        setxattr(upper, OVERRIDE_STAT, record, (size_t)size, 0);
+        setxattr(upper, UR_OVERRIDE_STAT, record, (size_t)size, 0);
     const struct timespec times[2] = {st.st_atim, st.st_mtim};
     utimensat(AT_FDCWD, upper, times, 0);
 }

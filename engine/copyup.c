@@ -222,7 +222,9 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         ret = 0;
     if (ret == 0)
         ret = sys_fstat((int)to, &copy);
-    if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
+    if (ret == 0 && u->root)
+        ret = ur_root_copied(u, (int)to, NULL, &copy, source->host, st);
+    else if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
         ret = sys_fchmod((int)to, ur_kept_mode(st, &copy));
     if (ret == 0) {
         struct timespec ts[2] = {st->st_atim, st->st_mtim};
@@ -413,7 +415,9 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = 0;
     if (ret == 0)
         ret = sys_lstat(tmp, &copy);
-    if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
+    if (ret == 0 && u->root)
+        ret = ur_root_copied(u, -1, tmp, &copy, host, st);
+    else if (ret == 0 && !has_mode(&copy, ur_kept_mode(st, &copy)))
         ret = ur_set_mode(tmp, ur_kept_mode(st, &copy));
     struct timespec ts[2] = {st->st_atim, st->st_mtim};
     if (ret == 0)

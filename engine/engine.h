@@ -43,6 +43,7 @@ struct ur_union {
     uint64_t limit;       /* on what the uppers hold, in bytes (quota.c); 0: none */
     bool traced;          /* calls are told of (trace.h) */
     struct ur_note *note; /* of the one call that is made by this copy; NULL nearly always */
+    bool root;            /* the run simulates root: root.h */
     bool owner; /* this process is who started the run, and no root: what he may not search he knows himself */
 };
 

@@ -255,7 +255,8 @@ long ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const 
     long ret = ur_stat(c, AT_FDCWD, path, now, AT_SYMLINK_NOFOLLOW);
     if (ret < 0)
         return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -ELOOP || ret == -ENAMETOOLONG ? 0 : ret;
-    if ((now->st_mode & S_IFMT) != (raw->st_mode & S_IFMT))
+    bool device = c->u->root && S_ISREG(raw->st_mode) && (S_ISBLK(now->st_mode) || S_ISCHR(now->st_mode));
+    if ((now->st_mode & S_IFMT) != (raw->st_mode & S_IFMT) && !device)
         return 0;
     return now->st_ino == ino ? 1 : ur_is_data_of(c, path, raw);
 }

@@ -503,6 +503,11 @@ static bool filter(const struct ur_caller *c, const struct ur_list *l, struct sy
     return true;
 }
 
+/* A device may be a regular file in truth (root.h), and only stat tells. */
+static unsigned char told(const struct ur_caller *c, unsigned char type) {
+    return c->u->root && type == DT_REG ? DT_UNKNOWN : type;
+}
+
 long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_t size, size_t *pos, size_t *end,
                   struct ur_list_entry *entry) {
     if (!l->decided) {
@@ -516,7 +521,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
             const struct ur_packed *e = ur_packed_at(p, p->at++);
             if (e->type == DT_WHT)
                 continue;
-            *entry = (struct ur_list_entry){e->ino, p->at, e->type, e->len, e->name};
+            *entry = (struct ur_list_entry){e->ino, p->at, told(c, e->type), e->len, e->name};
             return 1;
         }
         return 0;
@@ -533,7 +538,7 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
         *pos += e->reclen;
         if (!filter(c, l, e))
             continue;
-        *entry = (struct ur_list_entry){e->ino, (uint64_t)e->off, e->type, (uint16_t)strlen(e->name), e->name};
+        *entry = (struct ur_list_entry){e->ino, (uint64_t)e->off, told(c, e->type), (uint16_t)strlen(e->name), e->name};
         return 1;
     }
 }
@@ -557,7 +562,7 @@ void ur_list_close(struct ur_list *l) {
 }
 
 /* Emits from a snapshot as the kernel would; the place is the descriptor's own offset, so dup and fork share it. */
-static long emit(struct ur_list *l, char *buf, size_t size) {
+static long emit(const struct ur_caller *c, struct ur_list *l, char *buf, size_t size) {
     struct ur_snapshot *p = &l->snapshot;
     long at = sys_lseek(l->fd, 0, SEEK_CUR);
     size_t used = 0;
@@ -574,7 +579,7 @@ static long emit(struct ur_list *l, char *buf, size_t size) {
         r->ino = e->ino;
         r->off = at + 1;
         r->reclen = (uint16_t)need;
-        r->type = e->type;
+        r->type = told(c, e->type);
         memcpy(r->name, e->name, e->len + 1u);
         used += need;
     }
@@ -595,6 +600,7 @@ static long stream(const struct ur_caller *c, struct ur_list *l, char *buf, size
             uint16_t len = e->reclen;
             at += len;
             if (filter(c, l, e)) {
+                e->type = told(c, e->type);
                 memmove(buf + kept, e, len);
                 kept += len;
             }
@@ -611,7 +617,7 @@ long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, s
     long ret = l->decided ? 0 : start(c, l);
     if (ret < 0)
         return ret;
-    return l->merged ? emit(l, buf, n) : stream(c, l, buf, n);
+    return l->merged ? emit(c, l, buf, n) : stream(c, l, buf, n);
 }
 
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {

@@ -42,6 +42,34 @@ static long make_seen(const struct making *w, const char *host) {
     return UR_AGAIN;
 }
 
+/* A device of a simulated root's, which no plain user can make. */
+static bool is_recorded(const struct ur_union *u, const struct making *w) {
+    return u->root && w->kind == NODE && (S_ISBLK(w->mode) || S_ISCHR(w->mode));
+}
+
+static long make_device(const struct ur_caller *c, const struct making *w, const char *host, const char *parent) {
+    struct stat now, as = {.st_rdev = w->dev};
+    long fd = sys_open(host, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (w->mode & 0777) | 0600);
+    long ret = fd < 0 ? fd : sys_fstat((int)fd, &now);
+    if (ret == 0) { /* the umask has seen to the others' bits */
+        as.st_mode = (w->mode & (S_IFMT | 07600)) | (now.st_mode & 0177);
+        ret = ur_root_made(c, (int)fd, NULL, parent, &as);
+    }
+    if (fd >= 0)
+        sys_close((int)fd);
+    if (fd >= 0 && ret < 0)
+        sys_unlink(host);
+    return ret;
+}
+
+/* At a host path; the directory `parent` is where it will be. */
+static long make_in(const struct ur_caller *c, const struct making *w, const char *host, const char *parent) {
+    if (is_recorded(c->u, w))
+        return make_device(c, w, host, parent);
+    long ret = make_seen(w, host);
+    return ret == 0 && c->u->root && w->kind != LINK ? ur_root_made(c, -1, host, parent, NULL) : ret;
+}
+
 long ur_may_change_dir(const struct ur_union *u, const struct ur_dir *d, char *host) {
     if (!ur_has_upper(d->mount))
         return -EROFS;
@@ -114,9 +142,12 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     UR_NAME_CHANGES(c->u, d, n->name);
     if (w->kind != DIRECTORY)
         ur_gone_taken(c->u, d, n->name);
-    bool aside = n->entry.white == UR_WHITE_NODE || (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
+    bool aside = is_recorded(c->u, w) || n->entry.white == UR_WHITE_NODE ||
+                 (n->entry.white == UR_WHITE_NAME && w->kind == DIRECTORY);
     if (!aside) {
-        ret = make_seen(w, host);
+        ret = c->u->root ? ur_upper_path(c->u, d, NULL, parent) : 0;
+        if (ret == 0)
+            ret = make_in(c, w, host, parent);
         if (ret == 0)
             return ur_sync_names(c->u, d);
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
@@ -125,7 +156,7 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
-    ret = make_seen(w, s->stage.path);
+    ret = make_in(c, w, s->stage.path, parent);
     if (ret == 0 && w->kind == DIRECTORY) {
         /* A mode that keeps its owner out also keeps him from marking it, and from moving it. */
         struct ur_unlocked k;
@@ -140,7 +171,8 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ur_dir_relock(c->u, d->mount, ret == 0 ? host : s->stage.path, &k);
         ur_note_opaque(c->u);
     } else if (ret == 0)
-        ret = ur_stage_over_whiteout(c->u, &s->stage, host);
+        ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, &s->stage, host)
+                                              : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
     ur_stage_drop(&s->stage);
     if (ret == 0)
         return ur_sync_names(c->u, d);

@@ -58,9 +58,35 @@ static long apply_fd(const struct change *w, int fd) {
     return -EINVAL;
 }
 
+static bool is_owner_or_mode(const struct change *w) {
+    return w->what == CHMOD || w->what == CHOWN;
+}
+
+/* The two under a simulated root: of a file that is in the upper, or of a descriptor. */
+static long apply_root(const struct ur_caller *c, const struct change *w, int fd, const char *host) {
+    return w->what == CHMOD ? ur_root_chmod(c, fd, host, w->mode) : ur_root_chown(c, fd, host, w->uid, w->gid);
+}
+
+/* Before anything is copied for it. 1: go on; 0: it changes nothing; -errno. */
+static long may_root(const struct ur_caller *c, const struct change *w, const char *host, const struct stat *st) {
+    bool nothing = false;
+    long ret = w->what == CHMOD ? ur_root_may_chmod(c, -1, host, st)
+                                : ur_root_may_chown(c, -1, host, st, w->uid, w->gid, &nothing);
+    return ret < 0 ? ret : !nothing;
+}
+
+/* chown where it is not kept: outside the unions, or of what the kernel alone knows. */
+static long chown_unkept(const struct ur_caller *c, int fd, const char *host, const struct stat *st,
+                         const struct change *w) {
+    bool nothing;
+    if (st->st_uid != c->u->table->uid)
+        return -EPERM;
+    return ur_root_may_chown(c, fd, host, st, w->uid, w->gid, &nothing);
+}
+
 /* Does it change who may search a directory? Then what is known of the names below may no longer hold for all. */
-static bool changes_access(const struct change *w, const struct stat *st) {
-    if (!S_ISDIR(st->st_mode))
+static bool changes_access(const struct ur_union *u, const struct change *w, const struct stat *st) {
+    if (!S_ISDIR(st->st_mode) || (u->root && w->what == CHOWN))
         return false;
     switch (w->what) {
     case CHMOD:
@@ -91,17 +117,21 @@ static bool both_now(const struct timespec ts[2]) {
     return !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
 }
 
+static long apply(const struct ur_caller *c, const struct change *w, const char *host) {
+    return c->u->root && is_owner_or_mode(w) ? apply_root(c, w, -1, host) : apply_path(w, host);
+}
+
 /* A change by a name of the upper, which is that file's, `st`: a whiteout may come in its place. Where no lower has the
    directory none does. */
 static long apply_name(const struct ur_caller *c, const struct ur_dir *d, const struct change *w, const char *host,
                        const struct stat *st) {
     if (d->spots < 2)
-        return apply_path(w, host);
+        return apply(c, w, host);
     struct ur_names_held k;
     ur_names_lock(c->u, host, NULL, &k);
     long ret = ur_is_still(host, st);
     if (ret == 0)
-        ret = apply_path(w, host);
+        ret = apply(c, w, host);
     ur_names_unlock(&k);
     return ret;
 }
@@ -134,7 +164,7 @@ static long may_change(const struct change *w, const char *host, const struct st
 }
 
 /* What is refused whoever asks. */
-static long is_sensible(const struct change *w, const struct stat *st) {
+static long is_sensible(const struct ur_union *u, const struct change *w, const struct stat *st) {
     if (w->what == CHMOD && S_ISLNK(st->st_mode))
         return -EOPNOTSUPP;
     if (w->what == TRUNCATE) {
@@ -146,7 +176,7 @@ static long is_sensible(const struct change *w, const struct stat *st) {
             return -EINVAL;
     }
     if (w->what == SETXATTR || w->what == REMOVEXATTR) {
-        if (ur_is_marker_xattr(w->name))
+        if (ur_is_hidden_xattr(u, w->name))
             return -EPERM;
         if (strncmp(w->name, "user.", 5) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
             return -EPERM;
@@ -238,7 +268,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         }
         switch (w->what) { /* followed by the kernel: the file behind is no layer's, or it has no name any more */
         case CHOWN:
-            ret = sys_fchownat((int)fd, "", w->uid, w->gid, AT_EMPTY_PATH);
+            ret = c->u->root && sys_fstat((int)fd, &st) == 0 ? chown_unkept(c, (int)fd, NULL, &st, w)
+                                                             : sys_fchownat((int)fd, "", w->uid, w->gid, AT_EMPTY_PATH);
             break;
         case UTIMENS:
             ret = sys_utimensat(AT_FDCWD, proc, w->ts, 0);
@@ -266,6 +297,8 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         if (ret < 0)
             return ret;
         ret = sys_lstat(s->real[0], &st);
+        if (ret == 0 && c->u->root && w->what == CHOWN)
+            return chown_unkept(c, -1, s->real[0], &st, w);
         return ret < 0 || (w->what == CHMOD && S_ISLNK(st.st_mode)) ? (ret < 0 ? ret : -EOPNOTSUPP)
                                                                     : apply_path(w, s->real[0]);
     }
@@ -275,7 +308,13 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     if (ret == 0 && !n->self && (st.st_mode ^ n->entry.st.st_mode) & S_IFMT)
         return UR_AGAIN;
     if (ret == 0)
-        ret = is_sensible(w, &st);
+        ret = is_sensible(c->u, w, &st);
+    if (ret == 0 && c->u->root && is_owner_or_mode(w)) {
+        ret = may_root(c, w, s->real[0], &st);
+        if (ret <= 0)
+            return ret;
+        ret = 0;
+    }
     bool upper = n->self ? d->spots && d->spot[0].layer == 0 && ur_has_upper(d->mount) : n->entry.in_upper;
     if (ret == 0 && !upper) {
         if (!ur_has_upper(d->mount))
@@ -305,10 +344,10 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         return 0;
     if (ret == 0 && w->what == CHMOD && !(w->mode & S_IRUSR))
         ur_origin_keep(c->u, d->mount, s->real[0]);
-    bool access = changes_access(w, &st);
+    bool access = changes_access(c->u, w, &st);
     access_begin(c->u, access, d->path, n->self ? d->len : 0);
     if (ret == 0)
-        ret = n->self ? apply_path(w, s->real[0]) : apply_name(c, d, w, s->real[0], upper ? &st : &n->entry.st);
+        ret = n->self ? apply(c, w, s->real[0]) : apply_name(c, d, w, s->real[0], upper ? &st : &n->entry.st);
     access_end(c->u, access);
     if (ret == 0 && w->what == TRUNCATE)
         ur_quota_truncated(c->u, &st, w->len);
@@ -330,7 +369,7 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     long ret = sys_fstat(fd, &st);
     if (ret < 0)
         return ret;
-    if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_marker_xattr(w->name))
+    if ((w->what == SETXATTR || w->what == REMOVEXATTR) && ur_is_hidden_xattr(c->u, w->name))
         return -EPERM;
     ret = ur_fd_info(c, fd, &info, s->text);
     if (ret < 0) /* it may be a lower's */
@@ -341,9 +380,12 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
             return ret;
     }
     if (!ur_fd_is_lower(&info)) {
-        bool access = info.known && changes_access(w, &st);
+        bool access = info.known && changes_access(c->u, w, &st);
+        bool root = c->u->root && is_owner_or_mode(w), kept = info.known || !st.st_nlink;
+        if (root && !kept && w->what == CHOWN)
+            return chown_unkept(c, fd, NULL, &st, w);
         access_begin(c->u, access, s->text, info.len);
-        ret = apply_fd(w, fd);
+        ret = root && kept ? apply_root(c, w, fd, NULL) : apply_fd(w, fd);
         access_end(c->u, access);
         return ret;
     }

@@ -127,7 +127,10 @@ long ur_union_open_by(ur_way *way, struct ur_union *u, const char *session) {
     u->table = table;
     u->traced = u->table->trace.len > 0;
     u->limit = u->table->max_upper;
-    u->owner = u->table->uid && sys_geteuid() == u->table->uid;
+    u->root = u->table->root && u->table->uid;
+    /* Under a simulated root nobody is another in truth, and the question itself may be answered so. */
+    u->owner = u->table->uid && (u->root || sys_geteuid() == u->table->uid);
+    ur_root_permits(u->root);
     return 0;
 }
 

@@ -34,9 +34,13 @@ static long may_open_raw(const struct ur_union *u, const struct ur_node *n, cons
     return changes ? ur_may_change_raw(u, host, strlen(host)) : 0;
 }
 
-/* The descriptor of a new file, once its name is on disk. */
-static long made(const struct ur_union *u, const struct ur_dir *d, long fd) {
-    long ret = ur_sync_names(u, d);
+/* The descriptor of a new file, once its name is on disk. `parent`: room for a path. */
+static long made(const struct ur_caller *c, const struct ur_dir *d, char *parent, long fd) {
+    long ret = c->u->root ? ur_upper_path(c->u, d, NULL, parent) : 0;
+    if (ret == 0 && c->u->root)
+        ret = ur_root_made(c, (int)fd, NULL, parent, NULL);
+    if (ret == 0)
+        ret = ur_sync_names(c->u, d);
     if (ret == 0)
         return fd;
     sys_close((int)fd);
@@ -58,7 +62,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
         if (ret >= 0)
-            return made(c->u, d, ret);
+            return made(c, d, parent, ret);
         return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
@@ -69,7 +73,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     ur_stage_drop(&s->stage);
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);
-    return ret < 0 ? ret : made(c->u, d, fd);
+    return ret < 0 ? ret : made(c, d, parent, fd);
 }
 
 /* Did the index name a holder that the disk has not any more? UR_AGAIN then, or -EIO, or as it was. */
@@ -172,6 +176,29 @@ static long open_data(const struct ur_caller *c, const struct ur_dir *d, const s
     return ret;
 }
 
+/* What a simulated root gets of a regular file whose opening has come to `fd`: not one that is a device in its eyes;
+   and one of the upper also if a run without --root has made it so that not even its owner may open it. */
+static long as_root(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, int flags, char *host,
+                    long fd) {
+    struct stat st;
+    if (fd == -EACCES && n->entry.in_upper && n->entry.kind == UR_FILE) {
+        long ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
+        if (ret == 0)
+            ret = sys_lstat(host, &st);
+        if (ret == 0 && S_ISREG(st.st_mode)) {
+            struct stat as = st;
+            ur_root_tell(c->u, -1, host, &as);
+            ret = ur_root_put(-1, host, &st, &as);
+        }
+        fd = ret < 0 ? fd : sys_open(host, flags | O_NOFOLLOW, 0);
+    }
+    if (fd < 0 || flags & O_PATH || sys_fstat((int)fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size ||
+        !ur_root_is_device((int)fd))
+        return fd;
+    sys_close((int)fd);
+    return -ENXIO;
+}
+
 /* `e`: for another. `defers`: ur_open_unless_waits. */
 static long open_once(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode,
                       struct ur_elsewhere *e, bool defers, struct ur_begun *begun) {
@@ -244,7 +271,9 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
                 ret = ur_copyup_dir(c, d);
             if (ret == 0)
                 ret = ur_upper_path(c->u, d, NULL, host);
-            return ret < 0 ? ret : sys_open(host, flags, mode);
+            if (ret == 0)
+                ret = sys_open(host, flags, mode);
+            return ret < 0 || !c->u->root ? ret : made(c, d, s->real[1], ret);
         }
         if (creating || wants_write(flags))
             return -EISDIR;
@@ -322,8 +351,10 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     ret = unless_outdated(c, d, n, sys_openat(r.fd, r.path, plain | O_NOFOLLOW, mode));
     if (counts && ret >= 0)
         ur_quota_truncated(c->u, &was, 0);
+    if (__builtin_expect(c->u->root, 0))
+        ret = as_root(c, d, n, plain, host, ret);
     /* Removed or replaced since it was looked up. */
-    return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG) ? UR_AGAIN : ret;
+    return ur_is_gone(ret) || (ret == -ENXIO && type == S_IFREG && !c->u->root) ? UR_AGAIN : ret;
 }
 
 /* A regular file that is to be read, by the index alone. UR_AGAIN: it must be walked. */

@@ -7,6 +7,8 @@
 #ifndef UNIONRUN_ENGINE_SHARED_H
 #define UNIONRUN_ENGINE_SHARED_H
 
+#include "root.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +34,7 @@ enum {
     UR_METACOPIES = 1024,
     UR_PROGRAMS = 256,
     UR_PROGRAM_PATH = 80,
+    UR_IDS = 256,
 };
 
 struct ur_shared {
@@ -133,6 +136,12 @@ struct ur_shared {
         char path[UR_DEAD_PATH]; /* the union's, NUL-terminated */
     } dead[UR_DEAD];
 
+    /* The ids that processes have taken under a simulated root (ids.c). */
+    struct ur_ids_place {
+        _Atomic uint32_t state;
+        struct ur_ids ids;
+    } ids[UR_IDS];
+
     /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id, or 0. */
     _Atomic uint32_t names[UR_NAMES];
     _Atomic uint32_t moving; /* such a lock: of who moves what the log of moves is to tell (rename.c) */
@@ -157,6 +166,7 @@ struct ur_shared {
     _Atomic uint32_t moves_had; /* how much of it has memory; 0: the first chunk; UR_MOVES_FULL: no more can be had */
     unsigned char moves[UR_MOVES_BYTES];
 };
+enum { UR_IDS_FREE, UR_IDS_WRITTEN, UR_IDS_READY };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };
 enum ur_index_part { UR_PART_NEW, UR_PART_READY, UR_PART_NONE /* there was no room, and it stays so */ };
 

@@ -64,6 +64,15 @@ static long node_stat(const struct ur_caller *c, const struct ur_dir *d, const s
     return ret < 0 ? ret : identify(c, d, n, host, st);
 }
 
+/* What a simulated root sees of it. */
+static long root_tell(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, char *host,
+                      struct stat *st) {
+    long ret = ur_node_path(c->u, d, n, host);
+    if (ret == 0)
+        ur_root_tell(c->u, -1, host, st);
+    return ret;
+}
+
 /* `how`: UR_WALK_TYPE, or 0. */
 static long walk_present(const struct ur_caller *c, int dirfd, const char *path, bool nofollow, int how,
                          struct ur_scratch *s, const struct ur_begun *begun) {
@@ -119,7 +128,11 @@ long ur_stat(const struct ur_caller *c, int dirfd, const char *path, struct stat
     ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, 0, s, &begun);
     if (ret == 0 && !ur_can_write(c, st, sizeof *st))
         return -EFAULT;
-    return ret < 0 ? ret : node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
+    if (ret == 0)
+        ret = node_stat(c, &s->dir[0], &s->node[0], s->real[0], st);
+    if (__builtin_expect(c->u->root, 0) && ret == 0)
+        ret = root_tell(c, &s->dir[0], &s->node[0], s->real[0], st);
+    return ret;
 }
 
 static bool is_layer_dev(const struct ur_union *u, uint64_t dev, bool *shown_as_is) {
@@ -162,9 +175,9 @@ static void add_data_of_fd(const struct ur_caller *c, int fd, struct stat *st) {
 
 /*
  * A descriptor's stat. The kernel knows all but what the union changes: a copied-up file's numbers, and a lower file
- * that was copied up after it was opened (its attributes are the copy's now).
+ * that was copied up after it was opened (its attributes are the copy's now). *whole: they are, as the run sees them.
  */
-long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
+static long fstat_union(const struct ur_caller *c, int fd, struct stat *st, bool *whole) {
     long ret = sys_fstat(fd, st);
     bool shown_as_is;
     if (ret < 0 || !ur_active(c) || !is_layer_dev(c->u, st->st_dev, &shown_as_is) || ur_fd_is_raw(c, fd))
@@ -202,6 +215,7 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     if (named < 0)
         return named;
     if (named) {
+        *whole = true;
         *st = now;
         return 0;
     }
@@ -213,6 +227,14 @@ long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
     if (!upper && copied && alone) /* its one name is gone */
         st->st_nlink = 0;
     return 0;
+}
+
+long ur_fstat(const struct ur_caller *c, int fd, struct stat *st) {
+    bool whole = false;
+    long ret = fstat_union(c, fd, st, &whole);
+    if (__builtin_expect(ur_active(c) && c->u->root, 0) && ret == 0 && !whole)
+        ur_root_tell(c->u, fd, NULL, st);
+    return ret;
 }
 
 /* What identifies a file in the union differs from the host's answer, and what its data say if they are elsewhere. */
@@ -228,12 +250,18 @@ static void tell(const struct stat *st, struct statx *x) {
     x->stx_dev_minor = (uint32_t)(st->st_dev & 0xff) | (uint32_t)(st->st_dev >> 12 & ~0xffu);
 }
 
-/* Of a descriptor whose file may have been copied up since: the attributes, too. */
-static void tell_all(const struct stat *st, struct statx *x) {
-    tell(st, x);
+static void tell_owner(const struct stat *st, struct statx *x) {
     x->stx_mode = (uint16_t)st->st_mode;
     x->stx_uid = st->st_uid;
     x->stx_gid = st->st_gid;
+    x->stx_rdev_major = major(st->st_rdev);
+    x->stx_rdev_minor = minor(st->st_rdev);
+}
+
+/* Of a descriptor whose file may have been copied up since: the attributes, too. */
+static void tell_all(const struct stat *st, struct statx *x) {
+    tell(st, x);
+    tell_owner(st, x);
     x->stx_size = (uint64_t)st->st_size;
     x->stx_ctime.tv_sec = st->st_ctim.tv_sec;
     x->stx_ctime.tv_nsec = (uint32_t)st->st_ctim.tv_nsec;
@@ -262,12 +290,15 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
     ret = walk_present(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, UR_WALK_TYPE, s, NULL);
     if (ret == 0)
         ret = ur_node_reach(c->u, d, n, s->real[0], &r);
-    bool union_s = d->mount || n->lost;
+    bool union_s = d->mount || n->lost, root = c->u->root;
     if (ret == 0)
         ret = sys_statx(r.fd, r.path, n->where == UR_AT_MAGIC ? sync : sync | AT_SYMLINK_NOFOLLOW,
-                        union_s ? mask | STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE : mask, x);
+                        union_s || root ? mask | STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE |
+                                              (root ? STATX_MODE | STATX_UID | STATX_GID : 0)
+                                        : mask,
+                        x);
     ret = ur_if_lost(c->u, d, &n->entry, ret);
-    if (ret < 0 || !union_s)
+    if (ret < 0 || !(union_s || root))
         return ret;
     if (n->lost) {
         x->stx_nlink = 0;
@@ -281,9 +312,17 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
                        .st_atim = {x->stx_atime.tv_sec, x->stx_atime.tv_nsec},
                        .st_mtim = {x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec},
                        .st_dev = makedev(x->stx_dev_major, x->stx_dev_minor)};
-    ret = identify(c, d, n, s->real[0], &st);
-    if (ret == 0)
+    if (union_s)
+        ret = identify(c, d, n, s->real[0], &st);
+    if (ret == 0 && union_s)
         tell(&st, x);
+    if (ret == 0 && root) {
+        st.st_uid = x->stx_uid;
+        st.st_gid = x->stx_gid;
+        st.st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor);
+        ret = root_tell(c, d, n, s->real[0], &st);
+        tell_owner(&st, x);
+    }
     return ret;
 }
 
@@ -305,8 +344,10 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (!ur_active(c) && dirfd == AT_FDCWD && !flags)
         return UR_AS_LIBC(UR_SYS(SYS_access, path, mode, 0, 0, 0, 0),
                           UR_SYS(SYS_faccessat, dirfd, path, mode, 0, 0, 0));
-    if (!ur_active(c) || (flags & AT_EMPTY_PATH && ur_is_empty(c, path)))
-        return sys_faccessat(dirfd, path, mode, flags);
+    if (!ur_active(c) || (flags & AT_EMPTY_PATH && ur_is_empty(c, path))) {
+        long ret = sys_faccessat(dirfd, path, mode, flags);
+        return ur_active(c) && c->u->root && dirfd >= 0 ? ur_root_may_access(c, dirfd, NULL, mode, flags, ret) : ret;
+    }
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     struct ur_begun begun;
@@ -329,6 +370,11 @@ long ur_access(const struct ur_caller *c, int dirfd, const char *path, int mode,
     if (n->where == UR_AT_UNION) {
         bool writable = ur_has_upper(s->dir[0].mount);
         struct stat st;
+        if (c->u->root && ret == -EACCES) {
+            ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
+            if (ret == 0)
+                ret = ur_root_may_access(c, -1, s->real[0], mode, flags, -EACCES);
+        }
         if (ret == -EROFS && writable) {
             ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
             return ret < 0 ? ret : ur_may_access(s->real[0], mode);

@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "layer.h"
 #include "quota.h"
+#include "root.h"
 #include "shared.h"
 #include "sys.h"
 
@@ -305,6 +306,10 @@ long ur_marks_at(int fd, const char *host, char *redirect); /* the same; `fd` is
 long ur_is_whiteout(const char *host, const struct stat *st);
 bool ur_is_marker_name(const char *name, size_t len);
 bool ur_is_marker_xattr(const char *name);
+/* Is it a name that the run does not see? Also the record of owners, if it simulates root. */
+static inline bool ur_is_hidden_xattr(const struct ur_union *u, const char *name) {
+    return ur_is_marker_xattr(name) || (u->root && strcmp(name, UR_OVERRIDE_STAT) == 0);
+}
 /* Makes a whiteout at a host path, in the form that the mount's upper can hold. */
 long ur_whiteout_make(const struct ur_table_mount *m, const char *host);
 long ur_mark_opaque(const char *host);

@@ -7,11 +7,11 @@
 enum { LIST_MAX = 65536 /* XATTR_LIST_MAX, xattr(7) */ };
 
 /* Drops our names from a list in place. */
-static long filter(char *list, long n) {
+static long filter(const struct ur_union *u, char *list, long n) {
     char *to = list;
     for (char *name = list; name < list + n;) {
         size_t len = strlen(name) + 1;
-        if (!ur_is_marker_xattr(name)) {
+        if (!ur_is_hidden_xattr(u, name)) {
             memmove(to, name, len);
             to += len;
         }
@@ -21,19 +21,19 @@ static long filter(char *list, long n) {
 }
 
 /* A list whose size is asked, or does not fit as it is, is read whole to see what is left of it. */
-static long list_of(const char *host, int fd, char *list, size_t size) {
+static long list_of(const struct ur_union *u, const char *host, int fd, char *list, size_t size) {
     long n = fd >= 0 ? sys_flistxattr(fd, list, size) : sys_llistxattr(host, list, size);
     if (n == 0 || (n < 0 && n != -ERANGE))
         return n;
     if (size && n > 0)
-        return filter(list, n);
+        return filter(u, list, n);
     long room = sys_mmap(NULL, LIST_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room < 0 && room > -4096)
         return -ENOMEM;
     char *all = (char *)room;
     n = fd >= 0 ? sys_flistxattr(fd, all, LIST_MAX) : sys_llistxattr(host, all, LIST_MAX);
     if (n > 0)
-        n = filter(all, n);
+        n = filter(u, all, n);
     if (n > 0 && size) {
         if ((size_t)n > size)
             n = -ERANGE;
@@ -71,7 +71,7 @@ long ur_getxattr(const struct ur_caller *c, const char *path, const char *name, 
         ret = reach(c, path, nofollow, s->text, &fd);
     if (ret < 0)
         return ret;
-    if (ur_is_marker_xattr(name))
+    if (ur_is_hidden_xattr(c->u, name))
         ret = -ENODATA;
     else
         ret = fd >= 0 ? sys_fgetxattr(fd, name, value, n) : sys_lgetxattr(s->text, name, value, n);
@@ -88,7 +88,7 @@ long ur_listxattr(const struct ur_caller *c, const char *path, char *list, size_
     long ret = reach(c, path, nofollow, s->text, &fd);
     if (ret < 0)
         return ret;
-    ret = list_of(s->text, fd, list, n);
+    ret = list_of(c->u, s->text, fd, list, n);
     if (fd >= 0)
         sys_close(fd);
     return ret;
@@ -107,7 +107,7 @@ static bool moved_up(const struct ur_caller *c, int fd, char *path) {
 long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n) {
     if (!ur_active(c))
         return sys_fgetxattr(fd, name, value, n);
-    if (ur_length_within(c, name, XATTR_NAME_MAX + 1) >= 0 && ur_is_marker_xattr(name)) {
+    if (ur_length_within(c, name, XATTR_NAME_MAX + 1) >= 0 && ur_is_hidden_xattr(c->u, name)) {
         long ret = sys_fgetxattr(fd, name, value, 0);
         return ret < 0 ? ret : -ENODATA;
     }
@@ -119,5 +119,5 @@ long ur_flistxattr(const struct ur_caller *c, int fd, char *list, size_t n) {
     if (!ur_active(c))
         return sys_flistxattr(fd, list, n);
     UR_SCRATCH(s);
-    return moved_up(c, fd, s->text) ? ur_listxattr(c, s->text, list, n, true) : list_of(NULL, fd, list, n);
+    return moved_up(c, fd, s->text) ? ur_listxattr(c, s->text, list, n, true) : list_of(c->u, NULL, fd, list, n);
 }

@@ -101,6 +101,7 @@ bool load_plan(struct launch *launch) {
         launch->plan.durability = options->durability;
     else if (options->ephemeral && !launch->plan.durability_said)
         launch->plan.durability = UR_DURABLE_VOLATILE;
+    launch->plan.root |= options->root;
     if (options->metacopy_said) {
         launch->plan.metacopy = options->metacopy;
         launch->plan.metacopy_said = true;

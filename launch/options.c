@@ -217,6 +217,11 @@ static const struct row {
       "files and writes fail with EDQUOT, until something is removed"},
      read_max_upper,
      0},
+    {{"--root", NULL,
+      "as a plain user: let programs see themselves as root, who may give files to others, make\n"
+      "devices, become another; it is kept in xattrs of the upper's files, and is no right"},
+     NULL,
+     offsetof(struct options, root)},
     {{"--no-preload", NULL, "the guard alone, without the shim; implies --guard=require"},
      NULL,
      offsetof(struct options, no_preload)},

@@ -25,6 +25,7 @@ struct options {
     bool index_said;
     enum ur_durability durability; /* counts if durability_said; else the layer file */
     bool durability_said;
+    bool root;       /* it is simulated, whatever the layer file says */
     size_t metacopy; /* counts if metacopy_said; else the layer file */
     bool metacopy_said;
     uint64_t max_upper; /* 0: not said; else the layer file */

@@ -32,6 +32,7 @@ int __fxstatat64(int v, int dirfd, const char *path, struct stat64 *st, int flag
 int __xmknod(int v, const char *path, mode_t mode, dev_t *dev);
 int __xmknodat(int v, int dirfd, const char *path, mode_t mode, dev_t *dev);
 ssize_t getdents(int fd, void *buf, size_t n); /* musl has it */
+int __getgroups_chk(int n, gid_t *list, size_t room);
 int pivot_root(const char *root, const char *old);
 int __statfs(const char *path, struct statfs *st);
 ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t room);

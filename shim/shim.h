@@ -25,6 +25,7 @@
 #define __attribute_nonnull__(params)
 
 #include "../engine/engine.h"
+#include "../engine/root.h"
 #include "../engine/shared.h"
 #include "../engine/sys.h"
 #include "../engine/trace.h"
@@ -249,6 +250,9 @@ long ur_watch(int fd, const char *path, uint32_t mask);
 long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path);
 long ur_fstatfs(int fd, struct statfs *st);
 long ur_seccomp(unsigned op, unsigned flags, const void *program);
+long ur_id(long nr, bool group, int which);
+long ur_three_ids(long nr, bool group, unsigned *real, unsigned *effective, unsigned *saved);
+long ur_groups(int size, unsigned *list);
 long ur_chroot(const char *path);
 long ur_prctl(int option, const long a[4]);
 long ur_bind(int fd, const struct sockaddr *addr, unsigned len);

@@ -42,6 +42,9 @@ static long plain(long nr, const long a[6]) {
     return UR_PLAIN(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+/* A change of ids: the kernel's, or under a simulated root the engine's. */
+#define AS_ROOT(nr, call) (UR_SELF->u->root ? (call) : plain(nr, a))
+
 static long meaning(long nr, const long a[6]) {
     if (nr < 0) /* numbers.h has some for what is not there */
         return -ENOSYS;

@@ -4,7 +4,7 @@
 load helpers
 load calls
 
-CALLS=(calls-files calls-dirs calls-stdio calls-programs calls-sockets)
+CALLS=(calls-files calls-dirs calls-stdio calls-programs calls-sockets calls-ids)
 
 hard() {
     workspace "$2"
@@ -57,6 +57,12 @@ two_layers() {
 }
 @test "AF_UNIX sockets, watches, syscall(): each call as in a plain directory, as a plain user" {
     same_calls calls-sockets user
+}
+@test "who one is, and becoming another: each call as in a plain directory, as root" {
+    same_calls calls-ids root
+}
+@test "who one is, and becoming another: each call as in a plain directory, as a plain user" {
+    same_calls calls-ids user
 }
 
 @test "a pointer that leads nowhere, to a path or to a result, is EFAULT, as in a plain directory" {
@@ -293,7 +299,8 @@ print([libc.inotify_add_watch(fd, name, mask) for name, mask in
 
 # --- the gate -------------------------------------------------------------------------------------------------------
 
-# What is left to libc and ld.so is told union paths: a freopen's place-holder, what a codeset or a library needs.
+# What is left to libc and ld.so is told union paths: a freopen's place-holder, what a codeset or a library needs. (What the
+# name service reads for initgroups is each host's own.)
 @test "every hook's system calls come from the gate, and no raw path by another way" {
     [ "$(uname -m)" = x86_64 ] || skip 'the program knows x86_64 only'
     local program out=$BATS_TEST_TMPDIR/out status LOWERS
@@ -340,7 +347,7 @@ wordexp openat .
 wordexp openat /dev/null
 wordexp openat /home/of
 wordexp openat d
-wordexp openat d/wordexp' "$(awk '$1 !~ /^(child|start)$/ && $4 != "" { print $1, $3, $4 }' "$out".* |
+wordexp openat d/wordexp' "$(awk '$1 !~ /^(child|start|initgroups)$/ && $4 != "" { print $1, $3, $4 }' "$out".* |
         sed "s,$TARGET,TARGET,; s,/[^ ]*/gconv/.*,GCONV," | LC_ALL=C sort -u)"
 }
 
@@ -406,7 +413,7 @@ rows() { sed -n 's/^UR_\(HOOK([^,]*\|ALIAS(\|OWN(\)[, ]*\([A-Za-z0-9_]*\).*/\2/p
     local rows
     rows=$(sed -n 's/^UR_CALL(\([a-z0-9_]*\),.*/SYS_\1/p' "$REPO/shim/syscalls.def" | sort)
     [ "$(wc -l <<<"$rows")" -gt 70 ]
-    same 'tested' "$rows" "$(grep -oh '\bSYS_[a-z0-9_]*' "$REPO"/test/bin/calls-{sockets,refused}.c | sort -u | comm -12 - <(echo "$rows"))"
+    same 'tested' "$rows" "$(grep -oh '\bSYS_[a-z0-9_]*' "$REPO"/test/bin/calls-{sockets,refused,ids}.c | sort -u | comm -12 - <(echo "$rows"))"
 }
 
 @test "the object needs libc alone, and no symbol version above 2.17" {

@@ -34,6 +34,7 @@ enum class {
     ADDRESS,
     IDS,
     WRITE,
+    WHO,
     REFUSED_ENOSYS,
     REFUSED_EPERM,
     REFUSED_EOPNOTSUPP,
@@ -87,8 +88,13 @@ static size_t low(unsigned n) {
     return offsetof(struct seccomp_data, args) + n * sizeof(uint64_t);
 }
 
+static enum class class_in(enum class class, enum filter_ids ids) {
+    if (class == WHO) return ids == FILTER_IDS_TOLD ? PATH : ALLOW;
+    return class == IDS && ids == FILTER_IDS_REAL ? ALLOW : class;
+}
+
 /* Numbers as ranges of one class, in their order. What no table knows is no call yet. */
-static void make_ranges(struct program *p, bool ids, bool limited) {
+static void make_ranges(struct program *p, enum filter_ids ids, bool limited) {
     enum class of[CALL_NUMBERS];
     for (unsigned number = 0; number < CALL_NUMBERS; number++)
         of[number] = REFUSED_ENOSYS;
@@ -97,8 +103,7 @@ static void make_ranges(struct program *p, bool ids, bool limited) {
             of[others[i].number] = others[i].class;
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i].number >= 0)
-            of[calls[i].number] =
-                (calls[i].class == IDS && !ids) || (calls[i].class == WRITE && !limited) ? ALLOW : calls[i].class;
+            of[calls[i].number] = calls[i].class == WRITE && !limited ? ALLOW : class_in(calls[i].class, ids);
     for (uint32_t number = 0; number < CALL_NUMBERS; number++)
         if (number == 0 || of[number] != of[number - 1])
             p->range[p->ranges++] = (struct range){number, of[number]};
@@ -257,13 +262,14 @@ static void class_code(struct program *p, enum class class, bool shim, const str
         give(p, SECCOMP_RET_ERRNO | EOPNOTSUPP);
         break;
     case ALLOW:
+    case WHO:
     case CLASSES:
         give(p, SECCOMP_RET_ALLOW);
         break;
     }
 }
 
-static void make(struct program *p, bool ids, bool shim, bool limited, const struct loader *loader) {
+static void make(struct program *p, enum filter_ids ids, bool shim, bool limited, const struct loader *loader) {
     load(p, offsetof(struct seccomp_data, arch));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCHITECTURE);
     give(p, SECCOMP_RET_ERRNO | ENOSYS);
@@ -288,7 +294,7 @@ static long install(const struct program *p, unsigned long flags) {
     return UR_SYS(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole, 0, 0, 0);
 }
 
-long filter_install(bool ids, bool shim, bool limited, const struct loader *loader, bool *killable) {
+long filter_install(enum filter_ids ids, bool shim, bool limited, const struct loader *loader, bool *killable) {
     static struct program program;
     program = (struct program){0};
     make(&program, ids, shim, limited, loader);

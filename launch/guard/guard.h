@@ -16,6 +16,7 @@
  *     places.c      answers: cwd
  *     listings.c    answers: what a directory holds
  *     programs.c    answers: execve
+ *     ids.c         answers: who the caller is, under a simulated root
  *     sockets.c     answers: AF_UNIX names, watches
  *
  * The process tree is launcher - guard - keeper - command: whoever is to read the memory of all the others must be
@@ -77,10 +78,15 @@ void loader_find(struct loader *l);
 
 /* --- filter.c --- */
 
-/* Installs the filter on the calling thread. `ids`: calls that change who one is are sent, too; `shim`: programs have
-   one; `limited`: what makes files grow is sent; `loader`: passes. Needs no_new_privs or CAP_SYS_ADMIN. `killable`:
-   what guard.killable is to be. Returns the listener's descriptor or -errno. */
-long filter_install(bool ids, bool shim, bool limited, const struct loader *loader, bool *killable);
+enum filter_ids {
+    FILTER_IDS_REAL, /* nobody can become another */
+    FILTER_IDS_VARY, /* calls that change who one is are sent, too */
+    FILTER_IDS_TOLD, /* and those that tell it: a simulated root */
+};
+/* Installs the filter on the calling thread. `shim`: programs have one; `limited`: what makes files grow is sent;
+   `loader`: passes. Needs no_new_privs or CAP_SYS_ADMIN. `killable`: what guard.killable is to be. Returns the
+   listener's descriptor or -errno. */
+long filter_install(enum filter_ids ids, bool shim, bool limited, const struct loader *loader, bool *killable);
 
 /* --- one call that is answered --- */
 

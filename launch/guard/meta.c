@@ -128,11 +128,16 @@ static long change_host(struct call *q, const char *host, const struct change *w
     return ret < 0 ? ret : change_raw((int)fd, w);
 }
 
+/* Does a simulated root do it? Then the engine knows also what is outside the unions. */
+static bool is_simulated(const struct call *q, const struct change *w) {
+    return q->caller.u->root && w->what == CHOWN;
+}
+
 /* A descriptor that an fchmod does not take, but AT_EMPTY_PATH does (O_PATH): by the path that it has. */
 static long by_path_fd(struct call *q, int own, const struct change *w) {
     char host[UR_PATH_MAX], path[UR_PATH_MAX];
     struct ur_caller here = here_for(q);
-    bool raw = q->gate || q->elsewhere || ur_fd_is_native(&here, own) == 1;
+    bool raw = q->gate || q->elsewhere || (!is_simulated(q, w) && ur_fd_is_native(&here, own) == 1);
     long ret = raw ? meta_allowed(own, host) : peer_fd_path(own, host);
     if (ret < 0)
         return ret;
@@ -157,7 +162,7 @@ static long by_fd(struct call *q, int fd, const struct change *w, bool empty) {
     if (empty && is_path_fd((int)own))
         return by_path_fd(q, (int)own, w);
     struct ur_caller here = here_for(q);
-    if (!q->gate && !q->elsewhere && !ur_fd_is_native(&here, (int)own))
+    if (!q->gate && !q->elsewhere && (is_simulated(q, w) || !ur_fd_is_native(&here, (int)own)))
         return change_fd_union(&here, (int)own, w);
     ret = meta_allowed((int)own, host);
     if (ret < 0)
@@ -189,7 +194,7 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     }
     if (q->gate) /* the shim's: a host path, absolute */
         return path[0] == '/' ? change_host(q, peer_own_proc(q, path, host), w, nofollow) : -EACCES;
-    if (!ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
+    if (is_simulated(q, w) || !ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
     ret = ur_real(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
     return ret < 0 ? ret : change_host(q, host, w, nofollow);

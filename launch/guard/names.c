@@ -23,10 +23,19 @@ long native(struct call *q, int dirfd, const char *path, int flags) {
     return ret;
 }
 
+/* The same of what tells owners and modes, or hides what keeps them: under a simulated root only the engine does. */
+static long native_told(struct call *q, int dirfd, const char *path, int flags) {
+    return q->caller.u->root ? peer_become(q, false) : native(q, dirfd, path, flags);
+}
+
+static long fd_native_told(struct call *q, int fd) {
+    return q->caller.u->root ? 0 : ur_fd_is_native(&q->caller, fd);
+}
+
 /* A path to be looked up: read, and 0 if the engine is to answer. */
 static long lookup(struct call *q, int dirfd, int at, bool nofollow, char *path) {
     long ret = path_of(q, at, path);
-    return ret ? ret : native(q, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0);
+    return ret ? ret : native_told(q, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0);
 }
 
 static long give(const struct call *q, int at, const void *what, size_t size, long ret) {
@@ -38,7 +47,7 @@ static long give(const struct call *q, int at, const void *what, size_t size, lo
 /* stat of a descriptor: a duplicate of it is ours. */
 static long stat_fd(struct call *q, int fd, int out) {
     struct stat st;
-    long ret = ur_fd_is_native(&q->caller, fd);
+    long ret = fd_native_told(q, fd);
     if (ret)
         return ret == 1 ? PASS : ret;
     long own = peer_fd(q, fd);
@@ -51,9 +60,11 @@ static long stat_fd(struct call *q, int fd, int out) {
 static long stat_path(struct call *q, int dirfd, int at, int out, int flags) {
     char path[UR_PATH_MAX];
     struct stat st;
-    if (flags & AT_EMPTY_PATH && q->arg[at] == 0) /* Linux 6.11 */
-        return dirfd == AT_FDCWD ? PASS : stat_fd(q, dirfd, out);
-    long ret = path_of(q, at, path);
+    if (flags & AT_EMPTY_PATH && q->arg[at] == 0 && dirfd != AT_FDCWD) /* Linux 6.11 */
+        return stat_fd(q, dirfd, out);
+    if (flags & AT_EMPTY_PATH && q->arg[at] == 0 && !q->caller.u->root)
+        return PASS;
+    long ret = flags & AT_EMPTY_PATH && q->arg[at] == 0 ? (*path = 0) : path_of(q, at, path);
     if (ret)
         return ret;
     if (flags & AT_EMPTY_PATH && !*path) {
@@ -61,7 +72,7 @@ static long stat_path(struct call *q, int dirfd, int at, int out, int flags) {
             return stat_fd(q, dirfd, out);
         memcpy(path, ".", 2);
     }
-    ret = native(q, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0);
+    ret = native_told(q, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0);
     return ret ? ret : give(q, out, &st, sizeof st, ur_stat(&q->caller, dirfd, path, &st, flags));
 }
 
@@ -90,7 +101,7 @@ long answer_statx(struct call *q) {
         return -EINVAL;
     struct ur_caller here = here_for(q);
     if (flags & AT_EMPTY_PATH && !*path && dirfd != AT_FDCWD) {
-        ret = ur_fd_is_native(&q->caller, dirfd);
+        ret = fd_native_told(q, dirfd);
         if (ret)
             return ret == 1 ? PASS : ret;
         long own = peer_fd(q, dirfd);
@@ -98,7 +109,7 @@ long answer_statx(struct call *q) {
     }
     if (flags & AT_EMPTY_PATH && !*path)
         memcpy(path, ".", 2);
-    ret = native(q, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0);
+    ret = native_told(q, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0);
     return ret ? ret : give(q, 4, &st, sizeof st, ur_statx(&q->caller, dirfd, path, flags, mask, &st));
 }
 

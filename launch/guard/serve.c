@@ -62,12 +62,6 @@ static void make_answers(void) {
         }
 }
 
-/* The caller may be another from now on; whoever it is, what it starts is, too. */
-long answer_ids(struct call *q) {
-    atomic_store(&q->guard->ids_vary, true);
-    return PASS;
-}
-
 static void send_answer(const struct call *q, long result) {
     struct seccomp_notif_resp r = {.id = q->id};
     if (result == PASS)
@@ -92,6 +86,7 @@ static bool answers_elsewhere(int number) {
 #define GUARD_FSTAT(number)
 #define GUARD_ADDRESS(number)
 #define GUARD_WRITE(number)
+#define GUARD_WHO(number) number,
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -444,6 +439,10 @@ static void find_loader(const struct launch *launch, struct loader *loader) {
         loader_find(loader);
 }
 
+static enum filter_ids filter_ids(const struct launch *launch) {
+    return geteuid() == 0 ? FILTER_IDS_VARY : launch->plan.root ? FILTER_IDS_TOLD : FILTER_IDS_REAL;
+}
+
 /* `shared`: a descriptor of the session's file, which tells the shim that it is served. */
 static struct guard_report enter(struct launch *launch, int shared) {
     struct guard_report report;
@@ -455,11 +454,11 @@ static struct guard_report enter(struct launch *launch, int shared) {
     find_loader(launch, &loader);
     bool killable;
     long listener =
-        filter_install(geteuid() == 0, !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
+        filter_install(filter_ids(launch), !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
     if (listener == -EACCES) { /* seccomp(2): CAP_SYS_ADMIN, or this */
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         listener =
-            filter_install(geteuid() == 0, !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
+            filter_install(filter_ids(launch), !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
     }
     if (listener < 0)
         return (struct guard_report){LACK_LISTENER, (int)-listener};

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# --root: a plain user's programs see what root would, by the shim, by the guard alone, and without the guard.
+
+# shellcheck disable=SC2030,SC2031,SC2034 # helpers.bash reads them
+bats_require_minimum_version 1.5.0
+load helpers
+load calls
+
+setup() { [ "$(id -u)" = 0 ] || skip 'what root sees is shown by root'; }
+
+# The script of standard input as root in a plain directory, and as a plain user in unions: the same must be printed.
+as_root_sees() {
+    local script plain option
+    script=$BATS_TEST_TMPDIR/script
+    cat >"$script"
+    chmod 644 "$script"
+    workspace root
+    fixture "$TARGET"
+    plain=$(cd "$TARGET" && clean_env root setpriv --groups=0 timeout 60 "$@" sh "$script" 2>&1)
+    [ -n "$plain" ]
+    workspace user
+    as mkdir "$W/lowers/1"
+    as sh -c "$(declare -f fixture); fixture '$W/lowers/1'"
+    for option in --guard=auto --no-preload --guard=off; do
+        [ "$option$*" != --guard=offbusybox ] || continue # a static program without a guard
+        UNION_OPTIONS=(--root "$option") UPPER=$W/up/$option
+        same "$option" "$plain" "$(in_target union timeout 60 "$@" sh "$script" 2>&1)"
+    done
+}
+
+fixture() { (umask 022; mkdir "$1/d"; echo text >"$1/f"; chmod 444 "$1/f"; ln -s f "$1/l"; echo x >"$1/d/x"; chmod 755 "$1/d"; chmod 644 "$1/d/x"); }
+
+@test "each call about ids tells and does to a plain user under --root what it does to root" {
+    workspace root
+    layers_for calls-ids
+    as cp -a "$W/lowers/2/." "$W/lowers/1/." "$TARGET"
+    local plain option
+    plain=$(in_target clean_env root setpriv --groups=0 "$REPO/build/test/calls-ids" 2>&1)
+    workspace user
+    layers_for calls-ids
+    for option in --guard=auto --no-preload --guard=off; do
+        UNION_OPTIONS=(--root "$option") UPPER=$W/up/$option
+        same "$option" "$plain" "$(in_target union "$REPO/build/test/calls-ids" 2>&1)"
+    done
+}
+
+@test "owners, modes and devices are told as root set them, and a file of 0444 can be written" {
+    as_root_sees env <<'END'
+chown 33:44 f; stat -c '%u:%g %a %F' f; chmod 4755 f; chown 33:45 f; stat -c '%u:%g %a' f
+echo more >>f; cat f; cp -p f g; stat -c '%u:%g %a' g
+mknod b b 8 1; mknod c c 1 5; stat -c '%n %F %t:%T %u:%g %a' b c; cat b 2>/dev/null || echo no device; rm b
+mkdir s; chown 0:50 s; chmod 2775 s; touch s/x; mkdir s/y; stat -c '%n %u:%g %a' s s/x s/y
+(umask 077; touch u; stat -c '%a' u); mkdir -m 0 shut; touch shut/in; stat -c '%a' shut; : >none; chmod 0 none; cat none
+[ -w f ] && [ -r none ] && [ ! -x none ] && echo access
+chown -h 0:0 l; chown -R 7:8 d; stat -c '%n %u:%g %a' d d/x; mv d e; stat -c '%n %u:%g %a' e e/x
+ln e/x hard; chown 9:9 hard; stat -c '%u:%g %h' e/x
+tar -cf - --sort=name --mtime=@0 . | tar --numeric-owner -tvf - | sort
+mkdir copy; cp -a c f s copy/; (cd copy && stat -c '%n %u:%g %a %F' c f s s/x s/y)
+python3 -c 'import os; print(os.listxattr("f"))'
+END
+}
+
+@test "a static program is told the same by the guard" {
+    needs busybox
+    as_root_sees busybox <<'END'
+busybox id -u; busybox chown 33:44 f; busybox chmod 4755 f; busybox stat -c '%u:%g %a' f
+busybox mknod c c 1 5; busybox stat -c '%F %t:%T %u:%g' c; busybox mkdir m; busybox chown 3 m; busybox ls -ln m; busybox stat -c '%u' m
+END
+}
+
+@test "what is kept is in the upper's xattr, and what the lower showed the copy shows" {
+    workspace user
+    as mkdir "$W/lowers/1"
+    as sh -c "echo x >'$W/lowers/1/f'; setfattr -n user.containers.override_stat -v 3:4:04755 '$W/lowers/1/f'; chmod 755 '$W/lowers/1/f'"
+    UNION_OPTIONS=(--root)
+    # shellcheck disable=SC2016 # for the shell inside
+    [ "$(in_target union sh -c 'stat -c "%u:%g %a" f; echo y >>f; stat -c "%u:%g %a" f; chown 0:0 f; stat -c "%u:%g %a" f; chown 5:6 f; mknod c c 1 5')" = $'3:4 4755\n3:4 4755\n0:0 755' ]
+    [ "$(as getfattr --only-values -n user.containers.override_stat "$UPPER/f")" = 5:6:0755 ]
+    [ "$(as getfattr --only-values -n user.containers.override_stat "$UPPER/c")" = 0:0:0644:char-1-5 ]
+}
+
+@test "the layer file's root does the same, and another word there is refused" {
+    workspace user
+    as mkdir "$W/lowers/1"
+    echo '{"mounts":[{"target":"t","lower":"lowers/1","upper":"up/upper"}],"root":true}' >"$W/layers.json"
+    [ "$(as "$UNIONRUN" --layers "$W/layers.json" -- id -u)" = 0 ]
+    echo '{"mounts":[{"target":"t","lower":"lowers/1"}],"root":"yes"}' >"$W/layers.json"
+    run -125 as "$UNIONRUN" --layers "$W/layers.json" -- true
+    [[ $output == *'key root: '*'true or false is wanted'* ]] || { echo "$output"; false; }
+}
