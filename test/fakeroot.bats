@@ -79,6 +79,19 @@ END
     [ "$(as getfattr --only-values -n user.containers.override_stat "$UPPER/c")" = 0:0:0644:char-1-5 ]
 }
 
+@test "an export of what root made has its owners, modes and devices, and what nobody gave away is root's" {
+    workspace user
+    as mkdir "$W/lowers/1"
+    echo '{"mounts":[{"target":"t","lower":"lowers/1","upper":"up/upper"}],"root":true}' >"$W/layers.json"
+    # shellcheck disable=SC2016 # for the shell inside
+    in_target as "$UNIONRUN" --layers "$W/layers.json" -- sh -c 'umask 022; echo x >plain; echo x >given; chown 33:44 given; chmod 4555 given; mknod b b 8 1; mkdir m; chmod 0 m'
+    as "$UNIONRUN" export --layers "$W/layers.json" -o "$W/layer.tar"
+    same 'the tar' '-r-sr-xr-x 33/44 given
+-rw-r--r-- 0/0 plain
+brw-r--r-- 0/0 b
+d--------- 0/0 m/' "$(tar --numeric-owner -tvf "$W/layer.tar" plain given b m/ | awk '{ print $1, $2, $NF }' | LC_ALL=C sort)"
+}
+
 @test "the layer file's root does the same, and another word there is refused" {
     workspace user
     as mkdir "$W/lowers/1"

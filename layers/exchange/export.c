@@ -65,8 +65,10 @@ static bool read_packing(const struct export *export, enum ur_packing *packing) 
 static bool read_owner(struct export *export) {
     unsigned uid, gid;
     int end = 0;
-    if (!export->owner)
+    if (!export->owner) { /* what a simulated root made and left as it was is root's */
+        export->tar.owned = export->layers->plan.root && geteuid() != 0;
         return true;
+    }
     if (sscanf(export->owner, "%u:%u%n", &uid, &gid, &end) != 2 || export->owner[end]) {
         say("--owner %s: UID:GID is wanted, both numbers", export->owner);
         return false;

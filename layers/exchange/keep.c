@@ -51,11 +51,8 @@ static long put_xattrs(int fd, int directory, const char *name, const struct ur_
     return 0;
 }
 
-/* Nobody asks for a record that says what can be seen. */
+/* Also of what can be seen: to a simulated root a file without one is 0:0. */
 static long put_record(int fd, mode_t type, const struct ur_meta *meta, struct ur_lost *lost) {
-    bool seen = meta->uid == geteuid() && meta->gid == getegid();
-    if (seen && own_mode(type, meta->mode) == meta->mode)
-        return 0;
     char text[48];
     int size = snprintf(text, sizeof text, "%u:%u:0%o", (unsigned)meta->uid, (unsigned)meta->gid, (unsigned)meta->mode);
     int error = 0;
@@ -114,19 +111,14 @@ long ur_keep_directory_end(int fd, const struct ur_meta *meta) {
 }
 
 void ur_meta_of(const struct stat *st, const char *record, size_t size, struct ur_meta *meta) {
-    *meta = (struct ur_meta){st->st_mode & 07777, st->st_uid, st->st_gid, st->st_mtim};
-    char text[64];
-    unsigned uid, gid, mode;
-    int end = 0;
-    if (!record || size >= sizeof text)
-        return;
-    memcpy(text, record, size);
-    text[size] = '\0';
-    if (sscanf(text, "%u:%u:%o%n", &uid, &gid, &mode, &end) != 3 || (text[end] && text[end] != ':'))
-        return;
-    meta->uid = uid;
-    meta->gid = gid;
-    mode &= 07777;
-    if ((st->st_mode & 07777) == own_mode(st->st_mode & S_IFMT, mode))
-        meta->mode = mode;
+    struct ur_record r;
+    struct stat as = *st;
+    bool recorded = ur_record_read(record, size, &r);
+    if (recorded)
+        ur_record_tell(&r, &as);
+    *meta = (struct ur_meta){as.st_mode & 07777, as.st_uid, as.st_gid, as.st_mtim, 0, 0};
+    if (recorded && (as.st_mode & S_IFMT) != (st->st_mode & S_IFMT)) {
+        meta->device = as.st_mode & S_IFMT;
+        meta->rdev = as.st_rdev;
+    }
 }

@@ -11,6 +11,8 @@
 #ifndef UNIONRUN_LAYERS_EXCHANGE_KEEP_H
 #define UNIONRUN_LAYERS_EXCHANGE_KEEP_H
 
+#include "config/table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,13 +20,14 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define UR_OVERRIDE_STAT "user.containers.override_stat"
-
 struct ur_meta {
     mode_t mode; /* permission bits alone: 07777 */
     uid_t uid;
     gid_t gid;
     struct timespec mtime;
+    mode_t
+        device; /* S_IFBLK or S_IFCHR: what a simulated root made (engine/root.h), and its number is `rdev`; else 0 */
+    dev_t rdev;
 };
 
 struct ur_xattr {

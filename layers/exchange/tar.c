@@ -1,6 +1,7 @@
 /* A layer as a tar archive; see tar.h. */
 #include "layers/exchange/tar.h"
 #include "config/text.h"
+#include "engine/root.h"
 #include "layers/exchange/keep.h"
 #include "layers/layers.h"
 
@@ -207,8 +208,9 @@ static bool set_link(struct ur_tar *tar, const struct ur_item *item) {
     return true;
 }
 
-static void set_meta(struct ur_tar *tar, const struct ur_item *item) {
-    char record[64];
+/* Returns S_IFBLK or S_IFCHR of a device that a simulated root made, else 0. */
+static mode_t set_meta(struct ur_tar *tar, const struct ur_item *item) {
+    char record[UR_RECORD_MAX];
     struct ur_meta meta;
     ssize_t size = lgetxattr(item->host, UR_OVERRIDE_STAT, record, sizeof record);
     ur_meta_of(&item->st, size > 0 ? record : NULL, size > 0 ? (size_t)size : 0, &meta);
@@ -217,6 +219,11 @@ static void set_meta(struct ur_tar *tar, const struct ur_item *item) {
     archive_entry_set_uid(tar->entry, forced ? tar->uid : meta.uid);
     archive_entry_set_gid(tar->entry, forced ? tar->gid : meta.gid);
     set_time(tar, &meta.mtime);
+    if (meta.device) {
+        archive_entry_set_filetype(tar->entry, meta.device);
+        archive_entry_set_rdev(tar->entry, meta.rdev);
+    }
+    return meta.device;
 }
 
 static bool add(struct ur_tar *tar, const struct ur_item *item) {
@@ -225,14 +232,14 @@ static bool add(struct ur_tar *tar, const struct ur_item *item) {
         type == S_IFDIR ? ur_format("%s/", *item->path ? item->path : ".") : ur_format("%s", item->path);
     archive_entry_set_pathname(tar->entry, name);
     archive_entry_set_filetype(tar->entry, type);
-    set_meta(tar, item);
+    mode_t device = set_meta(tar, item);
     if (item->link) {
         archive_entry_set_hardlink(tar->entry, item->link);
         return write_header(tar, item->path);
     }
     if (!add_xattrs(tar, item) || (type == S_IFLNK && !set_link(tar, item)))
         return false;
-    if (type == S_IFREG)
+    if (type == S_IFREG && !device)
         return add_file(tar, item);
     if (type == S_IFCHR || type == S_IFBLK)
         archive_entry_set_rdev(tar->entry, item->st.st_rdev);
