@@ -361,7 +361,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
 static __attribute__((noinline)) long open_brief(const struct ur_caller *c, int dirfd, const char *path, int flags,
                                                  struct ur_begun *begun) {
     struct ur_brief b;
-    if (!ur_brief(c, dirfd, path, flags & O_NOFOLLOW, begun, &b))
+    if (!ur_brief(c, dirfd, path, flags & O_NOFOLLOW, begun, &b) || c->u->root)
         return UR_AGAIN;
     if (!b.path)
         return -ENOENT;

@@ -89,7 +89,7 @@ static __attribute__((noinline)) long stat_brief(const struct ur_caller *c, int 
     static const mode_t types[] = {
         [UR_KNOWN_FILE] = S_IFREG, [UR_KNOWN_DIRECTORY] = S_IFDIR, [UR_KNOWN_SYMLINK] = S_IFLNK};
     struct ur_brief b;
-    if (!ur_brief(c, dirfd, path, nofollow, begun, &b))
+    if (!ur_brief(c, dirfd, path, nofollow, begun, &b) || c->u->root)
         return UNKNOWN;
     if (!b.path)
         return -ENOENT;
@@ -330,7 +330,7 @@ long ur_statx(const struct ur_caller *c, int dirfd, const char *path, int flags,
 static __attribute__((noinline)) long access_brief(const struct ur_caller *c, int dirfd, const char *path, int mode,
                                                    int flags, struct ur_begun *begun) {
     struct ur_brief b;
-    if (!ur_brief(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, begun, &b))
+    if (!ur_brief(c, dirfd, path, flags & AT_SYMLINK_NOFOLLOW, begun, &b) || c->u->root)
         return UNKNOWN;
     if (!b.path)
         return -ENOENT;
