@@ -31,6 +31,23 @@ static long grasp(const char *host, struct attribute *a) {
     return ur_judge(a->fd);
 }
 
+/* Other threads have the caller's umask, too: it cannot be changed for a moment. */
+long ur_create(const char *host, int flags, mode_t mode) {
+    long fd = sys_open(host, flags | O_CLOEXEC, mode);
+    struct stat st;
+    if (fd >= 0 && sys_fstat((int)fd, &st) == 0 && mode & ~st.st_mode & S_IRWXU)
+        sys_fchmod((int)fd, (st.st_mode & 07777) | (mode & S_IRWXU));
+    return fd;
+}
+
+long ur_create_dir(const char *host, mode_t mode) {
+    struct stat st;
+    long ret = sys_mkdir(host, mode);
+    if (ret == 0 && sys_lstat(host, &st) == 0 && mode & ~st.st_mode & S_IRWXU)
+        ret = ur_set_mode(host, (st.st_mode & 07777) | (mode & S_IRWXU));
+    return ret;
+}
+
 #define GRASPED(host, call)                                                                                            \
     __attribute__((cleanup(shut))) struct attribute a;                                                                 \
     long ret = grasp(host, &a);                                                                                        \

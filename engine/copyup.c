@@ -189,13 +189,13 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     if (m->caps & UR_CAP_TMPFILE && !o) {
         ur_work_path(u, m, "/tmp", "", tmp);
         /* Nobody else can open it, so the mode may be the right one from the first. */
-        to = sys_open(tmp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600 | (st->st_mode & 0777));
+        to = ur_create(tmp, O_RDWR | O_TMPFILE, 0600 | (st->st_mode & 0777));
         *tmp = 0;
     }
     if (to == -EOPNOTSUPP || to == -EISDIR || to == -EINVAL) {
         to = ur_work_path(u, m, "/tmp/", NULL, tmp);
         if (to == 0)
-            to = sys_open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+            to = ur_create(tmp, O_RDWR | O_CREAT | O_EXCL, 0600);
     }
     if (to < 0) {
         ur_quota_give(u, room_for(source, st, o));
@@ -403,7 +403,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     struct stat copy;
     long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
     if (ret == 0)
-        ret = sys_mkdir(tmp, 0700 | (st->st_mode & 0755)); /* so that nobody can make anything in it */
+        ret = ur_create_dir(tmp, 0700 | (st->st_mode & 0755)); /* so that nobody can make anything in it */
     if (ret < 0)
         return ret;
     ret = ur_give_owner(-1, tmp, st);

@@ -246,7 +246,7 @@ static long copy_regular(const char *from, const struct stat *st, const char *to
     long in = sys_open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (in < 0)
         return in;
-    long out = sys_open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    long out = ur_create(to, O_RDWR | O_CREAT | O_EXCL, 0600);
     long ret = out < 0 ? out : ur_copyup_data(UR_CAP_REFLINK, (int)in, (int)out, st->st_size);
     if (ret > 0)
         ret = 0;
@@ -283,7 +283,7 @@ long ur_layer_copy(const char *from, const char *data, const struct stat *st, co
     else if (S_ISLNK(st->st_mode))
         ret = copy_link(from, to);
     else if (S_ISDIR(st->st_mode))
-        ret = sys_mkdir(to, 0700);
+        ret = ur_create_dir(to, 0700);
     else
         ret = sys_mknod(to, (st->st_mode & S_IFMT) | 0600, (unsigned)st->st_rdev);
     if (ret == 0)

@@ -154,7 +154,7 @@ bool ur_is_marker_xattr(const char *name) {
 long ur_whiteout_make(const struct ur_table_mount *m, const char *host) {
     if (m->caps & UR_CAP_CHARDEV)
         return sys_mknod(host, S_IFCHR, 0);
-    long fd = sys_open(host, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    long fd = ur_create(host, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
         return fd;
     long ret = sys_fsetxattr((int)fd, "user." WHITEOUT, "y", 1, 0);

@@ -6,12 +6,12 @@
  * the form of fuse-overlayfs and rootless podman: "UID:GID:0MODE", and ":block-MAJOR-MINOR" or ":char-MAJOR-MINOR" for
  * a device, which is an empty regular file in truth. That xattr is hidden from the run.
  *   - A file without a record that is the user's own shows 0:0 and its own mode (fakeroot's convention); files of
- * others show as they are. So a file that root makes with an ordinary mode needs no record.
- *   - The file's own mode is the recorded one without set-id bits, and with what its owner must have to go on with it
- * as root could: reading and writing, of a directory all. A record of which the file's own mode tells something else is
- *     older than a chmod by a run without --root: its mode counts no more, its owner does.
- *   - So a change of the mode and the record are two steps: first the mode, then the record. A kill in between leaves
- * the new permissions without the new set-id bits (and, where it is chown and chmod at once, the old owner).
+ *     others show as they are. So a file that root makes with an ordinary mode needs no record.
+ *   - The file's own mode is the recorded one without set-id bits, and with what its owner must have to go on with
+ *     it as root could: reading and writing, of a directory all. A record of which the file's own mode tells
+ *     something else is older than a chmod by a run without --root: its mode counts no more, its owner does.
+ *   - So a change of the mode and the record are two steps: first the mode, then the record. A kill in between
+ *     leaves the new permissions without the new set-id bits (and, where it is chown and chmod at once, the old owner).
  *   - Symlinks, FIFOs and sockets can hold no such xattr: to chown them succeeds, and is not kept. So it is outside the
  *     unions, where the user's own files show 0:0, too.
  *   - A copy-up shows what its lower showed. Whether something may be changed is root's to say; what cannot be read for
@@ -88,8 +88,7 @@ long ur_root_chown(const struct ur_caller *c, int fd, const char *host, uid_t ui
 /* access(2) said -EACCES or 0 (`ret`) of what is at `host`. */
 long ur_root_may_access(const struct ur_caller *c, int fd, const char *host, int mode, int flags, long ret);
 
-/* --- ids (ids.c), for the shim and the guard. As the system calls; all may be asked for another process. -----------
- */
+/* --- ids (ids.c), for the shim and the guard. As the system calls; all may be asked for another process. ------- */
 
 enum { UR_REAL, UR_EFFECTIVE, UR_SAVED, UR_FILESYSTEM, UR_GROUPS = 64 };
 struct ur_ids {

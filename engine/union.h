@@ -566,6 +566,10 @@ void ur_times_give(const struct ur_union *u, const char *parent, struct ur_times
 
 /* attributes.c: metadata by host path, a symlink at its end not followed. 0 or -errno. */
 long ur_set_mode(const char *host, mode_t mode);
+/* A file or directory of our own, in work, that its owner has all of `mode` for, whatever the caller's umask takes.
+   `flags`: O_CREAT | O_EXCL or O_TMPFILE, and how it is opened. A descriptor or 0; or -errno. */
+long ur_create(const char *host, int flags, mode_t mode);
+long ur_create_dir(const char *host, mode_t mode);
 long ur_set_owner(const char *host, uid_t uid, gid_t gid);
 long ur_set_times(const char *host, const struct timespec ts[2]);
 long ur_set_length(const char *host, off_t len);

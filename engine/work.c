@@ -41,7 +41,7 @@ long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const ch
         ret = ur_work_path(u, m, "/tmp/", NULL, stage->path);
     if (ret < 0 || !hands_down(parent, &st))
         return ret;
-    ret = sys_mkdir(stage->path, 0700);
+    ret = ur_create_dir(stage->path, 0700);
     if (ret < 0)
         return ret;
     stage->own = strlen(stage->path);
@@ -96,6 +96,13 @@ long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, co
     return ret;
 }
 
+static long open_lock(const char *host) {
+    long fd = sys_open(host, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd == -EACCES && ur_set_mode(host, 0600) == 0) /* made under a umask that took it from its owner */
+        fd = sys_open(host, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd;
+}
+
 /*
  * A directory whose owner may not write to it (0555) is no obstacle to a copy-up in a plain directory's eyes:
  * nothing is made there. So its mode is changed for the step and given back. The journal has a symlink
@@ -114,7 +121,7 @@ long ur_dir_unlock(const struct ur_union *u, const struct ur_table_mount *m, con
     ret = ur_work_path(u, m, "/journal/", "lock", s->real[0]);
     if (ret < 0)
         return ret;
-    long lock = k->borrowed ? held->lock : sys_open(s->real[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    long lock = k->borrowed ? held->lock : open_lock(s->real[0]);
     if (lock < 0)
         return lock;
     while (!k->borrowed && (ret = sys_flock((int)lock, LOCK_EX)) == -EINTR)

@@ -302,6 +302,42 @@ END
 }
 @test "O_TRUNC and truncate to nothing copy no data; a copy-up that fails leaves the file as it was" { each truncation; }
 
+own_umask() { # groupadd and its kin have 0777 while they write their backups
+    local net
+    lowers 'mkdir -p 1/merged 2/merged/sub; for f in cut grown linked merged/gone merged/x merged/sub/y; do echo "$f" >"2/$f"; done; ln 2/linked 2/other
+        mkdir 2/shut; echo z >2/shut/z; chmod 555 2/shut; mkdir -m 2775 2/handed; echo low >1/merged/low; ln -s cut 2/way'
+    for net in --guard=off --guard=auto --no-preload; do
+        # shellcheck disable=SC2034 # union() reads it
+        UNION_OPTIONS=("$net") UPPER=$W/up$net
+        in_target '
+            umask 0777
+            : >cut; echo more >>grown; echo more >>linked; echo new >new; mkdir made handed/made; chmod 700 made; echo x >made/x
+            rm merged/gone merged/low; echo more >>merged/sub/y; mv merged moved; echo more >>shut/z; chmod 750 moved/sub; rm way; ln -s grown way
+            umask 022
+            [ "$(cat grown other way moved/sub/y shut/z)" = "grown
+more
+linked
+more
+grown
+more
+merged/sub/y
+more
+z
+more" ]
+            [ "$(stat -c "%a %n" cut grown other new made handed/made made/x moved moved/sub)" = "644 cut
+644 grown
+644 other
+0 new
+700 made
+2000 handed/made
+0 made/x
+755 moved
+750 moved/sub" ]
+            [ ! -s cut ] && [ "$(ls moved moved/sub)" = "$(printf "%s\n" moved: sub x "" moved/sub: y)" ]'
+    done
+}
+@test "a umask that leaves nothing to its owner is the new files' alone, not what copies are made with" { each own_umask; }
+
 read_only_modes() {
     lowers 'mkdir -p 1 2/d/sub 2/open; echo f >2/d/f; echo g >2/d/g; echo r >2/open/r; chmod 444 2/open/r; echo s >2/d/sub/s; chmod 555 2/d/sub 2/d'
     lasts 'echo more >>d/f; echo no >d/new; rm -f d/g; mkdir d/new; mv d/f .; ln -s x d/l; cat d/f; echo no >>open/r; echo s >>d/sub/s; stat -c %a d d/sub
