@@ -14,14 +14,14 @@ setup() {
     mkdir "$PROGRAM_DIR"
 }
 
-# program NAME [LEFT-OUT]: in $PROGRAM_DIR, a program that runs NAME of aarch64, with the shim where there is a session. Its loader
+# program NAME [LEFT-OUT] [SECONDS]: in $PROGRAM_DIR, a program that runs NAME of aarch64, with the shim where there is a session. Its loader
 # and libc are those of one package: with a libc of another release (libc6:arm64) pthread_create does not end.
 program() {
     cat >"$PROGRAM_DIR/$1" <<END
 #!/bin/sh
 build=$REPO/build-aarch64 cross=/usr/aarch64-linux-gnu
 [ \$# -gt 0 ] || set -- \$("\$0" list | grep -vxE '$2')
-exec timeout 150 qemu-aarch64-static -L "\$cross" -E LD_LIBRARY_PATH="\$cross/lib" \${UNIONRUN_SESSION:+-E LD_PRELOAD=\$build/unionrun.so} \
+exec timeout ${3:-150} qemu-aarch64-static -L "\$cross" -E LD_LIBRARY_PATH="\$cross/lib" \${UNIONRUN_SESSION:+-E LD_PRELOAD=\$build/unionrun.so} \
     "\$build/test/$1" "\$@"
 END
     chmod 755 "$PROGRAM_DIR/$1"
@@ -48,9 +48,9 @@ same_on_aarch64() { # same_on_aarch64 PROGRAM WHO [LEFT-OUT]
     same_on_aarch64 calls-sockets user syscall # qemu has not all of those
 }
 
-hard_on_aarch64() { # a claim of bin/hard.c
+hard_on_aarch64() { # hard_on_aarch64 CLAIM [SECONDS]: a claim of bin/hard.c; 124 if it has not ended then
     workspace user
-    program hard
+    program hard '' "${2-}"
     # shellcheck disable=SC2034 # union() has it
     UNION_OPTIONS=(--guard=off)
     mkdir -p "$W"/lowers/{1,2}/d
@@ -63,7 +63,17 @@ hard_on_aarch64() { # a claim of bin/hard.c
 @test "eight threads make all calls" { hard_on_aarch64 small-stacks; }
 @test "eight threads append to one lower file: one copy-up, and nothing is lost" { hard_on_aarch64 one-file; }
 @test "eight threads read one directory stream: each entry comes once" { hard_on_aarch64 one-stream; }
-@test "a fork among threads that are in calls gives a child that can make them" { hard_on_aarch64 fork-in-threads; }
+@test "a fork among threads that are in calls gives a child that can make them" {
+    # In qemu-user 7.2 it hangs 19 times of 100 without a union, too: so one of ten has to end, and none may end wrongly.
+    local try status all=$BATS_TEST_TMPDIR
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        BATS_TEST_TMPDIR=$all/$try status=0
+        mkdir "$BATS_TEST_TMPDIR"
+        hard_on_aarch64 fork-in-threads 10 || status=$?
+        [ "$status" = 124 ] || return "$status"
+    done
+    false
+}
 @test "a signal handler opens, renames and execs while the program does" { hard_on_aarch64 signal-handlers; }
 @test "a program that closes every descriptor still sees the union" { hard_on_aarch64 closed-descriptors; }
 @test "a thread is cancelled in accept and recvfrom while it waits there" { hard_on_aarch64 cancellation; }
