@@ -67,18 +67,20 @@ static void make_entry(const char *path) {
     }
 }
 
-/* A layer has the directories above what it holds, or nothing of it. */
-static void make_parents(const char *path) {
+/* A layer has the directories above what it holds, or nothing of it. False: they are none in the plain tree, but a
+   symlink, by which the trees would come to differ. */
+static bool make_parents(const char *path) {
     char full[900];
     for (unsigned i = 0; i < 2; i++)
         for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
             struct stat st;
             snprintf(full, sizeof full, "%s/%.*s", plain, (int)(slash - path), path);
             if (lstat(full, &st) < 0 || !S_ISDIR(st.st_mode))
-                return;
+                return false;
             snprintf(full, sizeof full, "%s/%.*s", layers[i], (int)(slash - path), path);
             mkdir(full, 0755);
         }
+    return true;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where) {
@@ -173,8 +175,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         snprintf(full, sizeof full, "%s/%s", plain, path);
         if (lstat(full, &st) == 0)
             continue;
-        make_parents(path);
-        make_entry(path);
+        if (make_parents(path))
+            make_entry(path);
     }
     struct ur_caller caller = {&the_union, 0};
     for (unsigned n = 1 + next(8); n; n--) {
