@@ -34,6 +34,8 @@ static void show_nets(const struct launch *launch) {
         printf("%-10s%s\n", i ? "" : "writable", plan->writable[i].path);
     if (plan->max_upper)
         printf("max_upper %llu\n", (unsigned long long)plan->max_upper);
+    if (plan->root)
+        puts("root simulated");
     printf("raw       %s\nguard     %s%s\nfence     %s\n", ur_raw_name(plan->raw), choice_name(launch->options.guard),
            launch->options.no_preload ? ", alone" : "", choice_name(launch->options.fence));
 }
@@ -110,6 +112,8 @@ bool show_json(const struct launch *launch) {
     right = json_object_set_new(root, "preload", json_boolean(!launch->options.no_preload)) == 0 && right;
     if (plan->max_upper)
         right = json_object_set_new(root, "max_upper", json_integer((json_int_t)plan->max_upper)) == 0 && right;
+    if (plan->root)
+        right = json_object_set_new(root, "root", json_true()) == 0 && right;
     right = add_command(root, plan) && right;
     for (size_t i = 0; i < plan->writables; i++)
         right = json_array_append_new(writable, json_string(plan->writable[i].path)) == 0 && right;

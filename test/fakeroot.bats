@@ -97,6 +97,8 @@ d--------- 0/0 m/' "$(tar --numeric-owner -tvf "$W/layer.tar" plain given b m/ |
     as mkdir "$W/lowers/1"
     echo '{"mounts":[{"target":"t","lower":"lowers/1","upper":"up/upper"}],"root":true}' >"$W/layers.json"
     [ "$(as "$UNIONRUN" --layers "$W/layers.json" -- id -u)" = 0 ]
+    as "$UNIONRUN" --layers "$W/layers.json" --check | grep -qx 'root simulated'
+    [ "$(as "$UNIONRUN" --layers "$W/layers.json" --check --json | jq .root)" = true ]
     echo '{"mounts":[{"target":"t","lower":"lowers/1"}],"root":"yes"}' >"$W/layers.json"
     run -125 as "$UNIONRUN" --layers "$W/layers.json" -- true
     [[ $output == *'key root: '*'true or false is wanted'* ]] || { echo "$output"; false; }
