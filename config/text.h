@@ -31,6 +31,13 @@ char *ur_path_join(const char *directory, const char *name);
 /* Order of paths in which whatever is in a directory follows it at once: as strcmp, but '/' sorts first. */
 int ur_path_compare(const char *a, const char *b);
 
+/* The length of the UTF-8 character at `s`, 0 if it is none. `code` gets its number. */
+size_t ur_character(const unsigned char *s, unsigned *code);
+
+/* A name as it can stand in a line: itself, or if there is anything in it that a terminal might obey, a quote, a
+   backslash or what is not UTF-8, in double quotes with C's escapes, as git writes it. Owned by the caller. */
+char *ur_quoted(const char *name);
+
 void ur_free_text(char **text);
 #define UR_AUTO_TEXT __attribute__((cleanup(ur_free_text))) char *
 

@@ -17,7 +17,7 @@ struct finder {
 };
 
 static bool failed(const char *path, long ret) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, layers_error(ret));
     return false;
 }

@@ -50,7 +50,7 @@ struct checker {
 };
 
 static bool failed(const char *path, long ret) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, layers_error(ret));
     return false;
 }
@@ -258,7 +258,7 @@ static size_t repair(struct checker *c) {
 
 static void print_text(const struct checker *c) {
     for (size_t i = 0; i < c->findings; i++) {
-        UR_AUTO_TEXT host = layers_quoted(c->finding[i].host);
+        UR_AUTO_TEXT host = ur_quoted(c->finding[i].host);
         printf("%s: %s\n", host, said[c->finding[i].kind].text);
     }
 }

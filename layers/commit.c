@@ -23,7 +23,7 @@ struct request {
 };
 
 static bool failed(const char *path, int error) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, strerror(error));
     return false;
 }
@@ -182,7 +182,7 @@ static int commit_changes(struct layers *layers, struct ur_plan_mount *mount, co
                           struct changes *changes, struct selection *selection) {
     if (!selection->paths)
         return 0;
-    UR_AUTO_TEXT into = layers_quoted(r->to ? r->to : mount->lower[0]);
+    UR_AUTO_TEXT into = ur_quoted(r->to ? r->to : mount->lower[0]);
     size_t count = 0;
     for (size_t i = 0; i < changes->count; i++)
         count += selection->chosen[i];

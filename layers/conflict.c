@@ -85,7 +85,7 @@ size_t conflicts_tell(const struct layers *layers, const struct changes *changes
         const char *what = chosen[i] ? conflict(layers, change) : NULL;
         if (!what)
             continue;
-        UR_AUTO_TEXT quoted = layers_quoted(change->path);
+        UR_AUTO_TEXT quoted = ur_quoted(change->path);
         say("conflict: %s: its lower was %s since", quoted, what);
         count++;
     }

@@ -59,11 +59,11 @@ static char *metadata_of(unsigned metadata) {
 static char *name_of(const struct change *change) {
     const struct change_side *side = change->now.there ? &change->now : &change->was;
     UR_AUTO_TEXT slashed = ur_format("%s%s", change->path, S_ISDIR(side->st.st_mode) && change->path[1] ? "/" : "");
-    UR_AUTO_TEXT path = layers_quoted(slashed);
+    UR_AUTO_TEXT path = ur_quoted(slashed);
     if (!change->from)
         return ur_format("%s", path);
     UR_AUTO_TEXT old = ur_format("%s%s", change->from, S_ISDIR(side->st.st_mode) ? "/" : "");
-    UR_AUTO_TEXT from = layers_quoted(old);
+    UR_AUTO_TEXT from = ur_quoted(old);
     return ur_format("%s -> %s", from, path);
 }
 
@@ -147,8 +147,8 @@ static void print_text(const struct layers *layers, const struct changes *change
             if (change->mount != m)
                 continue;
             if (colours && !begun) {
-                UR_AUTO_TEXT target = layers_quoted(mount->target);
-                UR_AUTO_TEXT upper = layers_quoted(mount->upper);
+                UR_AUTO_TEXT target = ur_quoted(mount->target);
+                UR_AUTO_TEXT upper = ur_quoted(mount->upper);
                 printf("Changes of %s, kept in %s:\n", target, upper);
             }
             begun = true;
@@ -221,8 +221,8 @@ static int print_json(const struct layers *layers, const struct changes *changes
 static bool run_diff(const char *was, const char *now, const char *from, const char *to) {
     UR_AUTO_TEXT a = from ? ur_format("a%s", from) : ur_format("/dev/null");
     UR_AUTO_TEXT b = to ? ur_format("b%s", to) : ur_format("/dev/null");
-    UR_AUTO_TEXT left = layers_quoted(a);
-    UR_AUTO_TEXT right = layers_quoted(b);
+    UR_AUTO_TEXT left = ur_quoted(a);
+    UR_AUTO_TEXT right = ur_quoted(b);
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {

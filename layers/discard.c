@@ -70,13 +70,13 @@ static void filter(const struct request *r) {
 
 /* Why nothing is changed at a path: it lies in what was changed as a whole. */
 static bool explain_none(const struct request *r, const char *path) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     for (size_t i = 0; i < r->all.count; i++) {
         const struct change *change = &r->all.change[i];
         const char *old = change->from ? change->from : change->path;
         if (!ur_path_is_in(path, old) || change->kind == CHANGE_METADATA || change->kind == CHANGE_ADDED)
             continue;
-        UR_AUTO_TEXT whole = layers_quoted(old);
+        UR_AUTO_TEXT whole = ur_quoted(old);
         static const char *const how[CHANGE_KINDS] = {
             [CHANGE_DELETED] = "was deleted", [CHANGE_RENAMED] = "was renamed", [CHANGE_REPLACED] = "was made anew"};
         if (how[change->kind]) {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static bool failed(const char *path, int error) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, strerror(error));
     return false;
 }

@@ -55,7 +55,7 @@ static char *effect(const struct ur_view *view, const char *label, const char *q
     if (view->held == UR_HELD_DIRECTORY && view->opaque)
         return ur_format("covered by the opaque directory of %s at %s", label, quoted);
     if (view->held == UR_HELD_DIRECTORY && *view->redirect) {
-        UR_AUTO_TEXT to = layers_quoted(view->redirect);
+        UR_AUTO_TEXT to = ur_quoted(view->redirect);
         return ur_format("%s was moved to %s in %s, which looks for it below as %s", to, quoted, label, to);
     }
     return NULL;
@@ -95,7 +95,7 @@ static long look_elsewhere(struct step *step, const struct ur_place *child) {
    name is none. */
 static long look(struct explanation *e, struct step *step, const struct ur_place *parent, const struct ur_place *child,
                  const char *name) {
-    UR_AUTO_TEXT quoted = layers_quoted(step->path);
+    UR_AUTO_TEXT quoted = ur_quoted(step->path);
     UR_AUTO_TEXT ender = NULL;
     for (unsigned i = 0; i < ur_place_spots(parent); i++) {
         long layer = ur_place_spot(parent, i, NULL, NULL);
@@ -129,7 +129,7 @@ static long look(struct explanation *e, struct step *step, const struct ur_place
 
 /* Layers that the child's stack has lost are not asked any further: why. */
 static void carry(const struct explanation *e, const struct step *from, struct step *to, const struct ur_place *child) {
-    UR_AUTO_TEXT quoted = layers_quoted(from->path);
+    UR_AUTO_TEXT quoted = ur_quoted(from->path);
     for (unsigned i = 0; i < e->layers; i++) {
         const struct row *row = &from->row[i];
         to->row[i].role = ROLE_NOT_ASKED;
@@ -229,7 +229,7 @@ static char *holds(const struct row *row) {
     if (view->held == UR_HELD_NOTHING)
         return ur_format("nothing");
     if (view->held == UR_HELD_DIRECTORY) {
-        UR_AUTO_TEXT to = *view->redirect ? layers_quoted(view->redirect) : NULL;
+        UR_AUTO_TEXT to = *view->redirect ? ur_quoted(view->redirect) : NULL;
         UR_AUTO_TEXT opaque = view->opaque ? ur_format(", opaque (%s)", form(view->opaque)) : ur_format("%s", "");
         return ur_format("directory%s%s%s", opaque, to ? ", redirect to " : "", to ? to : "");
     }
@@ -244,7 +244,7 @@ static void print_row(const struct explanation *e, const struct row *row, unsign
     static const char *const said[] = {"", "wins", "merges", "shadowed", "hides it", ""};
     UR_AUTO_TEXT label = layers_label(e->mount, layer);
     UR_AUTO_TEXT what = holds(row);
-    UR_AUTO_TEXT host = layers_quoted(row->view.host);
+    UR_AUTO_TEXT host = ur_quoted(row->view.host);
     bool there = row->asked && row->view.held != UR_HELD_NOTHING;
     UR_AUTO_TEXT line = ur_format("  %-10s %-9s %s%s%s%s%s", label, said[row->role], what, there ? "  " : "",
                                   there ? host : "", row->why ? ": " : "", row->why ? row->why : "");
@@ -252,10 +252,10 @@ static void print_row(const struct explanation *e, const struct row *row, unsign
 }
 
 static void print_outcome(const struct explanation *e, const char *path) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     const struct step *last = &e->step[e->steps - 1];
     if (!last->found.there || strcmp(last->path, path) != 0) {
-        UR_AUTO_TEXT where = layers_quoted(last->path);
+        UR_AUTO_TEXT where = ur_quoted(last->path);
         bool file = last->found.there;
         printf("%s: not in the union%s%s%s\n", quoted, strcmp(last->path, path) != 0 ? ": " : "",
                strcmp(last->path, path) != 0 ? where : "",
@@ -265,9 +265,9 @@ static void print_outcome(const struct explanation *e, const char *path) {
         return;
     }
     UR_AUTO_TEXT label = layers_label(e->mount, last->found.layer);
-    UR_AUTO_TEXT host = layers_quoted(last->found.host);
+    UR_AUTO_TEXT host = ur_quoted(last->found.host);
     bool nowhere = last->found.apart && !*last->found.data;
-    UR_AUTO_TEXT data = layers_quoted(nowhere ? "nowhere" : last->found.data);
+    UR_AUTO_TEXT data = ur_quoted(nowhere ? "nowhere" : last->found.data);
     UR_AUTO_TEXT apart = last->found.apart ? ur_format(" (metadata alone; its data: %s)", data) : ur_format("%s", "");
     printf("%s: %s of %s, %s%s%s\n", quoted, layers_type(last->found.st.st_mode), label, host,
            last->found.linked ? " (a hard link of it was changed under another name; this is the copy)" : "", apart);
@@ -276,7 +276,7 @@ static void print_outcome(const struct explanation *e, const char *path) {
 static void print_text(const struct explanation *e, const char *path) {
     print_outcome(e, path);
     for (size_t i = 0; i < e->steps; i++) {
-        UR_AUTO_TEXT quoted = layers_quoted(e->step[i].path);
+        UR_AUTO_TEXT quoted = ur_quoted(e->step[i].path);
         printf("\n%s\n", quoted);
         for (unsigned k = 0; k < e->layers; k++)
             print_row(e, &e->step[i].row[k], k);
@@ -346,12 +346,12 @@ static bool explain(const struct layers *layers, const char *said, json_t *all, 
     struct explanation e = {0};
     long ret = explain_path(layers, path, &e);
     if (ret < 0) {
-        UR_AUTO_TEXT quoted = layers_quoted(path);
+        UR_AUTO_TEXT quoted = ur_quoted(path);
         say("%s: %s", quoted, layers_error(ret));
     } else if (all) {
         json_array_append_new(all, value_of(&e, path));
     } else {
-        UR_AUTO_TEXT quoted = layers_quoted(path);
+        UR_AUTO_TEXT quoted = ur_quoted(path);
         if (!first)
             putchar('\n');
         if (e.mount)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static bool failed(const char *path, int error) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, strerror(error));
     return false;
 }
@@ -35,7 +35,7 @@ static int ready_state(const struct fold *fold) {
     text[n] = '\0';
     if (strcmp(text, fold->mount->upper) == 0)
         return 1;
-    UR_AUTO_TEXT upper = layers_quoted(text);
+    UR_AUTO_TEXT upper = ur_quoted(text);
     say("a commit of %s into %s was interrupted; finish that one first", upper, fold->mount->lower[0]);
     return -1;
 }

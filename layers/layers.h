@@ -97,10 +97,6 @@ char *layers_label(const struct ur_table_mount *mount, unsigned layer);
 /* Of an -errno, for say(). */
 const char *layers_error(long ret);
 
-/* A name as it can stand in a line: itself, or if there is anything in it that a terminal might obey, a quote, a
-   backslash or what is not UTF-8, in double quotes with C's escapes, as git writes it. Owned by the caller. */
-char *layers_quoted(const char *name);
-
 /* What a mode says of a file: "regular", "directory", "symlink", "fifo", "socket", "block device", "character device".
  */
 const char *layers_type(mode_t mode);

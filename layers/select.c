@@ -71,8 +71,8 @@ static bool check_wholes(const struct selection *s) {
         const struct change *whole = whole_of(s->changes, i);
         if (!whole || s->chosen[whole - s->changes->change] == s->chosen[i])
             continue;
-        UR_AUTO_TEXT one = layers_quoted(s->changes->change[i].path);
-        UR_AUTO_TEXT all = layers_quoted(whole->path);
+        UR_AUTO_TEXT one = ur_quoted(s->changes->change[i].path);
+        UR_AUTO_TEXT all = ur_quoted(whole->path);
         say("%s cannot be %s alone: %s was %s and goes as a whole", one, s->chosen[i] ? "taken" : "left out", all,
             whole->redirect ? "renamed" : "made anew");
         return false;

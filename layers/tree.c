@@ -9,7 +9,7 @@
 
 static void print_node(const struct tree_node *node, void *arg) {
     const struct tree *tree = arg;
-    UR_AUTO_TEXT name = layers_quoted(node->name);
+    UR_AUTO_TEXT name = ur_quoted(node->name);
     UR_AUTO_TEXT label = layers_label(tree->mount, node->layer);
     UR_AUTO_TEXT more = node->layers > 1 ? ur_format(" and %u below", node->layers - 1) : ur_format("%s", "");
     printf("%*s%s%s  [%s%s]\n", 2 * (int)node->depth, "", name, S_ISDIR(node->st.st_mode) && node->depth ? "/" : "",

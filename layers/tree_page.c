@@ -19,7 +19,7 @@ __asm__(".pushsection .rodata\n"
 extern const char layers_page[], layers_page_end[];
 
 static bool failed(const char *path, long ret) {
-    UR_AUTO_TEXT quoted = layers_quoted(path);
+    UR_AUTO_TEXT quoted = ur_quoted(path);
     say("%s: %s", quoted, layers_error(ret));
     return false;
 }

@@ -70,7 +70,7 @@ static bool tick(void *arg) {
 }
 
 static bool tell_error(const char *where, long ret) {
-    UR_AUTO_TEXT name = layers_quoted(*where ? where : ".");
+    UR_AUTO_TEXT name = ur_quoted(*where ? where : ".");
     if (ret != -ECANCELED)
         say("%s: %s", name, layers_error(ret));
     return false;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static bool failed(const char *path, long error) {
-    UR_AUTO_TEXT name = layers_quoted(*path ? path : ".");
+    UR_AUTO_TEXT name = ur_quoted(*path ? path : ".");
     say("%s: %s", name, layers_error(error));
     return false;
 }

@@ -139,7 +139,7 @@ static bool export_upper(struct export *export) {
         return false;
     long ret = ur_upper_walk(&export->layers->u, export->mount, add, export, where);
     if (ret < 0) {
-        UR_AUTO_TEXT name = layers_quoted(*where ? where : ".");
+        UR_AUTO_TEXT name = ur_quoted(*where ? where : ".");
         say("%s: %s", name, layers_error(ret));
     }
     return ur_tar_end(&export->tar, ret == 0);

@@ -262,7 +262,7 @@ static char *shell_word(const char *text) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
     for (const char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
-            return layers_quoted(text);
+            return ur_quoted(text);
     if (*text && text[strspn(text, plain)] == '\0')
         return ur_format("%s", text);
     char *word = ur_format("'");

@@ -16,13 +16,13 @@
 enum { BLOCK = 1 << 17, XATTR_ROOM = 65536 };
 
 static bool failed(const struct ur_tar *tar, const char *path) {
-    UR_AUTO_TEXT name = layers_quoted(path);
+    UR_AUTO_TEXT name = ur_quoted(path);
     say("%s: %s", name, archive_error_string(tar->archive));
     return false;
 }
 
 static bool cannot(const char *path) {
-    UR_AUTO_TEXT name = layers_quoted(path);
+    UR_AUTO_TEXT name = ur_quoted(path);
     say("%s: %s", name, strerror(errno));
     return false;
 }

@@ -36,7 +36,7 @@ struct job {
 };
 
 static bool refuse(const struct job *job, const char *path, const char *why) {
-    UR_AUTO_TEXT name = layers_quoted(path);
+    UR_AUTO_TEXT name = ur_quoted(path);
     say("%s: %s: %s", job->u->what, name, why);
     return false;
 }
