@@ -24,7 +24,7 @@
 /* The xattr that keeps whose a file is that a plain user made, and its mode: engine/root.h. */
 #define UR_OVERRIDE_STAT "user.containers.override_stat"
 enum {
-    UR_TABLE_VERSION = 6,
+    UR_TABLE_VERSION = 7,
     UR_LAYERS_MAX = 501, /* of one mount: 500 lowers and an upper, as overlayfs has it */
     UR_MOUNTS_MAX = 1000,
     UR_METACOPY_BYTES = 128 << 10, /* of `metacopy`, if nothing is said */

@@ -15,12 +15,13 @@
 #include <sys/mman.h>
 
 /* Data in ranges: a hole stays a hole. */
-static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_range) {
-    while (at < end) {
+static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_range, struct ur_copying *copying) {
+    for (; at < end; ur_copying_step(copying, at)) {
         long n = -ENOSYS;
         off_t in = at, out = at;
+        size_t piece = copying && end - at > UR_COPYING_PIECE ? UR_COPYING_PIECE : (size_t)(end - at);
         if (!*no_copy_range) {
-            n = sys_copy_file_range(from, &in, to, &out, (size_t)(end - at));
+            n = sys_copy_file_range(from, &in, to, &out, piece);
             if (n == -EXDEV || n == -ENOSYS || n == -EOPNOTSUPP || n == -EINVAL || n == -EPERM || n == 0) {
                 *no_copy_range = true;
                 n = -ENOSYS;
@@ -30,7 +31,7 @@ static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_rang
             n = sys_lseek(to, at, SEEK_SET);
             in = at;
             if (n >= 0)
-                n = sys_sendfile(to, from, &in, (size_t)(end - at));
+                n = sys_sendfile(to, from, &in, piece);
             if (n == 0)
                 return 0; /* the file is shorter than it was: nobody should write to a lower */
         }
@@ -49,7 +50,7 @@ static bool has_holes(int fd, off_t size) {
     return sys_fstat(fd, &st) != 0 || (off_t)st.st_blocks * 512 < size;
 }
 
-long ur_copyup_data(uint32_t caps, int from, int to, off_t size) {
+long ur_copyup_data(uint32_t caps, int from, int to, off_t size, struct ur_copying *copying) {
     if (size == 0)
         return 0;
     if (caps & UR_CAP_REFLINK && sys_ioctl(to, FICLONE, from) == 0)
@@ -57,7 +58,7 @@ long ur_copyup_data(uint32_t caps, int from, int to, off_t size) {
     bool no_copy_range = false;
     off_t at = 0;
     if (!has_holes(from, size)) {
-        long ret = copy_range(from, to, 0, size, &no_copy_range);
+        long ret = copy_range(from, to, 0, size, &no_copy_range, copying);
         return ret < 0 ? ret : sys_ftruncate(to, size);
     }
     while (at < size) {
@@ -71,7 +72,7 @@ long ur_copyup_data(uint32_t caps, int from, int to, off_t size) {
         }
         if (hole > size)
             hole = size;
-        long ret = copy_range(from, to, data, hole, &no_copy_range);
+        long ret = copy_range(from, to, data, hole, &no_copy_range, copying);
         if (ret < 0)
             return ret;
         at = hole;
@@ -161,9 +162,11 @@ struct opening {
 
 /* What of a regular file is copied. */
 struct source {
-    const char *host;     /* its metadata are this one's */
-    const char *data;     /* and its data: often the same */
-    const char *redirect; /* the data stay there, and are at this path in the union of the lowers; NULL: not */
+    const char *host;         /* its metadata are this one's */
+    const char *data;         /* and its data: often the same */
+    const char *redirect;     /* the data stay there, and are at this path in the union of the lowers; NULL: not */
+    const struct ur_dir *dir; /* it is `name` of this directory of the union */
+    const char *name;
 };
 
 /* What the copy will take of the limit; none, if it is to have no data. */
@@ -204,11 +207,13 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
         return to;
     }
     struct stat copy;
+    bool bare = o || source->redirect;
+    struct ur_copying *copying = bare ? NULL : ur_copying_begin(u, source->dir, source->name, st->st_size);
     long ret = o                  ? 0
                : source->redirect ? sys_ftruncate((int)to, st->st_size)
-                                  : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size);
-    bool data = ret == 0 && !o && !source->redirect && st->st_size > 0;
-    if (!o && !source->redirect && ret >= 0)
+                                  : ur_copyup_data(m->caps, (int)from, (int)to, st->st_size, copying);
+    bool data = ret == 0 && !bare && st->st_size > 0;
+    if (!bare && ret >= 0)
         ur_count_data(u, ret, st->st_size);
     if (ret >= 0)
         ret = ur_give_owner((int)to, NULL, st);
@@ -234,6 +239,7 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     }
     if (ret == 0)
         ret = ur_sync_copy(u, (int)to, data);
+    ur_copying_end(copying);
     sys_close((int)from);
     if (ret == 0)
         return to;
@@ -484,7 +490,7 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
         ret = ur_upper_path(u, d, NULL, parent);
     if (ret < 0)
         return ret;
-    struct source source = {host, host, NULL};
+    struct source source = {host, host, NULL, d, name};
     struct ur_entry e = {.kind = UR_FILE, .spot = spot, .st = *st};
     if (S_ISREG(st->st_mode))
         ret = find_source(u, d, name, &e, after, &source, s->real[0], s->real[1]);

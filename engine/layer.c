@@ -247,7 +247,7 @@ static long copy_regular(const char *from, const struct stat *st, const char *to
     if (in < 0)
         return in;
     long out = ur_create(to, O_RDWR | O_CREAT | O_EXCL, 0600);
-    long ret = out < 0 ? out : ur_copyup_data(UR_CAP_REFLINK, (int)in, (int)out, st->st_size);
+    long ret = out < 0 ? out : ur_copyup_data(UR_CAP_REFLINK, (int)in, (int)out, st->st_size, NULL);
     if (ret > 0)
         ret = 0;
     sys_close((int)in);

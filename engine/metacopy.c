@@ -252,7 +252,8 @@ static void empty(int to, off_t size) {
 }
 
 /* Its data are on disk before the mark goes. */
-static long fill(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_data *data, int to) {
+static long fill(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_data *data,
+                 int to) {
     struct stat st;
     struct timespec ts[2];
     long ret = sys_fstat(to, &st);
@@ -268,7 +269,8 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
         sys_close((int)from);
         return room;
     }
-    long cloned = ur_copyup_data(m->caps, (int)from, to, st.st_size);
+    struct ur_copying *copying = ur_copying_begin(u, d, name, st.st_size);
+    long cloned = ur_copyup_data(d->mount->caps, (int)from, to, st.st_size, copying);
     sys_close((int)from);
     if (cloned >= 0)
         ur_count_data(u, cloned, st.st_size);
@@ -277,6 +279,7 @@ static long fill(const struct ur_union *u, const struct ur_table_mount *m, const
         ret = ret ? sys_utimensat(to, NULL, ts, 0) : -EIO;
     if (ret == 0)
         ret = ur_sync_copy(u, to, cloned == 0);
+    ur_copying_end(copying);
     if (ret == 0)
         ret = ur_unmark_metacopy(to);
     if (ret < 0) {
@@ -310,7 +313,7 @@ long ur_data_fill(const struct ur_union *u, const struct ur_dir *d, const char *
     bool marked = ret > 0;
     if (marked) /* else another has done it */
         ret = emptied      ? make_empty((int)to, &st)
-              : st.st_size ? fill(u, d->mount, &data, (int)to)
+              : st.st_size ? fill(u, d, name, &data, (int)to)
                            : ur_unmark_metacopy((int)to);
     bool done = marked && ret == 0;
     if (done)

@@ -35,6 +35,9 @@ enum {
     UR_PROGRAMS = 256,
     UR_PROGRAM_PATH = 80,
     UR_IDS = 256,
+    UR_COPYING = 8,
+    UR_COPYING_PATH = 232,
+    UR_COPYING_PIECE = 4 << 20, /* how much is copied between two looks at how far it is */
 };
 
 struct ur_shared {
@@ -110,6 +113,15 @@ struct ur_shared {
         _Atomic int64_t bytes;    /* that the uppers hold; a moment's too few is no harm */
         _Atomic uint64_t refused; /* calls, for want of room */
     } quota;
+    /* Long copy-ups under way, if somebody wants to see them (copying.c). A slot counts if `size` is not 0. */
+    _Atomic uint32_t copying_wanted;
+    struct ur_copying {
+        _Atomic uint32_t owner;      /* the thread; 0: free */
+        _Atomic uint64_t size, done; /* bytes; all of them done and the slot still there: it is being synced */
+        _Atomic uint32_t shown;      /* by the reader: on the terminal now */
+        uint64_t begun;              /* CLOCK_MONOTONIC, nanoseconds */
+        char path[UR_COPYING_PATH];  /* in the union, NUL-terminated; without its beginning if it does not fit */
+    } copying[UR_COPYING];
     /* Lines of --trace that could not be written (trace.c). */
     _Atomic uint64_t trace_missed;
     /* The same of the guard's answers, by the number of the system call; only if `answers_wanted`. */

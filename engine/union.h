@@ -439,12 +439,18 @@ long ur_copyup_emptied(const struct ur_caller *c, struct ur_dir *d, const char *
 long ur_copy_xattrs(const char *from, int to_fd, const char *to);
 
 /* Holes kept; `caps`: UR_CAP_REFLINK. 0; 1: the two share it, and nothing was written; -errno. Offsets of both are left
-   anywhere. */
-long ur_copyup_data(uint32_t caps, int from, int to, off_t size);
+   anywhere. `copying`: told how far it is, if it is not NULL. */
+long ur_copyup_data(uint32_t caps, int from, int to, off_t size, struct ur_copying *copying);
 /* To a descriptor or (fd -1) a path, as far as it is allowed. */
 long ur_give_owner(int fd, const char *host, const struct stat *st);
 /* The mode that a copy with the owner that it has may have. */
 mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy);
+
+/* copying.c: how far a copy of `size` bytes is, which gets `name` of `d`; NULL, which the other two take as well:
+   nobody wants to know, or too many do already. It is to be ended. */
+struct ur_copying *ur_copying_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, off_t size);
+void ur_copying_step(struct ur_copying *copying, off_t done);
+void ur_copying_end(struct ur_copying *copying);
 
 /* metacopy.c: files of which a layer has the metadata alone */
 /* May a layer hold any? Nearly always not, and no call is made to know. */

@@ -8,6 +8,7 @@
  *     session.c   the session directory: table, shared, skeletons; the environment
  *     run.c       the process that the user waits for, and the command itself
  *     trace.c     the file of --trace
+ *     progress.c  a long copy-up, shown on a terminal
  *     measure.c   how much the uppers hold, where that is limited
  *     place.c     the directory that the command starts in
  *     keeper.c    the process between the two, which outlives the command if need be

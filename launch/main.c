@@ -14,6 +14,7 @@
 #include "engine/sys.h"
 #include "launch/host.h"
 #include "launch/launch.h"
+#include "launch/progress.h"
 #include "launch/report.h"
 #include "launch/say.h"
 
@@ -132,9 +133,12 @@ static bool get_ready(struct launch *launch) {
     if (launch->options.check)
         return show(launch);
     launch->parts = find_parts();
-    return launch->parts && ur_take_uppers(&launch->plan, &launch->locks) &&
-           ur_use_lowers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
-           trace_prepare(launch) && session_make(launch) && fence_prepare(launch) && report_prepare(launch);
+    bool ready = launch->parts && ur_take_uppers(&launch->plan, &launch->locks) &&
+                 ur_use_lowers(&launch->plan, &launch->locks) && !ur_commit_unfinished(&launch->plan) &&
+                 trace_prepare(launch) && session_make(launch) && fence_prepare(launch) && report_prepare(launch);
+    if (ready)
+        progress_prepare(launch);
+    return ready;
 }
 
 static int act(struct launch *launch) {

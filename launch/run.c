@@ -13,6 +13,7 @@
 #include "launch/fence.h"
 #include "launch/guard/guard.h"
 #include "launch/keeper.h"
+#include "launch/progress.h"
 #include "launch/report.h"
 #include "launch/say.h"
 
@@ -225,6 +226,7 @@ static void stop_as(int status) {
 /* The next report, or of several that have come meanwhile the last: a stop that is over is no reason to stop. */
 static bool next_report(int socket, struct keeper_report *report) {
     ssize_t got;
+    progress_wait(socket);
     do /* ECONNRESET: the keeper ended without our last signal; what it has said is there still */
         got = recv(socket, report, sizeof *report, 0);
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
@@ -298,6 +300,7 @@ void run(struct launch *launch) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    progress_begin(launch);
     struct keeper_report report;
     while (next_report(to_keeper, &report)) {
         if (report.what == KEEPER_STOPPED)
