@@ -20,7 +20,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static bool fail_directory(struct ur_plan *plan, struct ur_where where, const char *path, int error) {
+static bool fail_directory(struct ur_plan *plan, struct ur_said_at where, const char *path, int error) {
     switch (error) {
     case ENOENT:
         return ur_plan_fail(plan, where, "%s: No such directory; make it or correct the path", path);
@@ -41,7 +41,7 @@ static bool is_dots(const char *name, size_t length) {
 
 /* `path` canonical though its end may not exist: realpath of the longest part that does, then the rest as it is
    written. NULL with the plan's error. */
-static char *canonical(struct ur_plan *plan, struct ur_where where, const char *path) {
+static char *canonical(struct ur_plan *plan, struct ur_said_at where, const char *path) {
     char *whole = realpath(path, NULL);
     if (whole)
         return whole;
@@ -91,7 +91,7 @@ static char *canonical(struct ur_plan *plan, struct ur_where where, const char *
 }
 
 static bool check_target(struct ur_plan *plan, struct ur_plan_mount *mount) {
-    struct ur_where where = {mount->said, "target", -1};
+    struct ur_said_at where = {mount->said, "target", -1};
     char *target = canonical(plan, where, mount->target);
     if (!target)
         return false;
@@ -104,7 +104,7 @@ static bool check_target(struct ur_plan *plan, struct ur_plan_mount *mount) {
 }
 
 static bool check_lower(struct ur_plan *plan, struct ur_plan_mount *mount, size_t number) {
-    struct ur_where where = {mount->said, "lower", (int)number};
+    struct ur_said_at where = {mount->said, "lower", (int)number};
     const char *said = mount->lower[number];
     char *root = realpath(said, NULL);
     if (!root)
@@ -125,7 +125,7 @@ static bool check_lower(struct ur_plan *plan, struct ur_plan_mount *mount, size_
 }
 
 /* An upper or a work: a writable directory, or one to be made in a writable directory. Leaves its (to be) device. */
-static bool check_writable(struct ur_plan *plan, struct ur_where where, char **path, dev_t *dev) {
+static bool check_writable(struct ur_plan *plan, struct ur_said_at where, char **path, dev_t *dev) {
     char *place = canonical(plan, where, *path);
     if (!place)
         return false;
@@ -153,7 +153,7 @@ static bool check_writable(struct ur_plan *plan, struct ur_where where, char **p
 }
 
 static bool check_upper(struct ur_plan *plan, struct ur_plan_mount *mount) {
-    struct ur_where upper = {mount->said, "upper", -1}, work = {mount->said, "work", -1};
+    struct ur_said_at upper = {mount->said, "upper", -1}, work = {mount->said, "work", -1};
     if (!mount->upper)
         return !mount->work || ur_plan_fail(plan, work, "is of no use without an upper; name one, or take it out");
     if (!check_writable(plan, upper, &mount->upper, &mount->upper_dev))
@@ -194,7 +194,7 @@ static bool check_pass(struct ur_plan *plan) {
         for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
             ur_plan_add_pass(plan, ur_format("%s", usual[i]));
     for (size_t i = 0; i < plan->passes; i++) {
-        struct ur_where where = {-1, "pass", (int)i};
+        struct ur_said_at where = {-1, "pass", (int)i};
         char *target = canonical(plan, where, plan->pass[i]);
         if (!target)
             return false;
@@ -222,7 +222,7 @@ bool ur_check(struct ur_plan *plan) {
         return false;
     ur_check_skeletons(plan);
     if (plan->count > UR_MOUNTS_MAX) {
-        struct ur_where where = {-1, "mounts", -1};
+        struct ur_said_at where = {-1, "mounts", -1};
         return ur_plan_fail(plan, where, "%zu mounts with those that are added; %d are the most", plan->count,
                             UR_MOUNTS_MAX);
     }

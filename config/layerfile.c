@@ -50,7 +50,7 @@ static void append(char **text, size_t *length, const char *more, size_t count) 
 
 /* "${NAME}" by the environment, "$$" by one dollar. NULL: failed. An empty variable is refused as an unset one is:
    "${BASE}/lib" must not turn into "/lib" by an oversight. */
-static char *expand(struct ur_plan *plan, struct ur_where where, const char *text) {
+static char *expand(struct ur_plan *plan, struct ur_said_at where, const char *text) {
     char *result = ur_copy("", 0);
     size_t length = 0;
     while (*text) {
@@ -87,7 +87,7 @@ static char *expand(struct ur_plan *plan, struct ur_where where, const char *tex
 }
 
 /* The path at `where`, expanded and absolute; NULL with the plan's error. */
-static char *path_value(struct ur_plan *plan, struct ur_where where, const json_t *value) {
+static char *path_value(struct ur_plan *plan, struct ur_said_at where, const json_t *value) {
     if (!json_is_string(value)) {
         ur_plan_fail(plan, where, "is %s; a path as a string is wanted", type_name(value));
         return NULL;
@@ -109,7 +109,7 @@ static char *path_value(struct ur_plan *plan, struct ur_where where, const json_
 }
 
 static bool lower_value(struct ur_plan *plan, int number, const json_t *value) {
-    struct ur_where where = {number, "lower", -1};
+    struct ur_said_at where = {number, "lower", -1};
     if (json_is_string(value)) {
         char *path = path_value(plan, where, value);
         if (path)
@@ -135,7 +135,7 @@ static bool lower_value(struct ur_plan *plan, int number, const json_t *value) {
 }
 
 static bool mount_value(struct ur_plan *plan, int number, json_t *value) {
-    struct ur_where where = {number, NULL, -1};
+    struct ur_said_at where = {number, NULL, -1};
     if (!json_is_object(value))
         return ur_plan_fail(plan, where, "is %s; an object with \"target\" and \"lower\" is wanted", type_name(value));
     struct ur_plan_mount *mount = ur_plan_add(plan, UR_PLAN_UNION, number);
@@ -166,7 +166,7 @@ static bool mount_value(struct ur_plan *plan, int number, json_t *value) {
 }
 
 static bool mounts_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "mounts", -1};
+    struct ur_said_at where = {-1, "mounts", -1};
     if (!json_is_array(value))
         return ur_plan_fail(plan, where, "is %s; an array of mounts is wanted", type_name(value));
     size_t count = json_array_size(value);
@@ -183,7 +183,7 @@ static bool mounts_value(struct ur_plan *plan, const json_t *value) {
 /* "pass" or "writable": the paths of an array, each handed to `add`. */
 static bool paths_value(struct ur_plan *plan, const char *key, const json_t *value,
                         void (*add)(struct ur_plan *, char *, int)) {
-    struct ur_where where = {-1, key, -1};
+    struct ur_said_at where = {-1, key, -1};
     if (!json_is_array(value))
         return ur_plan_fail(plan, where, "is %s; an array of paths is wanted", type_name(value));
     if (json_array_size(value) > UR_MOUNTS_MAX)
@@ -212,7 +212,7 @@ bool ur_run_sets(const char *name) {
 }
 
 static bool environment_value(struct ur_plan *plan, json_t *value) {
-    struct ur_where where = {-1, "environment", -1};
+    struct ur_said_at where = {-1, "environment", -1};
     if (!json_is_object(value))
         return ur_plan_fail(plan, where, "is %s; an object of names and values is wanted", type_name(value));
     const char *name;
@@ -231,7 +231,7 @@ static bool environment_value(struct ur_plan *plan, json_t *value) {
 }
 
 static bool command_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "command", -1};
+    struct ur_said_at where = {-1, "command", -1};
     if (!json_is_array(value))
         return ur_plan_fail(plan, where, "is %s; an array of strings is wanted", type_name(value));
     size_t count = json_array_size(value);
@@ -252,7 +252,7 @@ static bool command_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool raw_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "raw", -1};
+    struct ur_said_at where = {-1, "raw", -1};
     if (!json_is_string(value))
         return ur_plan_fail(plan, where, "is %s; one of " UR_RAW_NAMES " is wanted", type_name(value));
     if (!ur_raw_named(json_string_value(value), &plan->raw))
@@ -261,7 +261,7 @@ static bool raw_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool durability_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "durability", -1};
+    struct ur_said_at where = {-1, "durability", -1};
     if (!json_is_string(value))
         return ur_plan_fail(plan, where, "is %s; one of " UR_DURABILITY_NAMES " is wanted", type_name(value));
     plan->durability_said = ur_durability_named(json_string_value(value), &plan->durability);
@@ -270,7 +270,7 @@ static bool durability_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool index_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "index", -1};
+    struct ur_said_at where = {-1, "index", -1};
     if (!json_is_string(value))
         return ur_plan_fail(plan, where, "is %s; " UR_INDEX_SIZES " is wanted", type_name(value));
     plan->index_said = ur_index_size(json_string_value(value), &plan->index);
@@ -278,7 +278,7 @@ static bool index_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool max_upper_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "max_upper", -1};
+    struct ur_said_at where = {-1, "max_upper", -1};
     if (!json_is_string(value))
         return ur_plan_fail(plan, where, "is %s; " UR_MAX_UPPER_SIZES " is wanted", type_name(value));
     return ur_max_upper_size(json_string_value(value), &plan->max_upper) ||
@@ -286,7 +286,7 @@ static bool max_upper_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool metacopy_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "metacopy", -1};
+    struct ur_said_at where = {-1, "metacopy", -1};
     static const char wanted[] = "true, false, or a size of at most 1G from which on it is on, such as \"1M\",";
     const char *text = json_is_boolean(value) ? json_is_true(value) ? "on" : "off" : json_string_value(value);
     if (!text)
@@ -297,7 +297,7 @@ static bool metacopy_value(struct ur_plan *plan, const json_t *value) {
 }
 
 static bool root_value(struct ur_plan *plan, const json_t *value) {
-    struct ur_where where = {-1, "root", -1};
+    struct ur_said_at where = {-1, "root", -1};
     plan->root = json_is_true(value);
     return json_is_boolean(value) || ur_plan_fail(plan, where, "is %s; true or false is wanted", type_name(value));
 }
@@ -309,7 +309,7 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
     json_t *member;
     bool mounts = false;
     json_object_foreach(root, key, member) {
-        struct ur_where where = {-1, key, -1};
+        struct ur_said_at where = {-1, key, -1};
         bool right;
         if (strcmp(key, "mounts") == 0)
             right = mounts = mounts_value(plan, member);

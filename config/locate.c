@@ -98,7 +98,7 @@ static bool enter_index(struct scan *s, int index) {
     return true;
 }
 
-int ur_locate(const char *text, size_t size, struct ur_where where) {
+int ur_locate(const char *text, size_t size, struct ur_said_at where) {
     struct scan s = {text, text + size};
     const char *name = NULL;
     skip_space(&s);

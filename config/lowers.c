@@ -51,7 +51,7 @@ bool ur_use_lowers(struct ur_plan *plan, struct ur_locks *locks) {
             if (locks->count >= limit.rlim_cur / 2)
                 return true;
             if (meets(locks, mount->lower[k], BYTE_USED, BYTE_CHANGED))
-                return ur_plan_fail(plan, (struct ur_where){mount->said, "lower", (int)k},
+                return ur_plan_fail(plan, (struct ur_said_at){mount->said, "lower", (int)k},
                                     "%s is being changed by a unionrun commit, discard or undo; wait for its end",
                                     mount->lower[k]);
         }
@@ -59,7 +59,7 @@ bool ur_use_lowers(struct ur_plan *plan, struct ur_locks *locks) {
     return true;
 }
 
-bool ur_claim_layer(struct ur_plan *plan, struct ur_locks *locks, struct ur_where where, const char *path) {
+bool ur_claim_layer(struct ur_plan *plan, struct ur_locks *locks, struct ur_said_at where, const char *path) {
     if (!meets(locks, path, BYTE_CHANGED, BYTE_USED))
         return true;
     return ur_plan_fail(plan, where,
@@ -71,7 +71,7 @@ bool ur_claim_layer(struct ur_plan *plan, struct ur_locks *locks, struct ur_wher
 bool ur_claim_uppers(struct ur_plan *plan, struct ur_locks *locks) {
     for (size_t i = 0; i < plan->count; i++) {
         const struct ur_plan_mount *mount = &plan->mounts[i];
-        if (mount->upper && !ur_claim_layer(plan, locks, (struct ur_where){mount->said, "upper", -1}, mount->upper))
+        if (mount->upper && !ur_claim_layer(plan, locks, (struct ur_said_at){mount->said, "upper", -1}, mount->upper))
             return false;
     }
     return true;

@@ -9,7 +9,7 @@
 bool ur_use_lowers(struct ur_plan *plan, struct ur_locks *locks);
 
 /* For a tool: keeps `path` for a change, as long as `locks` are held. False: plan->error, a run uses it as a lower. */
-bool ur_claim_layer(struct ur_plan *plan, struct ur_locks *locks, struct ur_where where, const char *path);
+bool ur_claim_layer(struct ur_plan *plan, struct ur_locks *locks, struct ur_said_at where, const char *path);
 
 /* For a tool that changes uppers, after ur_take_uppers: ur_claim_layer of each. */
 bool ur_claim_uppers(struct ur_plan *plan, struct ur_locks *locks);

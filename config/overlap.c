@@ -25,11 +25,11 @@ struct place {
     enum place_kind kind;
 };
 
-static struct ur_where where_of(const struct place *place) {
+static struct ur_said_at where_of(const struct place *place) {
     static const char *const keys[] = {"target", "lower", "upper", "work"};
     if (place->mount->kind == UR_PLAN_PASS)
-        return (struct ur_where){-1, "pass", place->mount->said};
-    return (struct ur_where){place->mount->said, keys[place->kind], place->kind == LOWER ? place->index : -1};
+        return (struct ur_said_at){-1, "pass", place->mount->said};
+    return (struct ur_said_at){place->mount->said, keys[place->kind], place->kind == LOWER ? place->index : -1};
 }
 
 static bool is_wide(const struct place *lower) {

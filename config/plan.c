@@ -119,7 +119,7 @@ static char *message_of(const char *format, va_list values) {
     return vasprintf(&text, format, values) < 0 ? ur_format("out of memory") : text;
 }
 
-static char *key_of(struct ur_where where) {
+static char *key_of(struct ur_said_at where) {
     UR_AUTO_TEXT mount = where.mount < 0 ? ur_format("%s", "") : ur_format("mounts[%d]", where.mount);
     UR_AUTO_TEXT index = where.index < 0 ? ur_format("%s", "") : ur_format("[%d]", where.index);
     const char *dot = where.mount >= 0 && where.key ? "." : "";
@@ -134,19 +134,19 @@ static size_t unions(const struct ur_plan *plan) {
 }
 
 /* "--lower 2 of mount 3": what the command line calls the same thing. */
-static char *option_of(const struct ur_plan *plan, struct ur_where where) {
+static char *option_of(const struct ur_plan *plan, struct ur_said_at where) {
     UR_AUTO_TEXT index = where.index <= 0 ? ur_format("%s", "") : ur_format(" %d", where.index + 1);
     UR_AUTO_TEXT mount =
         where.mount < 0 || unions(plan) < 2 ? ur_format("%s", "") : ur_format(" of mount %d", where.mount + 1);
     return ur_format("--%s%s%s", where.key ? where.key : "target", index, mount);
 }
 
-bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...) {
+bool ur_plan_fail(struct ur_plan *plan, struct ur_said_at where, const char *format, ...) {
     va_list values;
     va_start(values, format);
     UR_AUTO_TEXT message = message_of(format, values);
     va_end(values);
-    if (!plan->file || where.mount == UR_WHERE_OPTION) {
+    if (!plan->file || where.mount == UR_SAID_OPTION) {
         UR_AUTO_TEXT option = option_of(plan, where);
         keep(plan, ur_format("%s: %s", option, message));
     } else {

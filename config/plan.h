@@ -86,8 +86,8 @@ struct ur_plan {
 };
 
 /* Where in the layer file a value stands. An index of -1 leaves that part out. */
-enum { UR_WHERE_OPTION = -2 }; /* as `mount`: not in the file, but the option "--key" of the command line */
-struct ur_where {
+enum { UR_SAID_OPTION = -2 }; /* as `mount`: not in the file, but the option "--key" of the command line */
+struct ur_said_at {
     int mount;       /* "mounts[mount]" */
     const char *key; /* ".key"; NULL for the mount itself */
     int index;       /* "[index]" */
@@ -124,7 +124,7 @@ bool ur_metacopy_named(const char *text, size_t *least);
 bool ur_max_upper_size(const char *text, uint64_t *bytes);
 
 /* Keeps "FILE:LINE: key KEY: message" as the plan's error, unless there is one. Always false. */
-bool ur_plan_fail(struct ur_plan *plan, struct ur_where where, const char *format, ...)
+bool ur_plan_fail(struct ur_plan *plan, struct ur_said_at where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The same for a mistake in the file as a whole; line 0 leaves the line out. */
@@ -132,7 +132,7 @@ bool ur_plan_fail_file(struct ur_plan *plan, int line, const char *format, ...) 
 
 /* The line (1 is the first) where the value at `where` stands in `text`, which is well-formed JSON; the line of
    the innermost value around it that can be found, if it cannot. */
-int ur_locate(const char *text, size_t size, struct ur_where where);
+int ur_locate(const char *text, size_t size, struct ur_said_at where);
 
 void ur_plan_free(struct ur_plan *plan);
 

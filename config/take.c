@@ -51,7 +51,7 @@ static void sync_place(const struct ur_plan *plan, const char *path) {
     close(fd);
 }
 
-static bool make_directory(struct ur_plan *plan, struct ur_where where, const char *path, mode_t mode, bool *made) {
+static bool make_directory(struct ur_plan *plan, struct ur_said_at where, const char *path, mode_t mode, bool *made) {
     *made = mkdir(path, mode) == 0;
     if (*made)
         sync_place(plan, path);
@@ -61,7 +61,7 @@ static bool make_directory(struct ur_plan *plan, struct ur_where where, const ch
 }
 
 /* Complete from the first moment: one that a killed run left half made would keep another's mode and times for good. */
-static bool make_upper(struct ur_plan *plan, struct ur_where where, const char *upper, const char *lower) {
+static bool make_upper(struct ur_plan *plan, struct ur_said_at where, const char *upper, const char *lower) {
     struct stat st;
     if (lstat(upper, &st) == 0)
         return true;
@@ -86,7 +86,7 @@ static void keep_lock(struct ur_locks *locks, int fd) {
 }
 
 /* `lock` names the process that keeps the other run, if it could be opened. */
-static bool in_use(struct ur_plan *plan, struct ur_where where, const char *path, int lock) {
+static bool in_use(struct ur_plan *plan, struct ur_said_at where, const char *path, int lock) {
     char keeper[16] = "";
     ssize_t got = lock < 0 ? 0 : pread(lock, keeper, sizeof keeper - 1, 0);
     keeper[got > 0 ? strspn(keeper, "0123456789") : 0] = '\0';
@@ -108,7 +108,7 @@ static struct flock upper_lock(short type) {
  * union can neither make such a conflict nor meet one, as it could with flock(2), for it too can have read locks
  * only. Where the filesystem knows no such lock (NFS), the work directory's must do.
  */
-static bool lock_upper(struct ur_plan *plan, struct ur_locks *locks, struct ur_where where, const char *upper) {
+static bool lock_upper(struct ur_plan *plan, struct ur_locks *locks, struct ur_said_at where, const char *upper) {
     int fd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) /* a 0311 upper, say */
         return true;
@@ -129,7 +129,7 @@ static mode_t work_mode(void) {
 }
 
 /* unionrun's own directory in the work directory: locked, and with its parts. Its descriptor, or -1. */
-static int open_own(struct ur_plan *plan, struct ur_locks *locks, struct ur_where where, const char *work) {
+static int open_own(struct ur_plan *plan, struct ur_locks *locks, struct ur_said_at where, const char *work) {
     static const char *const parts[] = {"tmp", "links", "origin", "journal"};
     UR_AUTO_TEXT own = ur_path_join(work, "unionrun");
     bool made;
@@ -165,14 +165,14 @@ static bool probe(struct ur_plan *plan, struct ur_plan_mount *mount, int own) {
     if (mount->caps & (UR_CAP_CHARDEV | UR_CAP_XATTR))
         return true;
     return ur_plan_fail(
-        plan, (struct ur_where){mount->said, "upper", -1},
+        plan, (struct ur_said_at){mount->said, "upper", -1},
         "%s: its filesystem can hold no whiteout (neither a 0:0 device nor a user xattr); put the upper "
         "on another filesystem",
         mount->upper);
 }
 
 static bool prepare_upper(struct ur_plan *plan, struct ur_locks *locks, struct ur_plan_mount *mount) {
-    struct ur_where upper = {mount->said, "upper", -1}, work = {mount->said, "work", -1};
+    struct ur_said_at upper = {mount->said, "upper", -1}, work = {mount->said, "work", -1};
     bool made;
     if (!make_upper(plan, upper, mount->upper, mount->lower[0]))
         return false;
@@ -215,7 +215,7 @@ bool ur_commit_unfinished(struct ur_plan *plan) {
         ready[n] = '\0';
         struct stat st;
         if (lstat(ready, &st) == 0) {
-            ur_plan_fail(plan, (struct ur_where){mount->said, "upper", -1},
+            ur_plan_fail(plan, (struct ur_said_at){mount->said, "upper", -1},
                          "%s: a commit of it was interrupted; unionrun commit finishes it", mount->upper);
             return true;
         }

@@ -31,9 +31,9 @@ static const char *lower_around(const struct ur_plan *plan, const char *path) {
 }
 
 static bool check_one(struct ur_plan *plan, struct ur_plan_writable *writable) {
-    struct ur_where where = {-1, "writable", writable->said};
+    struct ur_said_at where = {-1, "writable", writable->said};
     if (writable->option >= 0)
-        where = (struct ur_where){UR_WHERE_OPTION, "writable", writable->option};
+        where = (struct ur_said_at){UR_SAID_OPTION, "writable", writable->option};
     char *path = realpath(writable->path, NULL);
     if (!path)
         return ur_plan_fail(plan, where, "%s: %s; make it before the run, correct it or take it out", writable->path,

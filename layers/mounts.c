@@ -85,7 +85,7 @@ bool layers_take(struct layers *layers) {
 }
 
 bool layers_claim_lower(struct layers *layers, const struct ur_plan_mount *mount) {
-    if (ur_claim_layer(&layers->plan, &layers->locks, (struct ur_where){mount->said, "lower", 0}, mount->lower[0]))
+    if (ur_claim_layer(&layers->plan, &layers->locks, (struct ur_said_at){mount->said, "lower", 0}, mount->lower[0]))
         return true;
     say("%s", layers->plan.error);
     return false;
