@@ -106,11 +106,13 @@ struct guard {
     _Atomic int untold; /* times in a row that poll(2) failed us */
 
     /* Who waits for the next call (serve.c). */
-    uint64_t turns;        /* the leader's: how many calls have come */
-    _Atomic uint64_t turn; /* the one that the leader is about; 0: it waits, or somebody else is to */
-    pthread_mutex_t lock;  /* of what follows */
-    pthread_cond_t called; /* `vacant` */
-    bool vacant;           /* nobody waits for the next call */
+    int processors, waiters; /* how many of the threads are to wait */
+    _Atomic uint64_t calls;  /* how many have come */
+    _Atomic uint64_t pace;   /* ns that an answer takes, of late */
+    _Atomic int waiting;     /* threads that wait, or are about to */
+    pthread_mutex_t lock;    /* of what follows */
+    pthread_cond_t called;   /* `vacant` */
+    int vacant;              /* threads that are to wait, of `waiting` */
     int idle, threads;
 };
 
@@ -119,7 +121,6 @@ struct call {
     uint64_t id;
     pid_t pid; /* the thread */
     int number;
-    uint64_t turn;  /* the leader's, in which it came */
     bool gate;      /* from the gate: paths are raw */
     bool elsewhere; /* its root is another directory: it sees the host from there, and no union (places.c) */
     bool answered;

@@ -1,10 +1,12 @@
 /*
  * The process that answers.
  *
- * One thread waits for the next call, the leader: the kernel wakes all that wait, and all but one for nothing. It
- * answers what it has got and waits again, unless another should wait meanwhile: when more calls are there already,
- * when what is to be done will take long (guard_step_down), or when it has taken long (watch). Then a thread that
- * is idle, or a new one, becomes the leader. So a copy-up of many GiB, or a FIFO that nobody opens, holds up nobody.
+ * Two threads wait for the next call. The kernel wakes both, on the caller's processor, and one of them for nothing;
+ * but with one alone who calls while it answers another would go on where that one is, not where it was, and leave its
+ * own processor to nobody until the scheduler sees it. Each answers what it has got and waits again. More are to wait
+ * when what is to be done will take long (guard_step_down), when it has taken long (watch), or when all are about a
+ * call, more are there already, and to wake another pays (shares). Then a thread that is idle, or a new one, waits,
+ * too. So a copy-up of many GiB, or a FIFO that nobody opens, holds up nobody.
  *
  * It ends when the last process under the filter has ended and the keeper too. Should it be killed, every call that is
  * waiting, or comes, gets ENOSYS from the kernel; the keeper sees its end and ends the run (keeper.c).
@@ -110,14 +112,13 @@ static void count_answer(struct ur_answers *a, uint64_t since) {
         ;
 }
 
-static void serve_one(struct guard *g, const struct seccomp_notif *n, uint64_t turn) {
+static void serve_one(struct guard *g, const struct seccomp_notif *n) {
     uint64_t at = n->data.instruction_pointer;
     struct call q = {
         .guard = g,
         .id = n->id,
         .pid = (pid_t)n->pid,
         .number = n->data.nr,
-        .turn = turn,
         .gate = at >= UR_GATE && at < UR_GATE + UR_GATE_SIZE,
         .caller = {.u = &g->whole, .pid = (pid_t)n->pid},
     };
@@ -166,37 +167,43 @@ static int add_thread(struct guard *g) {
     return error;
 }
 
-/* Somebody is to wait for the next call. If no thread can be had, whoever is idle next. */
-static void let_lead(struct guard *g) {
+/* Too few wait for the next call: then the caller of this is to, or to have somebody else do it (let_wait). */
+static bool is_wanted(struct guard *g) {
+    int now = atomic_load(&g->waiting);
+    while (now < g->waiters)
+        if (atomic_compare_exchange_weak(&g->waiting, &now, now + 1))
+            return true;
+    return false;
+}
+
+/* A thread that has been counted is to wait. If none can be had, whoever has answered next. */
+static void let_wait(struct guard *g) {
     pthread_mutex_lock(&g->lock);
-    g->vacant = true;
-    if (g->idle)
+    g->vacant++;
+    if (g->idle >= g->vacant)
         pthread_cond_signal(&g->called);
-    else
-        add_thread(g);
+    else if (add_thread(g)) {
+        g->vacant--;
+        atomic_fetch_sub(&g->waiting, 1);
+    }
     pthread_mutex_unlock(&g->lock);
 }
 
-/* The turn of `turn` is over: true if that thread was the leader still. */
-static bool end_turn(struct guard *g, uint64_t turn) {
-    return atomic_compare_exchange_strong(&g->turn, &turn, 0);
-}
-
 void guard_step_down(struct call *q) {
-    if (end_turn(q->guard, q->turn))
-        let_lead(q->guard);
+    if (is_wanted(q->guard))
+        let_wait(q->guard);
 }
 
-/* Who has been about one call for a whole tick is replaced. */
+/* If nobody waits, and no call has been taken for a whole tick, somebody is to. */
 static void *watch(void *arg) {
     struct guard *g = arg;
     uint64_t seen = 0;
     for (;;) {
         nanosleep(&(struct timespec){.tv_nsec = (seen ? TICK : IDLE_TICK) * 1000000L}, NULL);
-        uint64_t turn = atomic_load(&g->turn);
-        if (turn && turn == seen && end_turn(g, turn))
-            let_lead(g);
-        seen = turn;
+        uint64_t calls = atomic_load(&g->waiting) ? 0 : atomic_load(&g->calls);
+        if (calls && calls == seen && is_wanted(g))
+            let_wait(g);
+        seen = calls;
     }
     return NULL;
 }
@@ -206,8 +213,21 @@ static bool more_wait(const struct guard *g) {
     return poll(&wait, 1, 0) > 0 && wait.revents & POLLIN;
 }
 
-/* Leads as long as it may. False: there is nothing more to come. */
-static bool lead(struct guard *g) {
+/* Does it pay to have another thread wait if more calls are there? Where answers take longer than waking it: the disk
+   is slow. And where more processors call than are answered. */
+static bool shares(const struct guard *g) {
+    enum { WAKING = 20000 /* ns */ };
+    return atomic_load(&g->waiting) == 0 &&
+           (g->processors > g->waiters || atomic_load_explicit(&g->pace, memory_order_relaxed) > WAKING);
+}
+
+static void keep_pace(struct guard *g, uint64_t since) {
+    uint64_t pace = atomic_load_explicit(&g->pace, memory_order_relaxed);
+    atomic_store_explicit(&g->pace, pace - pace / 8 + (nanoseconds() - since) / 8, memory_order_relaxed);
+}
+
+/* Waits and answers, as long as it is wanted for that. False: there is nothing more to come. */
+static bool attend(struct guard *g) {
     for (;;) {
         struct seccomp_notif n = {0};
         if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
@@ -217,13 +237,18 @@ static bool lead(struct guard *g) {
             return false;
         }
         atomic_store_explicit(&g->untold, 0, memory_order_relaxed);
-        uint64_t turn = ++g->turns;
-        atomic_store(&g->turn, turn);
-        if (more_wait(g) && end_turn(g, turn))
-            let_lead(g);
-        serve_one(g, &n, turn);
-        if (!end_turn(g, turn))
+        atomic_fetch_add(&g->calls, 1);
+        atomic_fetch_sub(&g->waiting, 1);
+        uint64_t since = nanoseconds();
+        if (shares(g) && more_wait(g) && is_wanted(g))
+            let_wait(g);
+        serve_one(g, &n);
+        keep_pace(g, since);
+        if (is_wanted(g))
+            continue;
+        if (!more_wait(g))
             return true;
+        atomic_fetch_add(&g->waiting, 1);
     }
 }
 
@@ -237,9 +262,9 @@ static void *serve(void *arg) {
         while (!g->vacant)
             pthread_cond_wait(&g->called, &g->lock);
         g->idle--;
-        g->vacant = false;
+        g->vacant--;
         pthread_mutex_unlock(&g->lock);
-        bool more = lead(g);
+        bool more = attend(g);
         pthread_mutex_lock(&g->lock);
         if (!more)
             break;
@@ -379,6 +404,9 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    cpu_set_t processors;
+    g.processors = sched_getaffinity(0, sizeof processors, &processors) < 0 ? 1 : CPU_COUNT(&processors);
+    g.waiters = g.processors > 1 ? 2 : 1;
     make_answers();
     meta_start(launch);
     long opened = open_union(&g, launch->session);
@@ -392,7 +420,8 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
         pthread_t watcher;
         if (pthread_create(&watcher, NULL, watch, &g) == 0)
             pthread_detach(watcher);
-        let_lead(&g);
+        for (int i = 0; i < g.waiters && is_wanted(&g); i++)
+            let_wait(&g);
         (void)!write(from_command, &report, sizeof report);
     }
     close(from_command);
