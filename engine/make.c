@@ -130,7 +130,15 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
             ret = -EACCES;
         if (ret == 0)
             ret = ur_may_change_raw(c->u, host, strlen(host));
-        return ret < 0 ? ret : make_at(w, host);
+        if (ret < 0)
+            return ret;
+        bool redirects = w->kind == SYMLINK || w->kind == LINK; /* or may, if it is one to a symlink */
+        if (redirects)
+            ur_changing_begin(c->u);
+        ret = make_at(w, host);
+        if (redirects)
+            ur_changing_end(c->u);
+        return ret;
     }
     if (w->kind == NODE && S_ISCHR(w->mode) && w->dev == 0)
         return -EPERM; /* that is a whiteout */

@@ -173,6 +173,39 @@ refused() {
     each_user refused
 }
 
+# What was asked of the host's names before is asked again: cat is another process each time, so only the guard remembers.
+# shellcheck disable=SC2016 # for the shell in the union
+becomes_the_unions() {
+    local mode h=$W/host
+    as mkdir -p "$h" "$W/lowers/1/dir"
+    as sh -c 'echo union >"$1"' sh "$W/lowers/1/dir/name"
+    # shellcheck disable=SC2034 # union's
+    UNION_OPTIONS=(--writable "$h")
+    for mode in alone both; do
+        as_guarded "$mode"
+        same "the host's names that come to lead into the union, $mode, by $WHO" "$(printf '%s\n' {1..4}' host host union union')" \
+            "$(union sh -c '
+                h=$1 t=$2
+                begin() {
+                    rm -rf "$h/a" "$h/b" "$h/c"
+                    mkdir -p "$h/a/dir"
+                    echo host >"$h/a/dir/name"
+                    look
+                }
+                look() { cat "$h/a/dir/name" && cat "$h/a/dir/name"; }
+                one() { begin; rm -r "$h/a"; ln -s "$t" "$h/a"; look; }
+                two() { begin; mv "$h/a" "$h/b"; ln -s "$t" "$h/c"; mv "$h/c" "$h/a"; look; }
+                three() { begin; ln -s "$t" "$h/c"; rm -r "$h/a"; ln -P "$h/c" "$h/a"; look; }
+                four() { begin; rm "$h/a/dir/name"; ln -s "$t/dir/name" "$h/a/dir/name"; look; }
+                n=0
+                for way in one two three four; do echo $((n += 1)) $($way); done' sh "$h" "$TARGET" 2>&1 </dev/null | no_word)"
+    done
+}
+@test "a name of the host's that becomes a way into the union is one from then on" {
+    needs_guard
+    each_user becomes_the_unions
+}
+
 # --- many callers, slow ones, dead ones -----------------------------------------------------------------------------
 
 @test "32 threads, 300 processes, blocked and faulting and killed callers: nobody is held up, nothing is lost" {

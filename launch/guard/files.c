@@ -65,6 +65,10 @@ static bool truncates_unseen(int flags) {
 
 static long open_path(struct call *q, int dirfd, const char *path, int flags, mode_t mode) {
     struct ur_elsewhere e;
+    struct known_key key = {0};
+    bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY, nofollow = flags & O_NOFOLLOW;
+    if (reads && known_native(q, path, nofollow, &key))
+        return PASS;
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
     if (ret < 0)
         return ret;
@@ -75,6 +79,10 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
         return ret;
     if (e.native && truncates_unseen(flags))
         return e.error ? e.error : open_raw(q, e.path, flags, mode);
+    dev_t dev;
+    if (e.native && key.generation && !e.error &&
+        ur_is_native_on(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, &dev) == 1)
+        known_add(q, path, nofollow, &key, dev);
     if (e.native)
         return PASS;
     if (e.link)

@@ -9,6 +9,7 @@
  *     peer.c        the asking process: its memory, its descriptors, who it is
  *     inject.c      what only the process itself can do, done by it: a short ptrace
  *     inplace.c     exec where a debugger is in the way
+ *     known.c       paths that the kernel itself resolves to the same
  *     names.c       answers: calls that look a name up, make, remove or rename it
  *     files.c       answers: open, and calls on descriptors
  *     writes.c      answers: calls that make a file grow, where that is limited
@@ -203,6 +204,17 @@ long inplace_exec(struct call *q, int which, const char *host);
 /* The calling thread's own, for as long as it lives and for one call at a time; NULL: no memory. */
 enum { THREAD_ROOM = 256 << 10, VALUE_MAX = 65536 /* of it, for XATTR_SIZE_MAX and XATTR_LIST_MAX */ };
 char *thread_room(void);
+
+/* --- known.c --- */
+
+struct known_key {
+    uint64_t generation; /* 0: it cannot be remembered */
+    unsigned slot;
+};
+/* Is it known of this path, followed or not at its end, that the kernel comes to the same? `k` is for known_add. */
+bool known_native(const struct call *q, const char *path, bool nofollow, struct known_key *k);
+/* It is so, of a name of the host's that is there: `dev` is ur_is_native_on's. */
+void known_add(const struct call *q, const char *path, bool nofollow, const struct known_key *k, dev_t dev);
 
 /* --- for the answers --- */
 

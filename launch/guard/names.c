@@ -11,13 +11,21 @@ long path_of(struct call *q, int at, char path[UR_PATH_MAX]) {
     return n < 0 ? n == -EPERM ? PASS : n : 0;
 }
 
-static long is_native(struct call *q, int dirfd, const char *path, int flags) {
+/* `dev`: as ur_is_native_on. */
+static long is_native_on(struct call *q, int dirfd, const char *path, int flags, dev_t *dev) {
     long ret = peer_become(q, false);
-    return ret < 0 ? ret : ur_is_native(&q->caller, dirfd, path, flags) == 1 ? PASS : 0;
+    return ret < 0 ? ret : ur_is_native_on(&q->caller, dirfd, path, flags, dev) == 1 ? PASS : 0;
 }
 
 long native(struct call *q, int dirfd, const char *path, int flags) {
-    long ret = is_native(q, dirfd, path, flags);
+    struct known_key key = {0};
+    dev_t dev;
+    bool looks = !(flags & UR_REAL_CREATE), nofollow = flags & UR_REAL_NOFOLLOW;
+    if (looks && known_native(q, path, nofollow, &key))
+        return PASS;
+    long ret = is_native_on(q, dirfd, path, flags, &dev);
+    if (ret == PASS && looks)
+        known_add(q, path, nofollow, &key, dev);
     if (ret == PASS)
         ur_trace_passed(&q->caller, dirfd, path);
     return ret;
@@ -153,14 +161,18 @@ static long readlink_at(struct call *q, int dirfd, int at, int out) {
         return PASS;
     if (size <= 0)
         return -EINVAL;
-    ret = peer_become(q, false);
-    if (ret < 0)
-        return ret;
+    struct known_key key;
     dev_t dev;
-    if (ur_is_native_on(&q->caller, dirfd, path, UR_REAL_NOFOLLOW, &dev) == 1 && dev && dev != q->guard->proc) {
+    if (known_native(q, path, true, &key))
+        return PASS;
+    ret = is_native_on(q, dirfd, path, UR_REAL_NOFOLLOW, &dev);
+    if (ret == PASS && dev && dev != q->guard->proc) {
+        known_add(q, path, true, &key, dev);
         ur_trace_passed(&q->caller, dirfd, path);
         return PASS;
     }
+    if (ret < 0 && ret != PASS)
+        return ret;
     long n = ur_readlink(&q->caller, dirfd, path, text, (size_t)size < sizeof text ? (size_t)size : sizeof text);
     ret = n < 0 ? n : peer_write(q, q->arg[out], text, (size_t)n);
     return ret < 0 ? ret : n;
@@ -180,7 +192,11 @@ long answer_statfs(struct call *q) {
     return ret ? ret : give(q, 1, &st, sizeof st, ur_statfs(&q->caller, path, &st));
 }
 
-/* --- names made and removed --- */
+/* --- names made and removed ---
+ *
+ * What may change where a path of the host's leads is done here, of the host's names, too: what is remembered of them
+ * must hear of it (known.c, engine/dcache.c), and when the kernel will have done it nobody tells the guard.
+ */
 
 /* A name that is made or removed: read, and 0 if the engine is to do it. `creates`: with a mode, so the umask counts.
  */
@@ -192,9 +208,15 @@ static long place(struct call *q, int dirfd, int at, bool creates, char *path) {
     return ret || !creates ? ret : peer_become(q, true);
 }
 
+/* A path for such a change: read, and 0. */
+static long redirects(struct call *q, int at, char *path) {
+    long ret = path_of(q, at, path);
+    return ret ? ret : peer_become(q, false);
+}
+
 static long unlink_at(struct call *q, int dirfd, int at, int flags) {
     char path[UR_PATH_MAX];
-    long ret = place(q, dirfd, at, false, path);
+    long ret = flags & AT_REMOVEDIR ? redirects(q, at, path) : place(q, dirfd, at, false, path);
     return ret ? ret : ur_unlink(&q->caller, dirfd, path, flags);
 }
 long answer_unlink(struct call *q) {
@@ -235,7 +257,7 @@ static long symlink_at(struct call *q, int dirfd, int at) {
     char text[UR_PATH_MAX], path[UR_PATH_MAX];
     long ret = path_of(q, 0, text);
     if (ret == 0)
-        ret = place(q, dirfd, at, false, path);
+        ret = redirects(q, at, path);
     return ret ? ret : ur_symlink(&q->caller, text, dirfd, path);
 }
 long answer_symlink(struct call *q) {
@@ -266,17 +288,11 @@ static long read_pair(struct call *q, struct pair *p, int from_at, int to_at) {
     return ret;
 }
 
-/* PASS only if the kernel is right about both. `flags` are for the first. */
-static long native_pair(struct call *q, const struct pair *p, int flags) {
-    long ret = is_native(q, p->from_dir, p->from, flags);
-    return ret == PASS ? native(q, p->to_dir, p->to, UR_REAL_CREATE) : ret;
-}
-
 static long rename_at(struct call *q, int from_dir, int from_at, int to_dir, int to_at, unsigned flags) {
     struct pair p = {.from_dir = from_dir, .to_dir = to_dir};
     long ret = read_pair(q, &p, from_at, to_at);
     if (ret == 0)
-        ret = native_pair(q, &p, UR_REAL_CREATE);
+        ret = peer_become(q, false);
     return ret ? ret : ur_rename(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_rename(struct call *q) {
@@ -311,7 +327,7 @@ static long link_at(struct call *q, int from_dir, int from_at, int to_dir, int t
         ret = (ur_canonical)(&q->caller, to_dir, p.to, UR_REAL_CREATE | UR_REAL_NOFOLLOW, to);
         return ret < 0 ? ret : ur_link(&here, (int)own, "", AT_FDCWD, to, flags);
     }
-    ret = native_pair(q, &p, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW);
+    ret = peer_become(q, false);
     return ret ? ret : ur_link(&q->caller, from_dir, p.from, to_dir, p.to, flags);
 }
 long answer_link(struct call *q) {
