@@ -157,12 +157,14 @@ void ur_cleanup_pop(struct ur_cleanup *c);
 /* Zeroed pages from the kernel; NULL for want of memory. errno is not touched. */
 void *ur_pages_get(size_t bytes);
 void ur_pages_put(void *at, size_t bytes);
+/* UR_PATH_MAX bytes; NULL for want of memory. */
+char *ur_path_get(void);
+void ur_path_put(char *path);
 static inline void ur_path_cleanup(char **p) {
-    if (*p)
-        ur_pages_put(*p, UR_PATH_MAX);
+    ur_path_put(*p);
 }
-/* A buffer of UR_PATH_MAX bytes for the block, or NULL. */
-#define UR_PATH_BUFFER(name) __attribute__((cleanup(ur_path_cleanup))) char *name = ur_pages_get(UR_PATH_MAX)
+/* Such a buffer for the block, or NULL. */
+#define UR_PATH_BUFFER(name) __attribute__((cleanup(ur_path_cleanup))) char *name = ur_path_get()
 
 /* --- a lock of four bytes (lock.c): no pthread; all zeros is unlocked -------------------------------------- */
 

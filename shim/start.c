@@ -198,3 +198,26 @@ void ur_pages_put(void *at, size_t bytes) {
     if (at)
         sys_munmap(at, bytes);
 }
+
+/* Taken and given back as engine/scratch.c's blocks are, for the same reasons. */
+enum { PATHS = 8 };
+static char paths[PATHS][UR_PATH_MAX];
+static _Atomic unsigned paths_taken;
+
+char *ur_path_get(void) {
+    unsigned seen = atomic_load_explicit(&paths_taken, memory_order_relaxed);
+    while (~seen & ((1u << PATHS) - 1)) {
+        int i = __builtin_ctz(~seen);
+        if (atomic_compare_exchange_weak_explicit(&paths_taken, &seen, seen | 1u << i, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return paths[i];
+    }
+    return ur_pages_get(UR_PATH_MAX);
+}
+
+void ur_path_put(char *path) {
+    if (path >= paths[0] && path < paths[0] + sizeof paths)
+        atomic_fetch_and_explicit(&paths_taken, ~(1u << ((path - paths[0]) / UR_PATH_MAX)), memory_order_release);
+    else
+        ur_pages_put(path, UR_PATH_MAX);
+}
