@@ -237,6 +237,8 @@ struct ur_list_entry {
 };
 
 void ur_list_init(struct ur_list *l, int fd);
+/* Finds out how it is read; the calls below ask for it themselves. 0 or -errno. */
+long ur_list_start(const struct ur_caller *c, struct ur_list *l);
 /* The next entry. `buf` (at least 1,024 bytes; the same for the life of the listing; `*pos`, `*end` start 0 and are
    ours) holds getdents64 records when streaming. Returns 1, 0 at the end, or -errno. */
 long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_t size, size_t *pos, size_t *end,

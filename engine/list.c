@@ -6,7 +6,9 @@
  * so before and nothing has changed in it (listings.c). While it is built there is a hash table of its names. d_ino
  * agrees with what stat says.
  */
+#define UR_TELLS /* it asks itself */
 #include "snapshot.h"
+#include "trace.h"
 
 #include <dirent.h>
 #include <sys/mman.h>
@@ -396,6 +398,8 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
         return len;
     if (!d->mount && !d->special)
         return 0;
+    if (c->u->note)
+        ur_note_listing(c->u, d);
     l->merged = d->special || d->spots > 1;
     if (!at.mount && !l->merged) {
         struct ur_fdinfo info;
@@ -442,7 +446,7 @@ static long start_dead(const struct ur_caller *c, struct ur_list *l, struct ur_s
 }
 
 /* While directories are moved a path may lead nowhere, or elsewhere, by the time that it is used: then once more. */
-static long start(const struct ur_caller *c, struct ur_list *l) {
+long ur_list_start(const struct ur_caller *c, struct ur_list *l) {
     UR_SCRATCH(s);
     struct ur_shared *shared = ur_active(c) ? c->u->shared : NULL;
     long ret;
@@ -511,7 +515,7 @@ static unsigned char told(const struct ur_caller *c, unsigned char type) {
 long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_t size, size_t *pos, size_t *end,
                   struct ur_list_entry *entry) {
     if (!l->decided) {
-        long ret = start(c, l);
+        long ret = ur_maybe_list_start(c, l);
         if (ret < 0)
             return ret;
     }
@@ -614,7 +618,7 @@ static long stream(const struct ur_caller *c, struct ur_list *l, char *buf, size
 long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n) {
     if (l->decided && sys_lseek(l->fd, 0, SEEK_CUR) == 0) /* rewound, or another's first */
         ur_list_seek(c, l, 0);
-    long ret = l->decided ? 0 : start(c, l);
+    long ret = l->decided ? 0 : ur_maybe_list_start(c, l);
     if (ret < 0)
         return ret;
     return l->merged ? emit(c, l, buf, n) : stream(c, l, buf, n);

@@ -96,8 +96,11 @@ static void tell(struct trace *t) {
 static bool settle(struct ur_line *l) {
     for (unsigned i = 0; i < l->count; i++) {
         const struct ur_elsewhere *e = (const void *)l->told[i].value; // NOLINT(performance-no-int-to-ptr)
-        if (l->told[i].kind == UR_TOLD_EXEC && l->result >= 0)
+        enum ur_told_kind kind = l->told[i].kind;
+        if (kind == UR_TOLD_EXEC && l->result >= 0)
             l->by_itself = true;
+        if ((kind == UR_TOLD_BEGUN || kind == UR_TOLD_LISTING) && l->result >= 0)
+            l->begun = true;
         if (l->told[i].kind == UR_TOLD_ELSEWHERE && l->result >= 0)
             l->handed_over = l->c->pid;
         if (l->told[i].kind != UR_TOLD_ELSEWHERE || l->result != UR_ELSEWHERE)
@@ -153,6 +156,14 @@ void ur_note_walk(const struct ur_union *u, const char *path, const struct ur_di
     }
 }
 
+void ur_note_listing(const struct ur_union *u, const struct ur_dir *d) {
+    struct ur_note_listing *n = &u->note->listing;
+    n->mount = d->mount;
+    n->layers = d->spots;
+    for (unsigned i = 0; i < d->spots && i < UR_NOTE_LAYERS; i++)
+        n->layer[i] = d->spot[i].layer;
+}
+
 #define TOLD(what, key, value)                                                                                         \
     { UR_TOLD_##what, (key), (long)(value) }
 #define DIRFD(fd) TOLD(DIRFD, NULL, fd)
@@ -171,7 +182,11 @@ void ur_note_walk(const struct ur_union *u, const char *path, const struct ur_di
 #define ID(key, id) TOLD(ID, key, id)
 #define NOFOLLOW(nofollow) TOLD(NOFOLLOW, NULL, nofollow)
 #define ELSEWHERE(e) TOLD(ELSEWHERE, NULL, e)
-#define EXEC() TOLD(EXEC, NULL, 0)
+#define EXEC(x) TOLD(EXEC, NULL, x)
+#define BEGUN() TOLD(BEGUN, NULL, 0)
+#define LISTING(l) TOLD(LISTING, NULL, l)
+#define GOT(key, path) TOLD(GOT, key, path)
+#define MASK(mask) TOLD(MASK, "mask", mask)
 
 static bool ur_open_makes(int flags) {
     return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;

@@ -18,6 +18,13 @@
 #include "trace.def"
 #undef UR_TRACED
 
+/* The same of a caller that asks by another system call than the operation's name says. */
+static inline struct ur_caller ur_asking(const struct ur_caller *c, const char *call) {
+    struct ur_caller as = *c;
+    as.call = call;
+    return as;
+}
+
 /* The kernel is to do what has been asked of the guard, since it comes to the same: told if the run is traced. */
 void ur_trace_passed(const struct ur_caller *c, int dirfd, const char *path);
 
@@ -51,6 +58,10 @@ void ur_trace_passed(const struct ur_caller *c, int dirfd, const char *path);
 #define ur_chdir(...) ur_maybe_chdir(__VA_ARGS__)
 #define ur_fchdir(...) ur_maybe_fchdir(__VA_ARGS__)
 #define ur_exec_plan(...) ur_maybe_exec_plan(__VA_ARGS__)
+#define ur_fstat(...) ur_maybe_fstat(__VA_ARGS__)
+#define ur_getcwd(...) ur_maybe_getcwd(__VA_ARGS__)
+#define ur_real(...) ur_maybe_real(__VA_ARGS__)
+#define ur_watched(...) ur_maybe_watched(__VA_ARGS__)
 #define ur_canonical(...) ur_maybe_canonical(__VA_ARGS__)
 #endif
 

@@ -7,7 +7,9 @@
  * The comment is one of C. Nothing here calls libc.
  */
 #include "trace_line.h"
+#include "snapshot.h"
 
+#include <dirent.h>
 #include <linux/fs.h>
 
 /* Where the line goes. What does not fit is left out; `end` leaves room for what ends a line. */
@@ -266,18 +268,71 @@ static bool is_pending(const struct ur_line *l) {
     return l->passed || l->by_itself;
 }
 
+/* Has the call no result here? */
+static bool is_open(const struct ur_line *l) {
+    return is_pending(l) || l->handed_over || l->begun;
+}
+
 static bool is_made(const struct ur_line *l, const struct ur_note_name *n) {
-    return n->known && n->kind == UR_ABSENT && l->result >= 0 && !is_pending(l);
+    return n->known && n->kind == UR_ABSENT && l->result >= 0 && !is_pending(l) && !l->begun;
 }
 
 /* Which layer of the mount, numbered as people do: the lowers from 1. 0: the upper. */
+static unsigned number_of(const struct ur_table_mount *m, unsigned layer) {
+    return layer + !ur_has_upper(m);
+}
+
 static unsigned layer_number(const struct ur_note_name *n) {
-    return n->layer + !ur_has_upper(n->mount);
+    return number_of(n->mount, n->layer);
+}
+
+/* In which layer is what the call has by a descriptor? False: in none, or it has nothing so. */
+static bool fd_layer(const struct ur_line *l, unsigned *number) {
+    struct ur_fdinfo info = {0};
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->told[i].kind == UR_TOLD_FD && ur_fd_info(l->c, (int)l->told[i].value, &info, l->room) < 0)
+            return false;
+    *number = info.known ? number_of(info.mount, info.layer) : 0;
+    return info.known;
+}
+
+static const void *told_of(const struct ur_line *l, enum ur_told_kind kind) {
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->told[i].kind == kind)
+            return (const void *)l->told[i].value; // NOLINT(performance-no-int-to-ptr)
+    return NULL;
+}
+
+/* What has become of a listing; NULL: it is none. */
+static const struct ur_list *listing_of(const struct ur_line *l) {
+    return l->result < 0 ? NULL : told_of(l, UR_TOLD_LISTING);
+}
+
+static uint64_t names_in(const struct ur_list *l) {
+    const struct ur_snapshot *p = &l->snapshot;
+    uint64_t n = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct ur_packed *e = ur_packed_at(p, i);
+        n += e->type != DT_WHT && !ur_is_dot(e->name);
+    }
+    return n;
+}
+
+/* What is to be run in the place of what the call names; NULL: nothing else. */
+static const struct ur_exec *exec_of(const struct ur_line *l) {
+    const struct ur_exec *x = l->result < 0 ? NULL : told_of(l, UR_TOLD_EXEC);
+    return x && (x->loader || *x->interp) ? x : NULL;
 }
 
 /* The index's word is worth telling only where nobody has just asked for it: the guard asks twice. */
 static bool is_by_index(const struct ur_line *l, const struct ur_note_name *n) {
     return n->indexed && !l->c->pid;
+}
+
+static void put_address(struct out *o, long value) {
+    put(o, value ? "0x" : "NULL");
+    if (value)
+        put_digits(o, (uint64_t)value, 16, 1);
 }
 
 static void put_argument(struct out *o, const struct ur_line *l, const struct ur_told *told) {
@@ -296,11 +351,8 @@ static void put_argument(struct out *o, const struct ur_line *l, const struct ur
         text = text_of(l, told);
         if (text)
             put_quoted(o, text);
-        else if (told->value) {
-            put(o, "0x");
-            put_digits(o, (uint64_t)told->value, 16, 1);
-        } else
-            put(o, "NULL");
+        else
+            put_address(o, told->value);
         break;
     case UR_TOLD_FD:
         if (!l->c->behind)
@@ -311,6 +363,16 @@ static void put_argument(struct out *o, const struct ur_line *l, const struct ur
             put(o, text);
             put(o, ">");
         }
+        break;
+    case UR_TOLD_GOT:
+        text = l->result < 0 ? NULL : text_of(l, told);
+        if (text)
+            put_quoted(o, text);
+        else
+            put_address(o, told->value);
+        break;
+    case UR_TOLD_MASK:
+        put_address(o, told->value);
         break;
     case UR_TOLD_MODE:
         put(o, "0");
@@ -334,6 +396,8 @@ static bool is_told(const struct ur_line *l, const struct ur_told *told) {
     case UR_TOLD_NOFOLLOW:
     case UR_TOLD_ELSEWHERE:
     case UR_TOLD_EXEC:
+    case UR_TOLD_BEGUN:
+    case UR_TOLD_LISTING:
         return false;
     case UR_TOLD_DIRFD:
     case UR_TOLD_AT:
@@ -389,6 +453,45 @@ static void put_count(struct out *o, const char **next, const char *what, uint64
     put(o, n == 1 ? one : many);
 }
 
+static void put_layer(struct out *o, unsigned number) {
+    put(o, number ? "lower " : "upper");
+    if (number)
+        put_number(o, number);
+}
+
+static void put_listing(struct out *o, const struct ur_line *l, const struct ur_list *list, const char **next) {
+    const struct ur_note_listing *n = &l->note->listing;
+    if (!n->mount) {
+        put_next(o, next, "host");
+        return;
+    }
+    put_next(o, next, list->merged ? "merged of " : "");
+    for (unsigned i = 0; i < n->layers && i < UR_NOTE_LAYERS; i++) {
+        put(o, i ? ", " : "");
+        put_layer(o, number_of(n->mount, n->layer[i]));
+    }
+    put(o, n->layers > UR_NOTE_LAYERS ? ", ..." : "");
+    if (list->merged)
+        put_count(o, next, "", names_in(list), " name", " names");
+}
+
+static void put_exec(struct out *o, const struct ur_exec *x, const char **next) {
+    if (*x->interp) {
+        put_next(o, next, "a script of ");
+        put_quoted(o, x->interp);
+        if (*x->interp_arg) {
+            put(o, " ");
+            put_quoted(o, x->interp_arg);
+        }
+    }
+    put_next(o, next, x->loader ? "by the loader " : "by ");
+    put_quoted(o, x->path);
+    if (x->loader) {
+        put(o, " for ");
+        put_quoted(o, x->program);
+    }
+}
+
 static void put_decision(struct out *o, const struct ur_line *l) {
     const struct ur_note *note = l->note;
     uint64_t files = note->done.files, bytes = note->done.bytes, shared = note->done.cloned;
@@ -399,6 +502,15 @@ static void put_decision(struct out *o, const struct ur_line *l) {
             put_next(o, &next, "");
             put_name(o, l, &note->name[i]);
         }
+    unsigned number;
+    if (listing_of(l))
+        put_listing(o, l, listing_of(l), &next);
+    else if (fd_layer(l, &number)) {
+        put_next(o, &next, "");
+        put_layer(o, number);
+    }
+    if (exec_of(l))
+        put_exec(o, exec_of(l), &next);
     put_count(o, &next, "copied up ", note->done.directories, " directory", " directories");
     put_count(o, &next, "copied up ", files, " file", " files");
     if (files && note->done.bare)
@@ -429,7 +541,7 @@ size_t ur_line_text(const struct ur_line *l, char *out) {
         next = ", ";
     }
     put(&o, ") = ");
-    if (is_pending(l) || l->handed_over)
+    if (is_open(l))
         put(&o, "?");
     else if (l->result < 0) {
         put(&o, "-1 ");
@@ -465,6 +577,11 @@ static void put_json_argument(struct out *o, const struct ur_line *l, const stru
         text = place_of(l, (int)told->value);
         if (text)
             put_json(o, "path", text);
+        break;
+    case UR_TOLD_GOT:
+        text = l->result < 0 ? NULL : text_of(l, told);
+        if (text)
+            put_json(o, told->key, text);
         break;
     case UR_TOLD_NUMBER:
     case UR_TOLD_ID:
@@ -526,6 +643,39 @@ static void put_json_done(struct out *o, const struct ur_note *note) {
     }
 }
 
+static void put_json_layer(struct out *o, unsigned number) {
+    put_key(o, "layer", "");
+    put(o, number ? "\"lower\"" : "\"upper\"");
+    if (number)
+        put_json_number(o, "lower", number);
+}
+
+static void put_json_listing(struct out *o, const struct ur_line *l, const struct ur_list *list) {
+    const struct ur_note_listing *n = &l->note->listing;
+    put_key(o, "merged", "");
+    put(o, list->merged ? "true" : "false");
+    put_key(o, "layers", "");
+    put(o, n->mount ? "[" : "[\"host\"");
+    for (unsigned i = 0; n->mount && i < n->layers && i < UR_NOTE_LAYERS; i++) {
+        put(o, i ? ", \"" : "\"");
+        put_layer(o, number_of(n->mount, n->layer[i]));
+        put(o, "\"");
+    }
+    put(o, "]");
+    if (list->merged)
+        put_json_number(o, "names", names_in(list));
+}
+
+static void put_json_exec(struct out *o, const struct ur_exec *x) {
+    if (*x->interp)
+        put_json(o, "interpreter", x->interp);
+    if (*x->interp_arg)
+        put_json(o, "interpreter_argument", x->interp_arg);
+    put_json(o, x->loader ? "loader" : "runs", x->path);
+    if (x->loader)
+        put_json(o, "program", x->program);
+}
+
 size_t ur_line_json(const struct ur_line *l, char *out) {
     struct out o = {out, out + UR_LINE};
     put(&o, "{\"time\": ");
@@ -547,7 +697,7 @@ size_t ur_line_json(const struct ur_line *l, char *out) {
             paths += l->told[i].kind == UR_TOLD_PATH;
         }
     put_key(&o, "result", "");
-    if (is_pending(l) || l->handed_over || l->result < 0)
+    if (is_open(l) || l->result < 0)
         put(&o, "null");
     else
         put_number(&o, l->result);
@@ -560,6 +710,13 @@ size_t ur_line_json(const struct ur_line *l, char *out) {
     for (unsigned i = 0; i < 2; i++)
         if (l->note->name[i].known)
             put_json_name(&o, l, &l->note->name[i], i > 0);
+    unsigned number;
+    if (listing_of(l))
+        put_json_listing(&o, l, listing_of(l));
+    else if (fd_layer(l, &number))
+        put_json_layer(&o, number);
+    if (exec_of(l))
+        put_json_exec(&o, exec_of(l));
     put_json_done(&o, l->note);
     if (is_pending(l)) {
         put_key(&o, "left_to", "");

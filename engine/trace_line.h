@@ -22,7 +22,11 @@ struct ur_told {
         UR_TOLD_ID,
         UR_TOLD_NOFOLLOW,  /* changes the call's name */
         UR_TOLD_ELSEWHERE, /* struct ur_elsewhere: what the result means */
-        UR_TOLD_EXEC       /* that a success is none yet */
+        UR_TOLD_EXEC,      /* struct ur_exec: what is run; and a success is none yet */
+        UR_TOLD_BEGUN,     /* the same of a call that is made by this name afterwards */
+        UR_TOLD_LISTING,   /* struct ur_list: what it is of; and the call goes on */
+        UR_TOLD_GOT,       /* a path, if it is a success */
+        UR_TOLD_MASK       /* in base 16 */
     } kind;
     const char *key; /* in JSON, where the kind does not say it */
     long value;
@@ -38,6 +42,7 @@ struct ur_line {
     uint64_t nanoseconds;
     long pid;
     long result;
+    bool begun;             /* the result is not known yet */
     bool passed, by_itself; /* there is no result: the kernel is to do it, or the process itself */
     bool handed_over;       /* a descriptor, which the guard opened: its number in the process is to be seen */
     char *room;             /* UR_PATH_MAX bytes */

@@ -134,6 +134,7 @@ static inline void ur_scratch_cleanup(struct ur_scratch **s) {
     return -ENOMEM
 
 /* What one call was found to come to, written down where that is decided, for trace.c. */
+enum { UR_NOTE_LAYERS = 16 };
 struct ur_note {
     struct ur_note_name {
         const char *given; /* the path as the call has it; NULL: none */
@@ -148,7 +149,15 @@ struct ur_note {
     } name[2];
     struct ur_counts done;
     bool opaque; /* a directory was made that is */
+    struct ur_note_listing {
+        const struct ur_table_mount *mount; /* NULL: the host's */
+        unsigned layers;                    /* that the directory has; the first of them: */
+        unsigned layer[UR_NOTE_LAYERS];
+    } listing;
 };
+
+/* What a listing is of. */
+void ur_note_listing(const struct ur_union *u, const struct ur_dir *d);
 
 static inline void ur_note_opaque(const struct ur_union *u) {
     if (u->note)

@@ -50,7 +50,8 @@ static const char *host_name(const char *name) {
     UR_PATH_BUFFER(real);
     if (!real)
         return name;
-    if (ur_real(UR_SELF, AT_FDCWD, ur_name(name), 0, real) < 0) {
+    const struct ur_caller me = ur_asking(UR_SELF, "dlopen");
+    if (ur_real(&me, AT_FDCWD, ur_name(name), 0, real) < 0) {
         if (sys_faccessat(AT_FDCWD, name, 0, 0) < 0)
             return name;                  /* libc's message will name it */
         strcat(strcpy(real, name), "/."); /* the host has what the union has not */

@@ -84,7 +84,8 @@ long ur_handle_of(int dirfd, const char *path, struct file_handle *h, int *mount
         return -ENOMEM;
     if (flags & AT_EMPTY_PATH && ur_is_empty(UR_SELF, path))
         return UR_SYS(SYS_name_to_handle_at, dirfd, path, h, mount, flags, 0);
-    long ret = ur_real(UR_SELF, dirfd, path, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW, real);
+    const struct ur_caller me = ur_asking(UR_SELF, "name_to_handle_at");
+    long ret = ur_real(&me, dirfd, path, flags & AT_SYMLINK_FOLLOW ? 0 : UR_REAL_NOFOLLOW, real);
     return ret < 0 ? ret : UR_SYS(SYS_name_to_handle_at, AT_FDCWD, real, h, mount, flags, 0);
 }
 

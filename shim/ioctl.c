@@ -23,7 +23,8 @@ static long on_copy(int fd, unsigned long request, long arg) {
     char name[40];
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     UR_PATH_BUFFER(real);
-    ret = real ? ur_real(UR_SELF, AT_FDCWD, name, UR_REAL_WRITE, real) : -ENOMEM;
+    const struct ur_caller me = ur_asking(UR_SELF, "ioctl");
+    ret = real ? ur_real(&me, AT_FDCWD, name, UR_REAL_WRITE, real) : -ENOMEM;
     if (ret < 0) /* removed since: there is nobody left to see the change */
         return ret == -ENOENT ? 0 : ret;
     long copy = sys_open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);

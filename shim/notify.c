@@ -33,7 +33,8 @@ long ur_fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const ch
     UR_PATH_BUFFER(real);
     int how = flags & FAN_MARK_DONT_FOLLOW ? UR_REAL_NOFOLLOW : 0;
     uint64_t inode = flags & (FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM) ? 0 : mask; /* the others are the host's */
-    long ret = real ? ur_watched(UR_SELF, dirfd, path, how, inode, &own, real) : -ENOMEM;
+    const struct ur_caller me = ur_asking(UR_SELF, "fanotify_mark");
+    long ret = real ? ur_watched(&me, dirfd, path, how, inode, &own, real) : -ENOMEM;
     return ret < 0 ? ret : UR_SYS(SYS_fanotify_mark, fd, flags, mask, AT_FDCWD, real, 0);
 }
 

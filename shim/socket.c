@@ -70,7 +70,7 @@ static long by_directory(struct outgoing *o, char *real) {
     return 0;
 }
 
-static long to_host(struct outgoing *o, const struct sockaddr *addr, socklen_t len, int flags) {
+static long to_host(struct outgoing *o, const char *call, const struct sockaddr *addr, socklen_t len, int flags) {
     o->addr = addr;
     o->len = len;
     o->dir = -1;
@@ -80,7 +80,8 @@ static long to_host(struct outgoing *o, const struct sockaddr *addr, socklen_t l
     memcpy(path, ((const struct sockaddr_un *)(const void *)addr)->sun_path, len - HEAD);
     path[len - HEAD] = 0;
     UR_PATH_BUFFER(real);
-    long n = real ? ur_real(UR_SELF, AT_FDCWD, path, flags, real) : -ENOMEM;
+    const struct ur_caller me = ur_asking(UR_SELF, call);
+    long n = real ? ur_real(&me, AT_FDCWD, path, flags, real) : -ENOMEM;
     if (n < 0)
         return n;
     if (strcmp(real, path) == 0) /* the host's own: as it was said */
@@ -127,7 +128,7 @@ static long from_kernel(struct sockaddr_storage *from, socklen_t len, struct soc
 
 long ur_bind(int fd, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
-    long ret = to_host(&o, addr, len, UR_REAL_CREATE | UR_REAL_NOFOLLOW);
+    long ret = to_host(&o, "bind", addr, len, UR_REAL_CREATE | UR_REAL_NOFOLLOW);
     if (ret < 0)
         return ret == -EEXIST ? -EADDRINUSE : ret;
     return sent(&o, UR_SYS(SYS_bind, fd, o.addr, o.len, 0, 0, 0));
@@ -139,7 +140,7 @@ UR_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len) {
 
 long ur_connect(int fd, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
-    long ret = to_host(&o, addr, len, 0);
+    long ret = to_host(&o, "connect", addr, len, 0);
     return ret < 0 ? ret : sent(&o, goes_to(&o, SYS_connect, fd, o.addr, o.len, 0, NULL, 0));
 }
 
@@ -152,7 +153,7 @@ UR_TWIN(__connect, connect)
 UR_EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len) {
     struct outgoing o;
     ur_cancel_point();
-    long ret = to_host(&o, addr, len, 0);
+    long ret = to_host(&o, "sendto", addr, len, 0);
     return ur_edge(ret < 0 ? ret : sent(&o, goes_to(&o, SYS_sendto, fd, buf, (long)n, flags, o.addr, o.len)));
 }
 
@@ -180,7 +181,7 @@ static long send_message(int fd, const struct msghdr *msg, int flags) {
         (!ur_in_glibc() && ur_guarded()))
         return pass_out(fd, msg, flags);
     struct outgoing o;
-    long ret = to_host(&o, msg->msg_name, msg->msg_namelen, 0);
+    long ret = to_host(&o, "sendmsg", msg->msg_name, msg->msg_namelen, 0);
     if (ret < 0)
         return ret;
     struct msghdr m = *msg;

@@ -92,6 +92,77 @@ os.mkdir(t + b"/\xff\"\\\n"); os.rename(t + b"/d/c", t + b"/e"); os.path.exists(
     same 'of what is not there' 'ENOENT null null' "$(jq -r --arg p "$TARGET/nix" 'select(.path == $p) | "\(.errno) \(.result) \(.layer)"' "$W/trace.jsonl")"
 }
 
+calls_of_each_kind() {
+    # shellcheck disable=SC2016 # that shell's
+    as sh -euc 'cd "$1"; printf "#!/bin/sh -e\ntrue\n" >2/script; chmod 755 2/script; mkdir 1/d; echo four >1/d/e; cp "$2" 2/lib.so' \
+        sh "$W/lowers" "$(ldconfig -p | awk '$1 == "libcap.so.2" { print $NF; exit }')"
+    union python3 -IS -c '
+import ctypes, fcntl, os, select, socket, sys
+t = sys.argv[1]
+libc = ctypes.CDLL(None)
+os.chdir(t + "/d"); os.getcwd()
+os.fstat(os.open(t + "/a", os.O_RDONLY))
+os.fchmod(os.open(t + "/b", os.O_WRONLY), 0o600)
+os.listdir(t + "/d"); os.listdir(t)
+watch = libc.inotify_init()
+libc.inotify_add_watch(watch, (t + "/d/c").encode(), 2); libc.inotify_add_watch(watch, (t + "/nix").encode(), 2)
+one, two = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+one.bind(t + "/socket"); one.listen(); two.connect(t + "/socket")
+try: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"x", t + "/nix")
+except FileNotFoundError: pass
+ctypes.CDLL(t + "/lib.so")
+os.spawnl(os.P_WAIT, t + "/script", "script")' "$TARGET"
+}
+
+# of_each_kind: their lines. Descriptors and rooms have any numbers.
+of_each_kind() {
+    lines '(chdir|getcwd|fstat|fchmod|getdents64|inotify_add_watch|bind|connect|sendto|dlopen|execve|execveat)' "$TARGET" |
+        sed -E 's/^([a-z0-9]+\()[0-9]*</\1</; s/^(getcwd\(.*, )[0-9]+\) = [0-9]+/\1N) = N/'
+}
+
+KINDS='chdir("W/t/d") = 0 /* shim: lower 1 at "W/lowers/1/d" */
+getcwd("W/t/d", N) = N /* shim */
+fstat(<W/t/a>) = 0 /* shim: lower 1 */
+fchmod(<W/t/b>, 0600) = 0 /* shim: upper */
+getdents64(<W/t/d>) = ? /* shim: merged of lower 1, lower 2; 2 names */
+getdents64(<W/t>) = ? /* shim: merged of upper, lower 1, lower 2; 6 names */
+inotify_add_watch("W/t/d/c", 0x2) = ? /* shim: lower 2 at "W/lowers/2/d/c"; copied up 1 directory; copied up 1 file, 6 bytes */
+inotify_add_watch("W/t/nix", 0x2) = -1 ENOENT /* shim: absent */
+bind("W/t/socket") = ? /* shim: absent */
+connect("W/t/socket") = ? /* shim: upper at "W/up/upper/socket" */
+sendto("W/t/nix") = -1 ENOENT /* shim: absent by the index */
+dlopen("W/t/lib.so") = ? /* shim: lower 2 at "W/lowers/2/lib.so" */
+execveat(AT_FDCWD, "W/t/script", 0) = ? /* shim: lower 2 at "W/lowers/2/script"; a script of "/bin/sh" "-e"; by "/usr/bin/dash"; left to the process */
+getcwd("W/t/d", N) = N /* shim */'
+
+@test "also told: what a descriptor is, the cwd, listings, watches, sockets, libraries, interpreters" {
+    [ "$(readlink -f /bin/sh)" = /usr/bin/dash ] || skip '/bin/sh is no dash'
+    prepare
+    traced --guard=off
+    calls_of_each_kind
+    same 'what the shim tells' "$KINDS" "$(of_each_kind)"
+    has_guard || skip 'there is no guard'
+    as rm -r "$UPPER" "$UPPER.work" "$W/lowers/1/d"
+    traced --no-preload
+    calls_of_each_kind
+    # The rest is open and, of a descriptor, stat, which the kernel answers as it is.
+    same 'what the guard tells' "$(grep -v -e ^fstat -e ^dlopen <<<"$KINDS" |
+        sed 's/shim/guard/; s/ by the index//; s/execveat(AT_FDCWD, \(.*\), 0)/execve(\1)/')" "$(of_each_kind)"
+}
+
+@test "and as JSON: of which layers a listing is, what runs a script" {
+    needs jq
+    prepare
+    TRACE=$W/trace.jsonl traced --guard=off
+    calls_of_each_kind
+    same 'a listing' "true upper,lower 1,lower 2 6 null" "$(jq -r --arg t "$TARGET" \
+        'select(.call == "getdents64" and .path == $t) | "\(.merged) \(.layers | join(",")) \(.names) \(.result)"' "$W/trace.jsonl")"
+    same 'a script' '/bin/sh -e /usr/bin/dash' "$(jq -r 'select(.interpreter) | "\(.interpreter) \(.interpreter_argument) \(.runs)"' "$W/trace.jsonl")"
+    same 'a descriptor' 'upper null' "$(jq -r 'select(.call == "fchmod") | "\(.layer) \(.lower)"' "$W/trace.jsonl")"
+    same 'the cwd' "$TARGET/d" "$(jq -rs --arg d "$TARGET/d" 'map(select(.call == "getcwd" and .path == $d)) | .[0].path' "$W/trace.jsonl")"
+    same 'a watch' '0x2 ENOENT' "$(jq -r --arg p "$TARGET/nix" 'select(.call == "inotify_add_watch" and .path == $p) | "\(.mask) \(.errno)"' "$W/trace.jsonl")"
+}
+
 # Of each process and thread all lines, in its order, and nothing else that looks like one.
 whole() {
     python3 - "$W/trace" "$1" "$2" <<'END'

@@ -196,7 +196,7 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
         return path[0] == '/' ? change_host(q, peer_own_proc(q, path, host), w, nofollow) : -EACCES;
     if (is_simulated(q, w) || !ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
-    ret = ur_real(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
+    ret = (ur_real)(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
     return ret < 0 ? ret : change_host(q, host, w, nofollow);
 }
 
@@ -387,7 +387,7 @@ static long own_copy(struct call *q, int own) {
     if (ur_fd_is_native(&here, own))
         return own;
     snprintf(link, sizeof link, "/proc/thread-self/fd/%d", own);
-    long ret = ur_real(&here, AT_FDCWD, link, UR_REAL_WRITE, real);
+    long ret = (ur_real)(&here, AT_FDCWD, link, UR_REAL_WRITE, real);
     long fd = ret < 0 ? ret : sys_open(real, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd >= 0)
         q->held[q->held_count++] = (int)fd;

@@ -24,7 +24,7 @@ long answer_chdir(struct call *q) {
     if (ret == 0 && !S_ISDIR(st.st_mode))
         ret = -ENOTDIR;
     if (ret == 0)
-        ret = ur_real(&q->caller, AT_FDCWD, path, 0, host);
+        ret = (ur_real)(&q->caller, AT_FDCWD, path, 0, host);
     return ret < 0 ? ret : go_to(q, host);
 }
 
@@ -42,12 +42,12 @@ long answer_fchdir(struct call *q) {
     struct stat st;
     n = peer_become(q, false);
     if (n < 0 || ur_union_path(&q->caller, host, at) < 0 || (ur_stat)(&q->caller, AT_FDCWD, at, &st, 0) < 0 ||
-        !S_ISDIR(st.st_mode) || ur_real(&q->caller, AT_FDCWD, at, 0, now) < 0 || strcmp(host, now) == 0)
+        !S_ISDIR(st.st_mode) || (ur_real)(&q->caller, AT_FDCWD, at, 0, now) < 0 || strcmp(host, now) == 0)
         return PASS;
     struct stat was;
     struct ur_caller here = here_for(q);
     long own = peer_fd(q, fd); /* is it the same directory, or another of that name? */
-    if (own < 0 || ur_fstat(&here, (int)own, &was) < 0 || was.st_ino != st.st_ino || was.st_dev != st.st_dev)
+    if (own < 0 || (ur_fstat)(&here, (int)own, &was) < 0 || was.st_ino != st.st_ino || was.st_dev != st.st_dev)
         return PASS;
     struct inject i;
     if (inject_begin(&i, q, UR_PATH_MAX) == 0) {
