@@ -92,6 +92,75 @@ brw-r--r-- 0/0 b
 d--------- 0/0 m/' "$(tar --numeric-owner -tvf "$W/layer.tar" plain given b m/ | awk '{ print $1, $2, $NF }' | LC_ALL=C sort)"
 }
 
+@test "export --root has the same of an upper whose layer file does not say root" {
+    workspace user
+    as mkdir "$W/lowers/1"
+    UNION_OPTIONS=(--root)
+    in_target union sh -c 'echo x >plain; echo x >given; chown 33:44 given; mknod c c 1 3'
+    local mounts=(--lower "$W/lowers/1" --upper "$UPPER" --target "$TARGET") user
+    user=$(as id -u)/$(as id -g)
+    as "$UNIONRUN" export "${mounts[@]}" --root -o "$W/root.tar"
+    as "$UNIONRUN" export "${mounts[@]}" -o "$W/user.tar"
+    owners() { tar --numeric-owner -tvf "$W/$1" plain given c | awk '{ print $2, $NF }' | LC_ALL=C sort; }
+    same 'with --root' $'0/0 c\n0/0 plain\n33/44 given' "$(owners root.tar)"
+    same 'without' "$(printf '%s\n' '0/0 c' '33/44 given' "$user plain" | LC_ALL=C sort)" "$(owners user.tar)"
+}
+
+@test "a plain user's import records devices: --root sees them, and an export gives them back" {
+    needs jq
+    workspace user
+    as python3 -IS - "$W/image.tar" <<'END'
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], 'w') as tar:
+    def add(name, kind, **more):
+        info = tarfile.TarInfo(name)
+        info.type, info.mtime = kind, 1e9
+        for key, value in more.items():
+            setattr(info, key, value)
+        tar.addfile(info)
+    add('dev', tarfile.DIRTYPE, mode=0o755)
+    add('dev/null', tarfile.CHRTYPE, mode=0o666, devmajor=1, devminor=3)
+    add('dev/disk', tarfile.BLKTYPE, mode=0o660, uid=0, gid=6, devmajor=259, devminor=70000)
+    add('dev/linked', tarfile.LNKTYPE, linkname='dev/null')
+END
+    as "$UNIONRUN" import "$W/image.tar" -o "$W/img" 2>"$W/said"
+    grep -qx 'unionrun: 2 device nodes only recorded: .*' "$W/said"
+    as "$UNIONRUN" import "$W/image.tar" -o "$W/json" --json 2>/dev/null >"$W/told"
+    [ "$(jq -c '[.recorded_devices, .lost.devices]' "$W/told")" = '[2,0]' ]
+    # shellcheck disable=SC2016 # for the shell inside
+    same 'to --root' $'null character special file 1:3 0:0 666\ndisk block special file 103:11170 0:6 660\nlinked character special file 1:3 0:0 666' \
+        "$(UNION_OPTIONS=(--root) LOWERS=("$W"/img/layers/*) && union sh -c 'cd "$1/dev" && stat -c "%n %F %t:%T %u:%g %a" null disk linked && mv disk moved && chmod 600 moved' sh "$TARGET")"
+    as "$UNIONRUN" export --lower "$W"/img/layers/* --upper "$UPPER" --target "$TARGET" -o "$W/layer.tar"
+    same 'the export' 'brw------- 0/6 259,70000 dev/moved' "$(tar --numeric-owner -tvf "$W/layer.tar" dev/moved | awk '{ print $1, $2, $3, $NF }')"
+    as "$UNIONRUN" squash --lower "$W"/img/layers/* --target "$TARGET" --to "$W/whole"
+    [ "$(as getfattr --only-values -n user.containers.override_stat "$W/whole/dev/null")" = 0:0:0666:char-1-3 ]
+}
+
+@test "umoci's image with devices goes through a plain user's import and export, and umoci has them again" {
+    needs umoci
+    [ "$(id -u)" = 0 ] && mknod "$BATS_TEST_TMPDIR/probe" c 1 3 || skip 'no devices can be made here'
+    workspace user
+    cd "$W"
+    umoci init --layout one
+    umoci new --image one:a
+    umoci unpack --image one:a first 2>/dev/null
+    mkdir first/rootfs/dev
+    mknod -m 666 first/rootfs/dev/null c 1 3
+    mknod -m 640 first/rootfs/dev/disk b 8 17
+    chown 0:6 first/rootfs/dev/disk
+    umoci repack --image one:a first 2>/dev/null
+    chmod -R a+rX one
+    as "$UNIONRUN" import one -o "$W/img" 2>/dev/null
+    UNION_OPTIONS=(--root) LOWERS=("$W"/img/layers/*)
+    # shellcheck disable=SC2016 # for the shell inside
+    union sh -c 'cd "$1/dev"; mknod -m 600 new c 4 64; chown 7:8 disk; mv null zero' sh "$TARGET"
+    as "$UNIONRUN" export --root --lower "$W"/img/layers/* --upper "$UPPER" --target "$TARGET" -o "$W/layer.tar"
+    umoci raw add-layer --image one:a layer.tar
+    umoci unpack --image one:a second 2>/dev/null
+    same 'what umoci has' $'disk block special file 8:11 7:8 640\nnew character special file 4:40 0:0 600\nzero character special file 1:3 0:0 666' \
+        "$(cd second/rootfs/dev && stat -c '%n %F %t:%T %u:%g %a' -- *)"
+}
+
 @test "the layer file's root does the same, and another word there is refused" {
     workspace user
     as mkdir "$W/lowers/1"

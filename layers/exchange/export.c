@@ -23,6 +23,7 @@
 struct export {
     struct layers *layers;
     const char *out, *compress, *owner;
+    bool root;
     const struct ur_table_mount *mount;
     struct ur_tar tar;
     bool to_stdout;
@@ -66,7 +67,7 @@ static bool read_owner(struct export *export) {
     unsigned uid, gid;
     int end = 0;
     if (!export->owner) { /* what a simulated root made and left as it was is root's */
-        export->tar.owned = export->layers->plan.root && geteuid() != 0;
+        export->tar.owned = (export->root || export->layers->plan.root) && geteuid() != 0;
         return true;
     }
     if (sscanf(export->owner, "%u:%u%n", &uid, &gid, &end) != 2 || export->owner[end]) {
@@ -167,7 +168,8 @@ static int tell(const struct export *export) {
 static const char about[] =
     "Write the changes that an upper holds as an OCI image layer. TARGET says which, if there are several\n"
     "uppers. Names are below the target; whiteouts are .wh.NAME; renamed directories are told in full.\n"
-    "Times are not after SOURCE_DATE_EPOCH; owners that an import recorded are the recorded ones.\n"
+    "Times are not after SOURCE_DATE_EPOCH; owners that an import or a run with --root recorded are the recorded "
+    "ones.\n"
     "--json prints {file, files, whiteouts, bytes}.\n"
     "\n";
 
@@ -176,8 +178,11 @@ int layers_export(struct layers *layers, int argc, char **argv) {
     const struct layers_option options[] = {
         {"-o", "FILE", "where to; - is the standard output", .text = &export.out},
         {"--compress", "HOW", "none, gzip or zstd (if not given: by FILE's suffix)", .text = &export.compress},
-        {"--owner", "UID:GID", "whose all files are, but those with an owner recorded by import",
-         .text = &export.owner},
+        {"--owner", "UID:GID", "whose all files are, but those with a recorded owner", .text = &export.owner},
+        {"--root", NULL,
+         "what a run with --root shows: your files without a recorded owner are root's\n"
+         "(so it is if the layer file has \"root\": true)",
+         .flag = &export.root},
         {"--json", NULL, "tell what was written as JSON", .flag = &layers->json},
         {0}};
     enum layers_next next = layers_read(layers, argc, argv, options, 0, 1, about);

@@ -101,6 +101,7 @@ static void add_lost(struct ur_lost *all, const struct ur_lost *one) {
     all->owners += one->owners;
     all->xattrs += one->xattrs;
     all->devices += one->devices;
+    all->recorded += one->recorded;
     all->others += one->others;
 }
 
@@ -283,6 +284,9 @@ static void tell_lost(const struct import *import) {
     const struct ur_lost *lost = &import->lost;
     if (lost->devices)
         say("%" PRIu64 " device node%s left out: only root can make them", lost->devices, ends[lost->devices != 1]);
+    if (lost->recorded)
+        say("%" PRIu64 " device node%s only recorded: to a run with --root %s, to others an empty file", lost->recorded,
+            ends[lost->recorded != 1], lost->recorded == 1 ? "it is one" : "they are such");
     if (lost->owners)
         say("%" PRIu64 " owner%s of symlinks, FIFOs and the like not kept: only root can", lost->owners,
             ends[lost->owners != 1]);
@@ -345,6 +349,7 @@ static int tell_json(const struct import *import) {
                         json_pack("{s:I, s:I, s:I, s:I}", "owners", (json_int_t)import->lost.owners, "xattrs",
                                   (json_int_t)import->lost.xattrs, "devices", (json_int_t)import->lost.devices,
                                   "others", (json_int_t)import->lost.others));
+    json_object_set_new(root, "recorded_devices", json_integer((json_int_t)import->lost.recorded));
     return layers_json_print(root);
 }
 
@@ -369,7 +374,7 @@ static const char about[] =
     "IMAGE is an OCI image layout (a directory or a tar of one), a `docker save` tar, a tar of\n"
     "files, compressed or not, or - for the standard input.\n"
     "--json prints {directory, image, layers: [{lower, digest, diff_id, files, bytes}],\n"
-    "command, config, lost: {owners, xattrs, devices, others}}.\n"
+    "command, config, lost: {owners, xattrs, devices, others}, recorded_devices}.\n"
     "\n";
 
 int layers_import(struct layers *layers, int argc, char **argv) {

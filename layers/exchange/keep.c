@@ -53,12 +53,13 @@ static long put_xattrs(int fd, int directory, const char *name, const struct ur_
 
 /* Also of what can be seen: to a simulated root a file without one is 0:0. */
 static long put_record(int fd, mode_t type, const struct ur_meta *meta, struct ur_lost *lost) {
-    char text[48];
-    int size = snprintf(text, sizeof text, "%u:%u:0%o", (unsigned)meta->uid, (unsigned)meta->gid, (unsigned)meta->mode);
+    char text[UR_RECORD_MAX];
+    const struct ur_record record = {meta->uid, meta->gid, meta->mode, meta->device, meta->rdev};
+    size_t size = ur_record_write(&record, text);
     int error = 0;
     if (fd < 0 || !(S_ISREG(type) || S_ISDIR(type)))
         error = EPERM;
-    else if (fsetxattr(fd, UR_OVERRIDE_STAT, text, (size_t)size, 0) < 0)
+    else if (fsetxattr(fd, UR_OVERRIDE_STAT, text, size, 0) < 0)
         error = errno;
     if (error && !is_refusal(error))
         return -error;

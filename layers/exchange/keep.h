@@ -4,7 +4,7 @@
  * Root keeps everything. A plain user owns all that he makes: who the file belongs to and its mode are then recorded in
  * user.containers.override_stat ("UID:GID:0MODE"), as fuse-overlayfs and rootless podman do it; the file itself has
  * no set-user-ID bits, and what its owner must have to go on with it (reading; for directories everything).
- * Symlinks, FIFOs and devices can hold no such record: their owner is lost.
+ * Symlinks and FIFOs can hold no such record: their owner is lost. A device is an empty file with one.
  *
  * Invariant: a file is changed by its descriptor or by its name in an open directory, never followed.
  */
@@ -39,6 +39,7 @@ struct ur_xattr {
 /* What could not be kept, counted. */
 struct ur_lost {
     uint64_t owners, xattrs, devices, others;
+    uint64_t recorded; /* devices that are a record: not lost to a simulated root */
 };
 
 /* To a file that was just made, in this order: owner, xattrs, mode, times. `fd`: open on it, also read-only; or -1, and

@@ -320,6 +320,24 @@ static bool add_symlink(struct job *job, struct item *item) {
 
 static bool add_whiteout(struct job *job, const struct item *item, const char *name);
 
+/* A plain user's device: its record, which a simulated root sees as one (engine/root.h). `recorded`: or it is left out,
+   since no such xattr can be had here. */
+static bool add_device_record(struct job *job, struct item *item, dev_t dev, bool *recorded) {
+    struct ur_lost lost = {0};
+    int fd = openat(job->parent_fd, item->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return exists(job, item);
+    item->meta.device = item->type;
+    item->meta.rdev = dev;
+    long ret = ur_keep(fd, -1, "", S_IFREG, &item->meta, item->xattrs, item->count, &lost);
+    close(fd);
+    *recorded = ret == 0 && !lost.owners;
+    if (!*recorded && unlinkat(job->parent_fd, item->name, 0) < 0 && ret == 0)
+        ret = -errno;
+    job->u->lost.xattrs += lost.xattrs;
+    return ret == 0 || failed(job, item->path, (int)-ret);
+}
+
 /* A device may need more rights than one has, or than a container gives: then it is left out, and counted. */
 static bool add_node(struct job *job, struct item *item) {
     dev_t dev = item->type == AE_IFIFO ? 0 : archive_entry_rdev(item->entry);
@@ -329,9 +347,12 @@ static bool add_node(struct job *job, struct item *item) {
     if (mknodat(job->parent_fd, item->name, item->type | 0600, dev) == 0)
         return true;
     if (errno == EPERM && item->type != AE_IFIFO) {
-        job->u->lost.devices++;
+        bool recorded = false;
+        bool right = geteuid() == 0 || add_device_record(job, item, dev, &recorded);
+        job->u->lost.devices += !recorded;
+        job->u->lost.recorded += recorded;
         item->type = 0;
-        return true;
+        return right;
     }
     return exists(job, item);
 }
