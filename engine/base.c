@@ -69,7 +69,7 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     UR_SCRATCH(s);
     long ret = ur_dir_load(c->u, &s->dir[0], path, len);
     if (ret < 0)
-        return -ENOENT;
+        return ur_is_fault(ret) ? ret : -ENOENT;
     for (unsigned i = 0; i < s->dir[0].spots; i++)
         if (s->dir[0].spot[i].layer == layer &&
             ur_spot_path(c->u, &s->dir[0], s->dir[0].spot[i], NULL, s->real[0]) == 0 && strcmp(s->real[0], host) == 0)

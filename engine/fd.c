@@ -215,7 +215,7 @@ long ur_fd_is_native(const struct ur_caller *c, int fd) {
     unsigned layer;
     long n = ur_fd_host_path(c, fd, s->text);
     if (n < 0 || s->text[0] != '/')
-        return 1;
+        return !ur_is_fault(n);
     return !ur_layer_of(c->u, s->text, (size_t)n, &m, &layer, &rel) && !ur_work_of(c->u, s->text, (size_t)n) &&
            !ur_special_below(c->u, s->text, (size_t)n);
 }

@@ -502,6 +502,11 @@ void ur_data_times_set(const char *host);
    slept for, a millisecond each time (namelock.c). `tries`: how often one has tried already. */
 enum { UR_TRIES = 2000 };
 void ur_let_others(int tries);
+/* Does an error tell of a want or of damage, and nothing of what was asked for? */
+static inline bool ur_is_fault(long ret) {
+    return ret == -EIO || ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE || ret == -EINTR || ret == -ENOSPC ||
+           ret == -EDQUOT || ret == -EROFS;
+}
 /* Of a last step: what was looked up has gone since, or the directory that it lies in (a whiteout is no directory). */
 static inline bool ur_is_gone(long ret) {
     return ret == -ENOENT || ret == -ENOTDIR;

@@ -409,7 +409,7 @@ long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int
                        s, 0);
     if (ret == 0 && n->where == UR_AT_HOST && !n->self && n->entry.kind != UR_ABSENT)
         *dev = n->entry.st.st_dev;
-    return !n->foreign;
+    return ur_is_fault(ret) ? ret : !n->foreign;
 }
 
 long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags) {

@@ -194,7 +194,7 @@ static long by_path(struct call *q, int dirfd, int at, const struct change *w, i
     }
     if (q->gate) /* the shim's: a host path, absolute */
         return path[0] == '/' ? change_host(q, peer_own_proc(q, path, host), w, nofollow) : -EACCES;
-    if (is_simulated(q, w) || !ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0))
+    if (is_simulated(q, w) || ur_is_native(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0) != 1)
         return change_union(&q->caller, dirfd, path, w, flags & ~AT_EMPTY_PATH);
     ret = (ur_real)(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, host);
     return ret < 0 ? ret : change_host(q, host, w, nofollow);
