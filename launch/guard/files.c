@@ -23,9 +23,7 @@ static long hand_over(struct call *q, long fd, int flags) {
                                       .srcfd = (uint32_t)fd,
                                       .flags = q->guard->killable ? 0 : SECCOMP_ADDFD_FLAG_SEND,
                                       .newfd_flags = flags & O_CLOEXEC ? O_CLOEXEC : 0};
-    long ret = ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-    if (ret < 0)
-        ret = -errno;
+    long ret = listener_do(q->guard, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
     sys_close((int)fd);
     if (ret == -ENOENT || ret == -EINPROGRESS) /* it was killed meanwhile */
         return GIVEN;

@@ -140,15 +140,19 @@ typedef long answer_fn(struct call *q);
 #define REFUSE(call, error)
 #include "launch/guard/calls.def"
 
+/* An ioctl of the listener. It is interrupted by what is no signal to us, too, a cgroup that is frozen say; then it has
+   done nothing. Its result or -errno. */
+long listener_do(const struct guard *g, unsigned long request, void *argument);
+
 /* --- peer.c --- */
 
-/* Copies from and to the caller's memory: 0, or -EFAULT; -EPERM if this process may not look into it. */
+/* Copies from and to the caller's memory: 0, or -EFAULT; -EPERM if this process may not look into it; -ENOMEM. */
 long peer_read(const struct call *q, uint64_t at, void *to, size_t size);
 long peer_write(const struct call *q, uint64_t at, const void *from, size_t size);
 /* `size` bytes from each of `count` places, one after the other, by one call: how many of them could be read up to the
    first that could not, which may be none. */
 size_t peer_read_each(const struct call *q, const uint64_t *at, size_t count, void *to, size_t size);
-/* A string with its NUL into `to`: its length, -EFAULT, -EPERM, or -ENAMETOOLONG if it does not fit. Afterwards the
+/* A string with its NUL into `to`: its length, what peer_read says, or -ENAMETOOLONG if it does not fit. Afterwards the
    caller was still waiting, so what was read is its own; else GIVEN. */
 long peer_string(const struct call *q, uint64_t at, char *to, size_t size);
 /* A duplicate here of the caller's descriptor, closed with the call; -EBADF, or -EPERM. Where none can be had

@@ -201,8 +201,11 @@ static long need_gate(struct inject *i) {
     for (size_t n = sizeof ur_gate_code; n > 0; n -= sizeof(long)) {
         long word;
         memcpy(&word, ur_gate_code + n - sizeof word, sizeof word);
-        if (ptrace(PTRACE_POKEDATA, i->tid, UR_GATE + n - sizeof word, word) < 0)
-            return errno == ESRCH ? GIVEN : -errno;
+        if (ptrace(PTRACE_POKEDATA, i->tid, UR_GATE + n - sizeof word, word) < 0) {
+            long ret = errno == ESRCH ? GIVEN : -errno;
+            run_own(i, SYS_munmap, UR_GATE, UR_GATE_SIZE, 0, 0); /* or the next would wait for its first word */
+            return ret;
+        }
     }
     return 0;
 }
@@ -219,7 +222,7 @@ static long need_room(struct inject *i, size_t size) {
 
 static void answer(const struct call *q, long result) {
     struct seccomp_notif_resp r = {.id = q->id, .error = (int)result};
-    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+    listener_do(q->guard, SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
 long inject_begin(struct inject *i, struct call *q, size_t room) {

@@ -33,9 +33,9 @@ static long name_by_fd(struct call *q, const char *host, char *out, size_t size)
     if (fd < 0)
         return -EPERM;
     struct seccomp_notif_addfd add = {.id = q->id, .srcfd = (uint32_t)fd, .newfd_flags = O_CLOEXEC};
-    int given = ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    long given = listener_do(q->guard, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
     sys_close((int)fd);
-    return given < 0 ? -EPERM : snprintf(out, size, "/dev/fd/%d", given);
+    return given < 0 ? -EPERM : snprintf(out, size, "/dev/fd/%ld", given);
 }
 
 long inplace_exec(struct call *q, int which, const char *host) {
@@ -52,6 +52,6 @@ long inplace_exec(struct call *q, int which, const char *host) {
     struct seccomp_notif_resp r = {.id = q->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     q->answered = true;
     peer_let_go(q);
-    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+    listener_do(q->guard, SECCOMP_IOCTL_NOTIF_SEND, &r);
     return GIVEN;
 }

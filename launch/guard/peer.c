@@ -35,7 +35,7 @@ long peer_read(const struct call *q, uint64_t at, void *to, size_t size) {
     struct iovec here = {to, size}, there = {remote(at), size};
     ssize_t n = size ? process_vm_readv(q->pid, &here, 1, &there, 1, 0) : 0;
     if (n < 0)
-        return errno == EPERM ? -EPERM : -EFAULT;
+        return errno == EPERM || errno == ENOMEM ? -errno : -EFAULT;
     return (size_t)n == size ? 0 : -EFAULT;
 }
 
@@ -43,7 +43,7 @@ long peer_write(const struct call *q, uint64_t at, const void *from, size_t size
     struct iovec here = {(void *)from, size}, there = {remote(at), size};
     ssize_t n = size ? process_vm_writev(q->pid, &here, 1, &there, 1, 0) : 0;
     if (n < 0)
-        return errno == EPERM ? -EPERM : -EFAULT;
+        return errno == EPERM || errno == ENOMEM ? -errno : -EFAULT;
     return (size_t)n == size ? 0 : -EFAULT;
 }
 
@@ -93,11 +93,11 @@ static long read_status(const struct call *q, char *text, size_t size) {
     snprintf(path, sizeof path, "/proc/%d/status", (int)q->pid);
     long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return -ESRCH;
+        return fd == -ENOENT ? -ESRCH : fd;
     long n = sys_read((int)fd, text, size - 1);
     sys_close((int)fd);
     if (n <= 0)
-        return -ESRCH;
+        return n < 0 ? n : -ESRCH;
     text[n] = 0;
     return 0;
 }
@@ -165,10 +165,12 @@ long peer_fd_place(const struct call *q, int fd, off_t *at) {
     snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)q->pid, fd);
     long info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (info < 0)
-        return info == -ENOENT ? -EBADF : -EPERM;
+        return info == -ENOENT ? -EBADF : info == -EACCES ? -EPERM : info;
     long n = sys_read((int)info, text, sizeof text - 1);
     sys_close((int)info);
-    text[n > 0 ? n : 0] = 0;
+    if (n < 0)
+        return n;
+    text[n] = 0;
     if (sscanf(text, "pos:%lld flags:%o", &pos, &flags) != 2)
         return -EBADF;
     *at = (off_t)pos;
@@ -187,7 +189,7 @@ static long open_same(struct call *q, int fd) {
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)q->pid, fd);
     long same = hold(q, sys_open(path, O_PATH | O_CLOEXEC, 0));
     if (same < 0)
-        return same == -ENOENT ? -EBADF : -EPERM;
+        return same == -ENOENT ? -EBADF : same == -EACCES ? -EPERM : same;
     if (flags & O_PATH || sys_fstat((int)same, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         return same;
     snprintf(path, sizeof path, "/proc/thread-self/fd/%ld", same);

@@ -64,6 +64,14 @@ static void make_answers(void) {
         }
 }
 
+long listener_do(const struct guard *g, unsigned long request, void *argument) {
+    int ret;
+    do
+        ret = ioctl(g->listener, request, argument);
+    while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : ret;
+}
+
 static void send_answer(const struct call *q, long result) {
     struct seccomp_notif_resp r = {.id = q->id};
     if (result == PASS)
@@ -72,7 +80,7 @@ static void send_answer(const struct call *q, long result) {
         r.error = (int)result;
     else
         r.val = result;
-    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_SEND, &r); /* ENOENT: killed meanwhile */
+    listener_do(q->guard, SECCOMP_IOCTL_NOTIF_SEND, &r); /* ENOENT: killed meanwhile */
 }
 
 /* What is answered for whoever has a root of his own: what the fence does not refuse. */
@@ -230,12 +238,11 @@ static void keep_pace(struct guard *g, uint64_t since) {
 static bool attend(struct guard *g) {
     for (;;) {
         struct seccomp_notif n = {0};
-        if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
-            /* ENOENT: the caller was killed before it was heard, or nobody is left. */
-            if (errno == EINTR || (errno == ENOENT && !over(g, 0)))
-                continue;
+        long ret = listener_do(g, SECCOMP_IOCTL_NOTIF_RECV, &n);
+        if (ret == -ENOENT && !over(g, 0)) /* the caller was killed before it was heard; else nobody is left */
+            continue;
+        if (ret < 0)
             return false;
-        }
         atomic_store_explicit(&g->untold, 0, memory_order_relaxed);
         atomic_fetch_add(&g->calls, 1);
         atomic_fetch_sub(&g->waiting, 1);
@@ -412,9 +419,10 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     long opened = open_union(&g, launch->session);
     struct guard_report report =
         opened < 0 ? (struct guard_report){LACK_SESSION, (int)-opened} : look_around(&g, keeper);
-    (void)!write(from_command, &report, sizeof report);
-    /* Nothing comes if the command could not be started, or goes without a guard. */
-    g.listener = receive_listener(from_command, &g.killable);
+    bool told = write(from_command, &report, sizeof report) == sizeof report;
+    /* Nothing comes if the command could not be started, or goes without a guard. Who could not be told is not waited
+       for: he waits as well. */
+    g.listener = told ? receive_listener(from_command, &g.killable) : -1;
     if (g.listener >= 0) {
         ioctl(g.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
         pthread_t watcher;

@@ -165,7 +165,7 @@ static void put(void *arg, int fd, int with, int cloexec) {
                                       .srcfd = (uint32_t)with,
                                       .newfd = (uint32_t)fd,
                                       .newfd_flags = (uint32_t)cloexec};
-    ioctl(q->guard->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    listener_do(q->guard, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 }
 
 long answer_inotify_add_watch(struct call *q) {
