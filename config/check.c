@@ -218,9 +218,8 @@ bool ur_check(struct ur_plan *plan) {
         if (!check_upper(plan, mount))
             return false;
     }
-    if (!check_pass(plan) || !ur_check_overlap(plan) || !ur_check_writables(plan))
+    if (!check_pass(plan) || !ur_check_overlap(plan) || !ur_check_writables(plan) || !ur_check_skeletons(plan))
         return false;
-    ur_check_skeletons(plan);
     if (plan->count > UR_MOUNTS_MAX) {
         struct ur_said_at where = {-1, "mounts", -1};
         return ur_plan_fail(plan, where, "%zu mounts with those that are added; %d are the most", plan->count,

@@ -11,7 +11,7 @@ bool ur_check(struct ur_plan *plan);
 /* The steps of it that have files of their own. */
 bool ur_check_overlap(struct ur_plan *plan);
 bool ur_check_writables(struct ur_plan *plan); /* pass-through mounts are there already */
-void ur_check_skeletons(struct ur_plan *plan);
+bool ur_check_skeletons(struct ur_plan *plan);
 
 /* The mount with the longest target that holds `path`; NULL: the host. */
 struct ur_plan_mount *ur_check_covering(const struct ur_plan *plan, const char *path);

@@ -10,6 +10,7 @@
 #include "config/check.h"
 #include "config/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,17 +25,26 @@ struct ur_plan_mount *ur_check_covering(const struct ur_plan *plan, const char *
     return best;
 }
 
-static bool layer_holds(const char *root, const char *rest) {
-    UR_AUTO_TEXT path = ur_path_join(root, rest);
-    struct stat st;
-    return lstat(path, &st) == 0 && !S_ISCHR(st.st_mode);
+/* Where the host cannot tell, an empty directory would hide what is there: then the plan fails. */
+static bool holds(struct ur_plan *plan, const char *path, struct stat *st) {
+    if (lstat(path, st) == 0)
+        return true;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ENAMETOOLONG)
+        ur_plan_fail(plan, (struct ur_said_at){-1, "mounts", -1}, "%s: %s", path, strerror(errno));
+    return false;
 }
 
-static bool is_there(const struct ur_plan *plan, const char *path) {
+static bool layer_holds(struct ur_plan *plan, const char *root, const char *rest) {
+    UR_AUTO_TEXT path = ur_path_join(root, rest);
+    struct stat st;
+    return holds(plan, path, &st) && !S_ISCHR(st.st_mode);
+}
+
+static bool is_there(struct ur_plan *plan, const char *path) {
     const struct ur_plan_mount *mount = ur_check_covering(plan, path);
     struct stat st;
     if (!mount || mount->kind == UR_PLAN_PASS)
-        return lstat(path, &st) == 0;
+        return holds(plan, path, &st);
     size_t length = strlen(mount->target);
     if (strlen(path) == length)
         return true;
@@ -44,10 +54,10 @@ static bool is_there(const struct ur_plan *plan, const char *path) {
             return true;
     if (mount->kind == UR_PLAN_SKELETON)
         return false;
-    if (mount->upper && layer_holds(mount->upper, rest))
+    if (mount->upper && layer_holds(plan, mount->upper, rest))
         return true;
     for (size_t i = 0; i < mount->lowers; i++)
-        if (layer_holds(mount->lower[i], rest))
+        if (layer_holds(plan, mount->lower[i], rest))
             return true;
     return false;
 }
@@ -67,7 +77,7 @@ static int by_length(const void *a, const void *b) {
     return (strlen(*left) > strlen(*right)) - (strlen(*left) < strlen(*right));
 }
 
-void ur_check_skeletons(struct ur_plan *plan) {
+bool ur_check_skeletons(struct ur_plan *plan) {
     size_t count = plan->count;
     const char **targets = ur_allocate(count * sizeof *targets);
     for (size_t i = 0; i < count; i++)
@@ -80,4 +90,5 @@ void ur_check_skeletons(struct ur_plan *plan) {
                 make(plan, ancestor);
         }
     free(targets);
+    return !plan->error;
 }

@@ -58,8 +58,11 @@ static char *make_in(const char *directory) {
     if (!real)
         return NULL;
     char *session = ur_path_join(real, "unionrun-XXXXXX");
-    if (mkdtemp(session) && (!root || chmod(session, 0711) == 0))
+    bool made = mkdtemp(session);
+    if (made && (!root || chmod(session, 0711) == 0))
         return session;
+    if (made)
+        rmdir(session);
     free(session);
     return NULL;
 }
