@@ -42,6 +42,15 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     sweep user --option --no-preload --own guard --sample 30 --seed 8 --only "chmod of a lower directory"
 }
 
+@test "an error of any call of launcher, guard, keeper or command is told, or nothing has happened: a sample" {
+    sweep user --option --guard=require --own all --fail "$errors" --sample 30 --seed 9 --only "unlink of a lower"
+    rm -r "$W" && sweep root --option --guard=off --own all --fail "$errors" --sample 20 --seed 10 --only "rename of a lower file"
+}
+
+@test "an error of any call of the guard is a static program's, or nothing has happened, and the guard goes on: a sample" {
+    sweep user --option --guard=require --option --no-preload --own guard --fail "$errors" --sample 40 --seed 11
+}
+
 # What is told of an fsync is no matter here.
 meet() {
     sweep "$1" --option --guard=off --option --durability=volatile "${@:2}"

@@ -7,7 +7,7 @@
  *   --kill               a kill at each stop
  *   --all                a kill of the whole run at each stop
  *   --own ROLE           a kill of the launcher, guard, keeper or (until its exec) command, or in turn of all, at each
- * stop of its own, while an act is done
+ *                        stop of its own, while an act is done; with --fail an error of each of its own calls
  *   --meet TEXT          acts with --only in their names are held at each stop while one with TEXT in its name (""
  *                        any) is done; a listing, too, is one that is held
  *   --fail ERRNO,...     each call fails with each of them (EIO, ENOSPC ...)
@@ -89,6 +89,18 @@ static void one_point(const struct plain *plain, struct sum *sum) {
     fail_at(plain, stop | 1, error_number(at, strcspn(at, ",")), sum);
 }
 
+/* The errors of --fail as numbers, ended by 0; NULL: there are none. */
+static const int *own_errors(void) {
+    static int numbers[32];
+    size_t n = 0;
+    for (const char *at = options.errors; at && *at && n < sizeof numbers / sizeof *numbers - 1;) {
+        size_t len = strcspn(at, ",");
+        numbers[n++] = error_number(at, len);
+        at += len + (at[len] == ',');
+    }
+    return n ? numbers : NULL;
+}
+
 static void show(const struct act *act) {
     const char *const arguments[] = {"--inside", world.target, NULL, "none", "0", "0", "show", NULL};
     char index[24];
@@ -127,7 +139,7 @@ static void sweep(struct sum *sum) {
         } else if (options.sample) {
             known++;
         } else if (options.own) {
-            own_sweep(&plains[known], options.own, options.one, 0, draw, sum);
+            own_sweep(&plains[known], options.own, own_errors(), options.one, 0, draw, sum);
             plain_free(&plains[known]);
         } else {
             all_points(&plains[known], sum);
@@ -137,7 +149,7 @@ static void sweep(struct sum *sum) {
     for (long i = 0; known && i < options.sample; i++) {
         struct plain *plain = &plains[draw() % known];
         if (options.own)
-            own_sweep(plain, options.own, 0, 1, draw, sum);
+            own_sweep(plain, options.own, own_errors(), 0, 1, draw, sum);
         else
             one_point(plain, sum);
     }
@@ -152,12 +164,8 @@ static int in_the_union(char **argv) {
             print_view(*root);
         return 0;
     }
-    if (strcmp(argv[1], "--perform") == 0) {
-        if (chdir(argv[2]) == 0 && acts[atoi(argv[3])].perform() >= 0)
-            return 0;
-        perror("sweep");
-        return 1;
-    }
+    if (strcmp(argv[1], "--perform") == 0)
+        return own_inside(argv[2], &acts[atoi(argv[3])]);
     if (strcmp(argv[1], "--meet") == 0)
         return meet_inside(argv[2], argv + 3);
     struct fate fate = {.stop = atol(argv[5]), .error = atoi(argv[6]), .show = argv[7] != NULL};

@@ -1,5 +1,6 @@
 /*
  * Kills a run's own processes, each at its own system calls: launcher, guard, keeper, and the command's until its exec.
+ * Or such a call fails.
  *
  * One tracer follows them all, from the launcher's start on, by the forks that they make. The command is let go when it
  * is about to exec: from there on the guard may have to trace it. This process is the subreaper, so none of the run's
@@ -30,17 +31,27 @@ struct traced {
     enum role role;
     bool known;   /* its parent's fork was reported */
     bool waiting; /* its first stop was, before that */
+    long failing; /* what its call is to return; 0: what it does */
+};
+
+struct own_fate {
+    enum role role;
+    long stop; /* 0: none */
+    int error; /* that call fails with it; 0: a kill */
 };
 
 struct own_run {
+    const struct own_fate *fate;
     struct traced *list;
     size_t count;
     pid_t launcher, group[ROLES]; /* what a kill is sent to */
     long stops[ROLES];
     bool launching; /* it is unionrun-launch by now, and not yet the front door */
+    bool begun;     /* and in its main(): before that it is ld.so that fails, and speaks */
     int status;     /* of the launcher */
     bool hangs, met;
     long call;
+    char path[96]; /* of the call that failed */
 };
 
 _Static_assert(ROLES == sizeof((struct plain *)0)->own_stops / sizeof(long), "a count for each");
@@ -95,27 +106,48 @@ static void note_child(struct own_run *run, const struct traced *parent, bool th
         go_on(child->pid, 0);
 }
 
+/* At a stop; where calls fail, entries count alone, and what ld.so does before main() does not. */
+static void meet_fate(struct own_run *run, struct traced *t, const struct __ptrace_syscall_info *info) {
+    const struct own_fate *fate = run->fate;
+    if (fate->error && (!run->begun || info->op != PTRACE_SYSCALL_INFO_ENTRY))
+        return;
+    if (++run->stops[t->role] != fate->stop || t->role != fate->role)
+        return;
+    if (!fate->error) {
+        run->met = true;
+        kill(run->group[t->role], SIGKILL);
+    } else if (can_fail((long)info->entry.nr, (const uint64_t *)info->entry.args, fate->error)) {
+        run->met = true;
+        call_path(t->pid, run->call, (const uint64_t *)info->entry.args, run->path);
+        set_call(t->pid, -1);
+        t->failing = -fate->error;
+    }
+}
+
 /* False: it is not traced any more. */
-static bool note_call(struct own_run *run, struct traced *t, enum role role, long stop) {
+static bool note_call(struct own_run *run, struct traced *t) {
     struct __ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof info, &info) < 0)
         return true; /* it is being killed */
     bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
+    if (t->failing && !entry) {
+        set_result(t->pid, t->failing);
+        t->failing = 0;
+    }
     if (t->role == OWN_COMMAND && entry && (info.entry.nr == SYS_execve || info.entry.nr == SYS_execveat)) {
         ptrace(PTRACE_DETACH, t->pid, NULL, NULL);
         forget(run, t);
         return false;
     }
-    if (t->role == role && !run->met && entry)
+    if (t->role == run->fate->role && !run->met && entry)
         run->call = (long)info.entry.nr;
-    if ((run->launching || t->role != OWN_LAUNCHER) && ++run->stops[t->role] == stop && t->role == role) {
-        run->met = true;
-        kill(run->group[role], SIGKILL);
-    }
+    run->begun |= run->launching && entry && info.entry.nr == SYS_umask;
+    if (run->launching || t->role != OWN_LAUNCHER)
+        meet_fate(run, t, &info);
     return true;
 }
 
-static void note_stop(struct own_run *run, struct traced *t, int status, enum role role, long stop) {
+static void note_stop(struct own_run *run, struct traced *t, int status) {
     int number = WSTOPSIG(status), event = status >> 16;
     if (!t->known) { /* a child, before its parent has told */
         t->waiting = true;
@@ -134,7 +166,7 @@ static void note_stop(struct own_run *run, struct traced *t, int status, enum ro
         go_on(t->pid, 0);
     } else if (number == (SIGTRAP | 0x80)) {
         pid_t pid = t->pid;
-        if (note_call(run, t, role, stop))
+        if (note_call(run, t))
             go_on(pid, 0);
     } else
         go_on(t->pid, number == SIGSTOP || number == SIGTRAP ? 0 : number);
@@ -157,7 +189,7 @@ static void end_everything(const struct own_run *run) {
     }
 }
 
-static void follow(struct own_run *run, enum role role, long stop) {
+static void follow(struct own_run *run) {
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
@@ -171,7 +203,7 @@ static void follow(struct own_run *run, enum role role, long stop) {
         if (pid < 0)
             continue;
         if (WIFSTOPPED(status)) {
-            note_stop(run, traced_of(run, pid), status, role, stop);
+            note_stop(run, traced_of(run, pid), status);
             continue;
         }
         if (pid == run->launcher)
@@ -196,13 +228,13 @@ static char *read_file(const char *path) {
     return text;
 }
 
-/* One run of the act, with a kill of the role's process at its stop (0: none). What it said on stderr into `said`. */
-static void run_own(const struct act *act, enum role role, long stop, struct own_run *run, char **said) {
+/* One run of the act. What it said on stderr into `said`. */
+static void run_own(const struct act *act, const struct own_fate *fate, struct own_run *run, char **said) {
     char index[24], errors[600];
     snprintf(index, sizeof index, "%d", (int)(act - acts));
     snprintf(errors, sizeof errors, "%s/errors", world.dir);
     const char *const arguments[] = {"--perform", world.target, index, NULL};
-    *run = (struct own_run){.list = calloc(PROCESSES_MAX, sizeof *run->list)};
+    *run = (struct own_run){.fate = fate, .list = calloc(PROCESSES_MAX, sizeof *run->list)};
     fflush(stdout);
     run->launcher = fork();
     if (run->launcher < 0)
@@ -232,61 +264,129 @@ static void run_own(const struct act *act, enum role role, long stop, struct own
     struct itimerval patience = {.it_value = {.tv_sec = PATIENCE}, .it_interval = {.tv_sec = 1}}, none = {0};
     setitimer(ITIMER_REAL, &patience, NULL);
     go_on(run->launcher, 0);
-    follow(run, role, stop);
+    follow(run);
     setitimer(ITIMER_REAL, &none, NULL);
     *said = read_file(errors);
     free(run->list);
 }
 
-static void kill_own_at(const struct plain *plain, enum role role, long stop, struct sum *sum) {
+/* What a run has left, and what the next one sees. */
+struct aftermath {
+    unsigned litter, sessions, still; /* still: litter after the next run */
+    char *fresh, *mended;
+    bool before, after;
+    int code; /* the exit status; -1: it was a signal */
+};
+
+static struct aftermath look_after(const struct plain *plain, const struct own_run *run) {
+    struct aftermath a = {.litter = work_litter(), .sessions = world_sessions()};
+    a.fresh = look_afresh(&a.mended);
+    a.still = work_litter();
+    world_forget_sessions();
+    bool loosely = run->fate->error; /* what is done besides, and has failed, is no failure of the act */
+    a.after = a.fresh && (loosely ? alike(a.fresh, plain->after) : strcmp(a.fresh, plain->after) == 0);
+    a.before = a.fresh && (loosely ? alike(a.fresh, plain->before) : strcmp(a.fresh, plain->before) == 0);
+    a.code = WIFEXITED(run->status) ? WEXITSTATUS(run->status) : -1;
+    return a;
+}
+
+static const char *what_is_wrong(const struct own_run *run, const struct aftermath *a) {
+    if (run->hangs)
+        return "processes of the run are there yet";
+    if (!a->fresh)
+        return "there is no next run";
+    if (!a->after && !a->before)
+        return "the next run sees neither the view before nor the one after";
+    if (lowers_changed())
+        return "A LOWER CHANGED";
+    if (a->still)
+        return "the next run leaves litter in the work directory";
+    if (a->code == 0 && !a->after)
+        return "the exit status is the command's, and it has not done what it says";
+    return NULL;
+}
+
+static const char *kill_is_wrong(const struct own_run *run, const struct aftermath *a, const char *said) {
+    enum role role = run->fate->role;
+    bool gone = WIFSIGNALED(run->status) && WTERMSIG(run->status) == SIGKILL;
+    bool may_go = gone && (role == OWN_LAUNCHER || role == OWN_COMMAND);
+    if (!may_go && a->code != 0 && a->code != 125)
+        return "the exit status is neither the command's nor 125";
+    if (a->code == 125 && !*said)
+        return "the exit status is 125, and nothing is said";
+    if (a->sessions && role != OWN_KEEPER && role != OWN_LAUNCHER)
+        return "the session has outlived the run";
+    if (a->litter && role != OWN_LAUNCHER /* who tries out what the filesystem can */ && !strstr(a->mended, "mended"))
+        return "the next run does not say what it mended";
+    return NULL;
+}
+
+static const char *error_is_wrong(const struct own_run *run, const struct aftermath *a, const char *said) {
+    bool told = strstr(said, strerror(run->fate->error));
+    switch (a->code) {
+    case PERFORMED:
+        break;
+    case PERFORMED_AGAIN:
+        if (!told)
+            return "the program gets another error";
+        if (!a->after)
+            return "it fails, and once more does not do it";
+        break;
+    case PERFORMED_NEVER:
+        return "it fails, and once more with nothing in the way";
+    case 125:
+        if (!*said)
+            return "the exit status is 125, and nothing is said";
+        break;
+    case 126:
+    case 127: /* of who starts the program, ld.so included */
+        if (!told || !a->before)
+            return "the program is not started, and another reason is told";
+        break;
+    default:
+        return "the exit status is neither the command's nor 125";
+    }
+    return a->sessions && !strstr(said, "could not be removed") ? "the session has outlived the run" : NULL;
+}
+
+/* False: there are fewer stops than that. */
+static bool meet_own(const struct plain *plain, const struct own_fate *fate, struct sum *sum) {
     struct own_run run;
-    char *said, *mended = NULL;
+    char *said;
     world_renew();
-    run_own(plain->act, role, stop, &run, &said);
-    if (!run.met && !run.hangs) { /* there are not as many this time */
+    run_own(plain->act, fate, &run, &said);
+    if (!run.met && !run.hangs) { /* there are not as many this time, or it is one that cannot fail */
         free(said);
-        return;
+        return run.stops[fate->role] >= fate->stop;
     }
     sum->points++;
-    unsigned left = work_litter(), sessions = world_sessions();
-    char *fresh = look_afresh(&mended);
-    world_forget_sessions();
-    int code = WIFEXITED(run.status) ? WEXITSTATUS(run.status) : -1;
-    bool gone = WIFSIGNALED(run.status) && WTERMSIG(run.status) == SIGKILL;
-    bool after = fresh && strcmp(fresh, plain->after) == 0, before = fresh && strcmp(fresh, plain->before) == 0;
-    const char *why = NULL;
-    if (run.hangs)
-        why = "processes of the run are there yet";
-    else if (!fresh)
-        why = "there is no next run";
-    else if (!after && !before)
-        why = "the next run sees neither the view before nor the one after";
-    else if (lowers_changed())
-        why = "A LOWER CHANGED";
-    else if (work_litter())
-        why = "the next run leaves litter in the work directory";
-    else if (role == OWN_LAUNCHER || role == OWN_COMMAND ? !gone && code != 0 && code != 125 : code != 0 && code != 125)
-        why = "the exit status is neither the command's nor 125";
-    else if (code == 0 && !after)
-        why = "the exit status is the command's, and it has not done what it says";
-    else if (code == 125 && !*said)
-        why = "the exit status is 125, and nothing is said";
-    else if (sessions && role != OWN_KEEPER && role != OWN_LAUNCHER)
-        why = "the session has outlived the run";
-    else if (left && role != OWN_LAUNCHER /* who tries out what the filesystem can */ && !strstr(mended, "mended"))
-        why = "the next run does not say what it mended";
+    struct aftermath a = look_after(plain, &run);
+    const char *why = what_is_wrong(&run, &a);
+    if (!why)
+        why = fate->error ? error_is_wrong(&run, &a, said) : kill_is_wrong(&run, &a, said);
     if (why) {
         sum->wrong++;
-        fprintf(stderr, "%s, the %s killed at its stop %ld, %s: %s (status %#x)\n%s", plain->act->name, names[role],
-                stop, call_name(run.call), why, (unsigned)run.status, said);
-        if (fresh && !before && !after) {
-            show_difference("before", plain->before, fresh);
-            show_difference("after", plain->after, fresh);
+        fprintf(stderr, "%s, the %s %s at its stop %ld, %s(%s): %s (status %#x)\n%s", plain->act->name,
+                names[fate->role], fate->error ? strerrorname_np(fate->error) : "killed", fate->stop,
+                call_name(run.call), run.path, why, (unsigned)run.status, said);
+        if (a.fresh && !a.before && !a.after) {
+            show_difference("before", plain->before, a.fresh);
+            show_difference("after", plain->after, a.fresh);
         }
     }
     free(said);
-    free(fresh);
-    free(mended);
+    free(a.fresh);
+    free(a.mended);
+    return true;
+}
+
+int own_inside(const char *target, const struct act *act) {
+    for (int tries = 0; tries < 2; tries++) {
+        if (chdir(target) == 0 && act->perform() >= 0)
+            return tries ? PERFORMED_AGAIN : PERFORMED;
+        perror("sweep");
+    }
+    return PERFORMED_NEVER;
 }
 
 /* How many stops each has when nobody interferes. False: the act does not do what it does. */
@@ -294,7 +394,7 @@ static bool count_stops(const struct plain *plain, long *stops) {
     struct own_run run;
     char *said;
     world_renew();
-    run_own(plain->act, OWN_LAUNCHER, 0, &run, &said);
+    run_own(plain->act, &(struct own_fate){0}, &run, &said);
     char *fresh = look_afresh(NULL);
     bool right = run.status == 0 && !*said && !world_sessions() && fresh && strcmp(fresh, plain->after) == 0;
     if (!right)
@@ -305,7 +405,38 @@ static bool count_stops(const struct plain *plain, long *stops) {
     return right;
 }
 
-void own_sweep(struct plain *plain, const char *whose, long one, long sample, uint64_t (*draw)(void), struct sum *sum) {
+static bool all_errors(const struct plain *plain, struct own_fate fate, const int errors[], struct sum *sum) {
+    if (!errors)
+        return meet_own(plain, &fate, sum);
+    bool more = false;
+    for (const int *error = errors; *error; error++) {
+        fate.error = *error;
+        more |= meet_own(plain, &fate, sum);
+    }
+    return more;
+}
+
+/* Points that are none do not count. */
+static void draw_one(const struct plain *plain, enum role role, const int errors[], uint64_t (*draw)(void),
+                     struct sum *sum) {
+    size_t count = 0;
+    while (errors && errors[count])
+        count++;
+    unsigned long points = sum->points;
+    for (int tries = 0; tries < 50 && sum->points == points; tries++) {
+        struct own_fate fate = {role, 1 + (long)(draw() % (uint64_t)plain->own_stops[role]), 0};
+        if (count) {
+            fate.error = errors[draw() % count];
+            fate.stop = (fate.stop + 1) / 2;
+        }
+        meet_own(plain, &fate, sum);
+        if (!count)
+            return;
+    }
+}
+
+void own_sweep(struct plain *plain, const char *whose, const int errors[], long one, long sample,
+               uint64_t (*draw)(void), struct sum *sum) {
     long *stops = plain->own_stops;
     int roles[ROLES], count = 0;
     struct sigaction action = {.sa_handler = note_late};
@@ -322,9 +453,12 @@ void own_sweep(struct plain *plain, const char *whose, long one, long sample, ui
         sum->wrong++;
     for (long i = 0; count && i < sample; i++) { /* of some there are few stops, of which each counts: the same share */
         enum role role = (enum role)roles[draw() % (uint64_t)count];
-        kill_own_at(plain, role, 1 + (long)(draw() % (uint64_t)stops[role]), sum);
+        draw_one(plain, role, errors, draw, sum);
     }
-    for (int k = 0; !sample && k < count; k++)
-        for (long stop = one ? one : 1; stop <= (one ? one : stops[roles[k]]); stop++)
-            kill_own_at(plain, (enum role)roles[k], stop, sum);
+    for (int k = 0; !sample && k < count; k++) {
+        struct own_fate fate = {(enum role)roles[k], one ? one : 1, 0};
+        for (long last = one ? one : stops[roles[k]]; fate.stop <= last; fate.stop++)
+            if (!all_errors(plain, fate, errors, sum) && errors)
+                break;
+    }
 }

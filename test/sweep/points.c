@@ -107,7 +107,7 @@ static char *loosened(const char *view) {
     return copy;
 }
 
-static bool alike(const char *a, const char *b) {
+bool alike(const char *a, const char *b) {
     char *x = loosened(a), *y = loosened(b);
     bool same = strcmp(x, y) == 0;
     free(x);

@@ -7,7 +7,7 @@
  *     inside.c   the process in the union: prepares, performs, looks
  *     trace.c    runs an act up to one system call (ptrace)
  *     points.c   one point: killed or failed, then judged
- *     own.c      the same of the run's own processes: launcher, guard, keeper
+ *     own.c      the same of the run's own processes: launcher, guard, keeper, and the command until its exec
  *     meet.c     one act is held at a stop while another is done
  *     view.c     what a tree shows, as text
  *
@@ -51,6 +51,13 @@ struct outcome {
 /* Performs the act in a child process. */
 struct outcome trace(const struct act *act, const struct fate *fate);
 const char *call_name(long call);
+/* The path of a call at its entry, or its end; "": it has none that is known. */
+void call_path(pid_t pid, long call, const uint64_t arguments[6], char path[96]);
+/* Could it, as it is asked for? What a filesystem or the lack of something can do to it. */
+bool can_fail(long call, const uint64_t arguments[6], int error);
+/* Of who has stopped at the entry: no call at all. At its return: that result. */
+void set_call(pid_t pid, long number);
+void set_result(pid_t pid, long result);
 
 /* --- view.c --- */
 /* The whole tree, on stdout. */
@@ -115,15 +122,21 @@ void fail_at(const struct plain *plain, long stop, int error, struct sum *sum);
 char *look_afresh(char **errors);
 /* A part of what was said (inside.c): allocated; NULL: there is none. */
 char *section(const char *text, const char *name);
+/* Are two views the same, loosened? */
+bool alike(const char *a, const char *b);
 /* Since this was asked first. */
 bool lowers_changed(void);
 void show_difference(const char *named, const char *expected, const char *other);
 
 /* --- own.c --- */
 enum role { OWN_LAUNCHER, OWN_GUARD, OWN_KEEPER, OWN_COMMAND, ROLES };
-/* Of an act without preparation, in `role` or "all". `one`: that stop alone, or 0; `sample`: as many points, as
-   `draw` tells; 0: all. */
-void own_sweep(struct plain *plain, const char *role, long one, long sample, uint64_t (*draw)(void), struct sum *sum);
+/* Of an act without preparation, in `role` or "all". `errors`: each call fails with one of them, or if there are none
+   is killed at. `one`: that stop alone, or 0; `sample`: as many points, as `draw` tells; 0: all. */
+void own_sweep(struct plain *plain, const char *role, const int errors[], long one, long sample, uint64_t (*draw)(void),
+               struct sum *sum);
+/* In the union: an act, and if it has failed once more. */
+enum { PERFORMED = 0, PERFORMED_AGAIN = 101, PERFORMED_NEVER = 102 };
+int own_inside(const char *target, const struct act *act);
 
 /* --- meet.c --- */
 /* Acts that meet, of which the names have `first` and `second` in them (NULL: any), as options say (main.c). */

@@ -3,10 +3,12 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -56,16 +58,19 @@ static void read_path(pid_t child, uint64_t at, char out[96]) {
     memcpy(out, text + skip, len - skip + 1);
 }
 
-static void read_call(pid_t child, const struct __ptrace_syscall_info *info, struct outcome *out) {
-    out->call = (long)info->entry.nr;
-    out->path[0] = 0;
+void call_path(pid_t pid, long call, const uint64_t arguments[6], char path[96]) {
+    path[0] = 0;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (calls[i].number == out->call && calls[i].path >= 0)
-            read_path(child, info->entry.args[calls[i].path], out->path);
+        if (calls[i].number == call && calls[i].path >= 0)
+            read_path(pid, arguments[calls[i].path], path);
 }
 
-/* At the entry: no call at all. At its return: that result. */
-static void set_call(pid_t child, long number) {
+static void read_call(pid_t child, const struct __ptrace_syscall_info *info, struct outcome *out) {
+    out->call = (long)info->entry.nr;
+    call_path(child, out->call, (const uint64_t *)info->entry.args, out->path);
+}
+
+void set_call(pid_t child, long number) {
 #if defined __x86_64__
     ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, orig_rax), number);
 #elif defined __aarch64__
@@ -77,7 +82,7 @@ static void set_call(pid_t child, long number) {
 #endif
 }
 
-static void set_result(pid_t child, long result) {
+void set_result(pid_t child, long result) {
 #if defined __x86_64__
     ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, rax), result);
 #else
@@ -111,18 +116,78 @@ static void await_stop(pid_t child, int *status) {
             fail("waitpid");
 }
 
-static bool can_fail(long call, int error) {
+bool can_fail(long call, const uint64_t arguments[6], int error) {
     switch (call) {
     case SYS_getpid:
     case SYS_gettid:
+    case SYS_getppid:
+    case SYS_getpgid:
+    case SYS_getsid:
     case SYS_getuid:
     case SYS_geteuid:
     case SYS_getgid:
     case SYS_getegid:
     case SYS_umask:
+    case SYS_exit:
+    case SYS_exit_group:
+    case SYS_munmap:
+    case SYS_close:
+    case SYS_close_range: /* what is asked for is done */
+    case SYS_kill:
+    case SYS_tgkill:
+    case SYS_setsid:
+    case SYS_sched_yield:
+    case SYS_rt_sigaction:
+    case SYS_rt_sigprocmask:
+    case SYS_rt_sigreturn:
+    case SYS_futex: /* libc ends a process for it */
+    case SYS_set_tid_address:
+    case SYS_set_robust_list:
+    case SYS_rseq:
+    case SYS_clock_gettime:
+    case SYS_brk: /* which tells by its result */
+    case SYS_mprotect:
+    case SYS_prctl:
+    case SYS_restart_syscall:
         return false;
+    case SYS_mmap:
+    case SYS_mremap:
+    case SYS_madvise:
+        return error == ENOMEM;
+    case SYS_wait4:
+    case SYS_waitid:
+    case SYS_recvfrom:
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        return error == EINTR;
+    case SYS_ppoll:
+#ifdef SYS_poll
+    case SYS_poll:
+#endif
+    case SYS_sendto:
+    case SYS_recvmsg:
+    case SYS_sendmsg:
+        return error == EINTR || error == ENOMEM;
+    case SYS_process_vm_readv:
+    case SYS_process_vm_writev:
+        return error == ENOMEM;
+    case SYS_ptrace: /* of one that is stopped and there */
+        return (arguments[0] == PTRACE_POKEDATA || arguments[0] == PTRACE_PEEKDATA) && error == EIO;
+    case SYS_write: /* a word of ours that cannot be said */
+        return arguments[0] > STDERR_FILENO;
+    case SYS_ioctl:
+        switch (arguments[1]) {
+        case SECCOMP_IOCTL_NOTIF_RECV:
+        case SECCOMP_IOCTL_NOTIF_SEND:
+            return error == EINTR;
+        case SECCOMP_IOCTL_NOTIF_ID_VALID:
+            return false;
+        case SECCOMP_IOCTL_NOTIF_ADDFD:
+            return error == EINTR || error == EMFILE || error == ENOMEM;
+        }
+        return true;
     }
-    return !(call == SYS_mmap && error != ENOMEM) && call != SYS_exit_group && call != SYS_munmap && call != SYS_close;
+    return true;
 }
 
 struct outcome trace(const struct act *act, const struct fate *fate) {
@@ -159,7 +224,8 @@ struct outcome trace(const struct act *act, const struct fate *fate) {
             if (now && (fate->what == FAULT_KILL || fate->what == FAULT_KILL_ALL)) {
                 out.met = true;
                 kill(child, SIGKILL);
-            } else if (fate->what == FAULT_ERROR && entry && now && can_fail((long)info.entry.nr, fate->error)) {
+            } else if (fate->what == FAULT_ERROR && entry && now &&
+                       can_fail((long)info.entry.nr, (const uint64_t *)info.entry.args, fate->error)) {
                 out.met = true;
                 set_call(child, -1);
                 replaced = -fate->error;
