@@ -92,6 +92,53 @@ brw-r--r-- 0/0 b
 d--------- 0/0 m/' "$(tar --numeric-owner -tvf "$W/layer.tar" plain given b m/ | awk '{ print $1, $2, $NF }' | LC_ALL=C sort)"
 }
 
+# As root in a plain directory: what rsync, tar, cpio, cp and install keep, and what a kernel does by itself (a directory's
+# group, set-id bits that a chown takes). That symlinks and FIFOs keep no owner is told in the README.
+as_root_does() {
+    cat <<'END'
+set -eu
+umask 022
+mkdir a; echo x >a/f; echo y >a/g; ln -s f a/l; mknod a/c c 1 3; mknod a/b b 8 1
+chown 10:20 a/f; chmod 4755 a/f; chmod 2770 a; chgrp 42 a; chmod 2770 a
+setfattr -n user.x -v 1 a/g; setfacl -m u:99:rwx a/g
+echo src >src
+install -o 33 -g 44 -m 6755 src a/installed
+install -d -o 1 -g 2 -m 1777 a/dir
+mkdir a/made; touch a/made/in
+mkdir tar cpio
+tar -C a -cf - . | tar -C tar -xpf -
+(cd a && find . | LC_ALL=C sort | cpio -o --quiet) | (cd cpio && cpio -idm --quiet --no-absolute-filenames)
+rsync -a a/ rsync/; rsync -aAX a/ rsync-xattrs/; cp -a a copy
+mv a/f a/moved
+echo more >>low; chown 3:4 low; chmod 4711 low; echo more >>low
+chown 9:9 dir; chmod 2755 dir; mkdir dir/sub; touch dir/sub/file
+chmod u+s a/g; chown 50 a/g
+truncate -s 0 a/installed
+END
+}
+
+@test "rsync, tar, cpio, cp and install leave the tree that real root's leave" {
+    [ "$(id -u)" = 0 ] && mknod "$BATS_TEST_TMPDIR/probe" c 1 3 || skip 'there is no real root to compare with'
+    local tool
+    for tool in rsync cpio setfacl setfattr; do needs $tool; done
+    workspace user
+    as mkdir "$W/lowers/1" "$W/lowers/1/dir"
+    # shellcheck disable=SC2016 # for that shell
+    as sh -c 'echo low >"$1/low"' sh "$W/lowers/1"
+    mkdir "$W/plain"
+    cp -r "$W/lowers/1/." "$W/plain"
+    as_root_does | as tee "$W/work" >/dev/null
+    as tee "$W/look" >/dev/null <<'END'
+find . ! -name . | LC_ALL=C sort | while read -r name; do stat -c '%n %F %a %u:%g %t:%T' "$name"; getfattr -h -d -m - "$name"; done
+END
+    (cd "$W/plain" && sh "$W/work" && sh "$W/look" >"$W/wanted")
+    UNION_OPTIONS=(--root)
+    # shellcheck disable=SC2016 # for the shell inside
+    union sh -c 'cd "$1" && sh "$2/work" && sh "$2/look"' sh "$TARGET" "$W" >"$W/seen"
+    [ "$(wc -l <"$W/wanted")" -gt 60 ]
+    same 'the tree' "$(cat "$W/wanted")" "$(cat "$W/seen")"
+}
+
 @test "export --root has the same of an upper whose layer file does not say root" {
     workspace user
     as mkdir "$W/lowers/1"
