@@ -403,8 +403,12 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
     struct ur_key k;
     struct ur_reservation r = {NULL};
     if (d->mount) {
+        struct ur_known known;
+        bool indexed = is_indexed(u, d) && ur_index_key(u, d->path, old, name, strlen(name), &k);
+        if (indexed && ur_index_get(&k, &known) && ur_is_known_absent(&known))
+            return -ENOENT;
         /* Asked after the reservation: of a stack that may be out of date nothing can be learnt. */
-        if (is_indexed(u, d) && ur_index_key(u, d->path, old, name, strlen(name), &k)) {
+        if (indexed) {
             r = ur_index_reserve(&k);
             if (!d->generation || d->generation != ur_dcache_begin(u))
                 ur_index_put(&k, &r, NULL);
@@ -414,6 +418,11 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
             ur_index_put_stack(&k, &r, d);
         else
             ur_index_put(&k, &r, NULL);
+        /* A compiler asks for it again and again: bits/ and sys/ of each directory of headers. */
+        if (ret == -ENOENT && indexed && (d->open || u->owner)) {
+            struct ur_entry e;
+            ur_lookup(u, d, name, &e);
+        }
     } else {
         append(d, name);
         ret = sys_lstat(d->path, st);
@@ -516,7 +525,7 @@ static long look(const struct ur_union *u, const struct ur_dir *d, const char *n
 
 void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_entry *e) {
     *e = (struct ur_entry){.kind = UR_ABSENT, .indexed = true};
-    if (known->kind >= UR_KNOWN_ABSENT) {
+    if (ur_is_known_absent(known)) {
         e->white = known->kind == UR_KNOWN_ABSENT_NODE   ? UR_WHITE_NODE
                    : known->kind == UR_KNOWN_ABSENT_NAME ? UR_WHITE_NAME
                                                          : UR_WHITE_NONE;

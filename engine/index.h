@@ -19,6 +19,9 @@ struct ur_known {
     uint16_t layer; /* who holds it, by the union path below the target */
     bool plain;     /* held by the upper, and it has no origin: its st_ino is its own */
 };
+static inline bool ur_is_known_absent(const struct ur_known *known) {
+    return known->kind >= UR_KNOWN_ABSENT && known->kind < UR_KNOWN_RESERVED;
+}
 
 /* A name's place. Valid while nothing is said of the epoch: for one lookup. */
 struct ur_key {
