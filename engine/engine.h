@@ -124,7 +124,9 @@ long ur_union_path(const struct ur_caller *c, const char *host, char *out);
    go on; 0: no, or it may be otherwise; -errno. `flags`: UR_REAL_NOFOLLOW; UR_REAL_CREATE for a call that makes or
    removes the name. */
 long ur_is_native(const struct ur_caller *c, int dirfd, const char *path, int flags);
-/* The same, and the st_dev of a name of the host's that is there; 0 of any other. */
+/* The same, and the st_dev of a name of the host's that is there, UR_ABSENT_DEV of one that is not; 0 of any other, and
+   of one that may come by itself (/proc). */
+#define UR_ABSENT_DEV ((dev_t)-1)
 long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int flags, dev_t *dev);
 /* The same of a call on a descriptor that tells something: also 1 for one that is not open. */
 long ur_fd_is_native(const struct ur_caller *c, int fd);
@@ -138,6 +140,7 @@ long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, 
 struct ur_elsewhere {
     bool native;            /* its own path is right as it is */
     long error;             /* and leads nowhere, for this reason; then there is no `path` */
+    dev_t dev;              /* if native: as ur_is_native_on's */
     bool link;              /* else: `path` is a link of /proc that is to be followed, O_NOFOLLOW or not */
     char path[UR_PATH_MAX]; /* the host path to open, with the same flags */
 };

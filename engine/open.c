@@ -221,8 +221,12 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     /* Where something will be made or copied, all must be known of the directory. */
     if (ret == 0 && n->brief && (n->entry.kind == UR_ABSENT ? creating : wants_write(flags) && !n->entry.in_upper))
         ret = ur_walk(c, dirfd, path, how, s, 0);
+    if (ret < 0 && e && !n->foreign) {
+        e->dev = ur_host_dev(d, n, ret);
+        return elsewhere_nothing(e, ret);
+    }
     if (ret < 0)
-        return e && !n->foreign ? elsewhere_nothing(e, ret) : ret;
+        return ret;
     if (n->where != UR_AT_UNION) {
         ret = ur_node_path(c->u, d, n, host);
         if (ret < 0)
@@ -242,6 +246,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
         if (mark)
             return sys_open(host, flags | mark, mode);
         bool as_it_is = !(reads && ur_is_maps(host));
+        if (e)
+            e->dev = ur_host_dev(d, n, ret);
         if (e && as_it_is)
             return elsewhere(e, host, !n->foreign, n->where == UR_AT_MAGIC);
         if (defers && as_it_is)

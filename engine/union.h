@@ -356,6 +356,8 @@ enum ur_walk_flags {
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last
    name is no error: node->entry.kind tells. */
 long ur_walk(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot);
+/* Of a walk that returned `ret`: what ur_is_native_on tells of the name. */
+dev_t ur_host_dev(const struct ur_dir *d, const struct ur_node *n, long ret);
 /* The same after ur_brief was of no use (index.h). */
 struct ur_begun;
 long ur_walk_on(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_scratch *s, int slot,

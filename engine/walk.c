@@ -394,6 +394,12 @@ static __attribute__((noinline)) bool is_indexed(const struct ur_caller *c, int 
     return ur_brief(c, dirfd, path, true, &begun, &b);
 }
 
+dev_t ur_host_dev(const struct ur_dir *d, const struct ur_node *n, long ret) {
+    if (ret == -ENOENT || (ret == 0 && !n->self && n->entry.kind == UR_ABSENT))
+        return n->where == UR_AT_HOST && !ur_path_below(d->path, d->len, "/proc", 5) ? UR_ABSENT_DEV : 0;
+    return ret == 0 && n->where == UR_AT_HOST && !n->self ? n->entry.st.st_dev : 0;
+}
+
 long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int flags, dev_t *dev) {
     *dev = 0;
     if (!ur_active(c))
@@ -407,8 +413,7 @@ long ur_is_native_on(const struct ur_caller *c, int dirfd, const char *path, int
                        : flags & UR_REAL_NOFOLLOW ? UR_WALK_NOFOLLOW
                                                   : 0,
                        s, 0);
-    if (ret == 0 && n->where == UR_AT_HOST && !n->self && n->entry.kind != UR_ABSENT)
-        *dev = n->entry.st.st_dev;
+    *dev = ur_host_dev(&s->dir[0], n, ret);
     return ur_is_fault(ret) ? ret : !n->foreign;
 }
 

@@ -77,12 +77,10 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
         return ret;
     if (e.native && truncates_unseen(flags))
         return e.error ? e.error : open_raw(q, e.path, flags, mode);
-    dev_t dev;
-    if (e.native && key.generation && !e.error &&
-        ur_is_native_on(&q->caller, dirfd, path, nofollow ? UR_REAL_NOFOLLOW : 0, &dev) == 1)
-        known_add(q, path, nofollow, &key, dev);
-    if (e.native)
+    if (e.native) {
+        known_add(q, path, nofollow, &key, e.dev);
         return PASS;
+    }
     if (e.link)
         flags &= ~O_NOFOLLOW;
     if (truncates_unseen(flags)) {

@@ -217,7 +217,7 @@ struct known_key {
 };
 /* Is it known of this path, followed or not at its end, that the kernel comes to the same? `k` is for known_add. */
 bool known_native(const struct call *q, const char *path, bool nofollow, struct known_key *k);
-/* It is so, of a name of the host's that is there: `dev` is ur_is_native_on's. */
+/* It is so: `dev` is ur_is_native_on's. */
 void known_add(const struct call *q, const char *path, bool nofollow, const struct known_key *k, dev_t dev);
 
 /* --- for the answers --- */

@@ -3,8 +3,8 @@
  * such, again and again, and to walk them is most of what an answer costs.
  *
  * A path stays one of these as long as no symlink comes into it: by symlink, link or rename, each of which the run's
- * generation counts (shared.h), of the host's names, too. Only what is there is known, and nothing of /proc, where a
- * link leads where the kernel likes.
+ * generation counts (shared.h), of the host's names, too; also one that nothing is at. Nothing is known of /proc,
+ * where a link leads where the kernel likes.
  */
 #include "engine/shared.h"
 #include "launch/guard/guard.h"
