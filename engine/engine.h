@@ -229,6 +229,7 @@ struct ur_list {
     void *room;
     size_t room_size;
     bool offset_is_free;
+    bool by_hash; /* ours: it is read by getdents64, not by ur_list_read */
 };
 
 struct ur_list_entry {
@@ -250,10 +251,11 @@ long ur_list_read(const struct ur_caller *c, struct ur_list *l, void *buf, size_
 long ur_list_seek(const struct ur_caller *c, struct ur_list *l, uint64_t cookie);
 void ur_list_close(struct ur_list *l);
 
-/* getdents64(2) on a listing's directory, whose own offset is the place. A listing that is kept from one call to the
-   next tells every name once, whatever is made or removed in between. */
+/* getdents64(2) on a listing's directory, whose own offset is the place: for a listing that is read in no other way. A
+   name that is there all along is told once, whatever is made or removed in between; one that is renamed meanwhile may
+   be told by both names or by neither, unless the listing is kept from one call to the next. */
 long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n);
-/* The same on any descriptor, with nothing kept: where names go while they are listed, others may be missed. */
+/* The same on any descriptor, with nothing kept. */
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n);
 
 /* Makes `n` bytes of these records the older getdents(2)'s, in place. */

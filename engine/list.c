@@ -5,6 +5,10 @@
  * hold, or beneath which a target lies, is read whole when reading begins (snapshot.h), unless another process has done
  * so before and nothing has changed in it (listings.c). While it is built there is a hash table of its names. d_ino
  * agrees with what stat says.
+ *
+ * Who reads one by getdents64(2) has no snapshot that lasts: his place in it is the offset of his descriptor, and what
+ * he goes on with may have been read anew, when names had come and gone. So he is told the names by their hashes, and
+ * his place is one. A name that is there all along is told once.
  */
 #define UR_TELLS /* it asks itself */
 #include "snapshot.h"
@@ -338,6 +342,69 @@ static uint64_t parent_number(const struct ur_caller *c, const struct ur_dir *d,
     return ino;
 }
 
+/* --- by hash ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * A place is a number of 32 bits, which is what the offset of a directory can hold on every filesystem: the hash, and
+ * how many of the names with this hash were told. Those are told at once, if they all fit. "." and ".." are the first.
+ */
+enum { HASH_SHIFT = 4, SAME_HASH_MOST = (1 << HASH_SHIFT) - 1 };
+
+static uint32_t hash_of(const struct ur_packed *e) {
+    if (ur_is_dot(e->name))
+        return e->len - 1u;
+    uint32_t h = ur_hash(e->name, e->len);
+    h = (h ^ h >> 16) * 0x7feb352du;
+    h = (h ^ h >> 15) * 0x846ca68bu;
+    h ^= h >> 16;
+    const uint32_t least = 2u << HASH_SHIFT, most = UINT32_MAX - (2u << HASH_SHIFT);
+    return h < least ? least : h > most ? most : h;
+}
+
+static uint32_t group_of(const struct ur_packed *e) {
+    return ur_is_dot(e->name) ? e->len - 1u : hash_of(e) >> HASH_SHIFT;
+}
+
+static void sift(uint64_t *key, size_t at, size_t n) {
+    uint64_t down = key[at];
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        child += child + 1 < n && key[child] < key[child + 1];
+        if (key[child] <= down)
+            break;
+        key[at] = key[child];
+    }
+    key[at] = down;
+}
+
+/* `key` has room for as many as there are names. */
+static void sort_by_hash(struct ur_snapshot *p, uint64_t *key) {
+    for (size_t i = 0; i < p->count; i++)
+        key[i] = (uint64_t)hash_of(ur_packed_at(p, i)) << 32 | *ur_packed_offset(p, i);
+    for (size_t i = p->count / 2; i-- > 0;)
+        sift(key, i, p->count);
+    for (size_t n = p->count; n-- > 1;) {
+        uint64_t last = key[n];
+        key[n] = key[0];
+        key[0] = last;
+        sift(key, 0, n);
+    }
+    for (size_t i = 0; i < p->count; i++)
+        *ur_packed_offset(p, i) = (uint32_t)key[i];
+}
+
+/* The first of the group, or of the next. */
+static size_t first_of(const struct ur_snapshot *p, uint64_t group) {
+    size_t low = 0, high = p->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (group_of(ur_packed_at(p, middle)) < group)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static long build(const struct ur_caller *c, const struct ur_dir *d, int own, struct ur_list *l) {
     UR_SCRATCH(s);
     struct building b = {.c = c, .d = d, .l = l, .p = &l->snapshot, .own = own, .everybody = true};
@@ -355,6 +422,8 @@ static long build(const struct ur_caller *c, const struct ur_dir *d, int own, st
         ret = ask_numbers(&b, s->real[0]);
     if (ret == 0 && d->special)
         ret = add_special(&b);
+    if (ret == 0 && l->by_hash)
+        sort_by_hash(b.p, (uint64_t *)b.slots); /* the table is no more of use, and large enough */
     if (b.slots_mapped)
         sys_munmap(b.slots, b.slots_room);
     ur_listing_put(c->u, &kept, ret == 0 && b.everybody ? l : NULL);
@@ -374,6 +443,24 @@ static long own_number(const struct ur_caller *c, const struct ur_dir *d, int fd
                            upper ? UR_HOLDER_UPPER : UR_HOLDER_LOWER, NULL, fd, st);
     *ino = st->st_ino;
     return ret < 0 ? ret : 0;
+}
+
+/*
+ * A lower's directory, opened when no other layer had it: once the upper has it, too, the place of who has begun to
+ * read it is that filesystem's own, and he goes on as he has begun. Who begins now leaves a mark that lives as long as
+ * the place does, on the open file: O_APPEND, which means nothing there.
+ */
+static bool goes_on_streaming(const struct ur_dir *d, const struct ur_list *l, int own) {
+    if (!d->mount || d->special || own != 1 || d->spots != 2)
+        return false;
+    long flags = UR_SYS(SYS_fcntl, l->fd, F_GETFL, 0, 0, 0, 0);
+    if (flags < 0)
+        return false;
+    if (sys_lseek(l->fd, 0, SEEK_CUR) != 0)
+        return !(flags & O_APPEND);
+    if (!(flags & O_APPEND))
+        UR_SYS(SYS_fcntl, l->fd, F_SETFL, flags | O_APPEND, 0, 0, 0);
+    return false;
 }
 
 /* How is the directory behind the descriptor to be read? Fills `d` if it is to be merged, and `own`: the spot that the
@@ -401,7 +488,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     if (c->u->note)
         ur_note_listing(c->u, d);
     l->merged = d->special || d->spots > 1;
-    if (!at.mount && !l->merged) {
+    if (!at.mount && (!l->merged || l->by_hash)) {
         struct ur_fdinfo info;
         len = ur_fd_info(c, l->fd, &info, s->text);
         if (len == 0 && info.known)
@@ -411,14 +498,18 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
         if (d->spot[i].layer == at.layer)
             *own = (int)i;
     l->merged |= *own != 0;
+    l->merged &= !l->by_hash || !goes_on_streaming(d, l, *own);
     if (l->merged && ur_listing_get(c->u, d, l))
         return 0;
     ret = *own == 0 ? own_number(c, d, l->fd, &st, &l->filter.self) : 0;
     if (ret < 0 || l->merged)
         return ret < 0 ? ret : 0;
-    len = is_root(d) ? ur_lower_lost(c->u, d, d->spot[0], s->real[0]) : 0;
+    if (*own != 0)
+        l->filter.self = number_of(c, d, d->len, s->text);
+    const struct ur_spot spot = d->spot[d->spots - 1];
+    len = is_root(d) ? ur_lower_lost(c->u, d, spot, s->real[0]) : 0;
     if (len == 0)
-        len = ur_spot_path(c->u, d, d->spot[0], NULL, s->real[0]);
+        len = ur_spot_path(c->u, d, spot, NULL, s->real[0]);
     long marks = len < 0 ? len : ur_marks_at(l->fd, s->real[0], s->text);
     if (marks < 0)
         return marks;
@@ -565,29 +656,46 @@ void ur_list_close(struct ur_list *l) {
     ur_snapshot_free(l);
 }
 
+static size_t record_size(const struct ur_packed *e) {
+    return (RECORD_HEAD + e->len + 1u + 7) / 8 * 8;
+}
+
 /* Emits from a snapshot as the kernel would; the place is the descriptor's own offset, so dup and fork share it. */
 static long emit(const struct ur_caller *c, struct ur_list *l, char *buf, size_t size) {
-    struct ur_snapshot *p = &l->snapshot;
+    const struct ur_snapshot *p = &l->snapshot;
     long at = sys_lseek(l->fd, 0, SEEK_CUR);
-    size_t used = 0;
     if (at < 0)
         return at;
-    for (; (size_t)at < p->count; at++) {
-        const struct ur_packed *e = ur_packed_at(p, (size_t)at);
-        size_t need = (RECORD_HEAD + e->len + 1u + 7) / 8 * 8;
-        if (e->type == DT_WHT)
-            continue;
-        if (used + need > size)
+    size_t used = 0, i = first_of(p, (uint64_t)at >> HASH_SHIFT);
+    bool full = false;
+    for (size_t end; i < p->count && !full; i = end) {
+        uint32_t group = group_of(ur_packed_at(p, i));
+        size_t need = 0, k = i + (group == (uint64_t)at >> HASH_SHIFT ? (size_t)at & SAME_HASH_MOST : 0);
+        for (end = i; end < p->count && group_of(ur_packed_at(p, end)) == group; end++)
+            if (end >= k && ur_packed_at(p, end)->type != DT_WHT)
+                need += record_size(ur_packed_at(p, end));
+        full = need > size - used;
+        if (full && (used || end - i > SAME_HASH_MOST))
             break;
-        struct sys_dirent *r = (void *)(buf + used);
-        r->ino = e->ino;
-        r->off = at + 1;
-        r->reclen = (uint16_t)need;
-        r->type = told(c, e->type);
-        memcpy(r->name, e->name, e->len + 1u);
-        used += need;
+        for (; k < end; k++) {
+            const struct ur_packed *e = ur_packed_at(p, k);
+            bool shown = e->type != DT_WHT;
+            if (shown && record_size(e) > size - used)
+                break;
+            at =
+                (long)(k + 1 < end ? (uint64_t)group << HASH_SHIFT | (k + 1 - i) : (group + UINT64_C(1)) << HASH_SHIFT);
+            if (!shown)
+                continue;
+            struct sys_dirent *r = (void *)(buf + used);
+            r->ino = e->ino;
+            r->off = at;
+            r->reclen = (uint16_t)record_size(e);
+            r->type = told(c, e->type);
+            memcpy(r->name, e->name, e->len + 1u);
+            used += r->reclen;
+        }
     }
-    if (!used && (size_t)at < p->count)
+    if (!used && full)
         return -EINVAL;
     long ret = sys_lseek(l->fd, at, SEEK_SET);
     return ret < 0 ? ret : (long)used;
@@ -616,6 +724,7 @@ static long stream(const struct ur_caller *c, struct ur_list *l, char *buf, size
 }
 
 long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n) {
+    l->by_hash = true;
     if (l->decided && sys_lseek(l->fd, 0, SEEK_CUR) == 0) /* rewound, or another's first */
         ur_list_seek(c, l, 0);
     long ret = l->decided ? 0 : ur_maybe_list_start(c, l);

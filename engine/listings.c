@@ -29,6 +29,7 @@ struct record {
     uint64_t sum; /* of all that follows */
     uint64_t position, key, generation;
     uint32_t used, count; /* bytes of entries, then as many offsets */
+    uint64_t by_hash;     /* how the offsets are ordered */
 };
 
 static struct ur_listing_place *place_of(const struct ur_union *u, uint64_t key) {
@@ -67,6 +68,21 @@ static bool is_whole(const struct ur_snapshot *p) {
     return true;
 }
 
+/* The offsets as the entries lie. False: it is not whole. */
+static bool reorder(struct ur_snapshot *p) {
+    size_t at = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->used - at < sizeof(struct ur_packed))
+            return false;
+        *ur_packed_offset(p, i) = (uint32_t)at;
+        size_t size = ur_packed_size(ur_packed_at(p, i)->len);
+        if (p->used - at < size)
+            return false;
+        at += size;
+    }
+    return true;
+}
+
 bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_list *l) {
     if (!may_be_kept(u, d))
         return false;
@@ -80,7 +96,7 @@ bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_
     memcpy(&r, from, sizeof r);
     size_t offsets = (size_t)r.count * sizeof(uint32_t);
     if (r.position != position || r.key != key || r.generation != d->generation || !r.count || r.used % 8 ||
-        u->listings_bytes - at - sizeof r < (uint64_t)r.used + offsets ||
+        (l->by_hash && !r.by_hash) || u->listings_bytes - at - sizeof r < (uint64_t)r.used + offsets ||
         !ur_snapshot_reserve(l, (size_t)r.used + offsets))
         return false;
     struct ur_snapshot *p = &l->snapshot;
@@ -88,7 +104,8 @@ bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_
     memcpy(ur_packed_offset(p, r.count - 1), from + sizeof r + r.used, offsets);
     p->used = r.used;
     p->count = r.count;
-    if (sum_of(u, &r, p->area, ur_packed_offset(p, r.count - 1)) == r.sum && is_whole(p))
+    if (sum_of(u, &r, p->area, ur_packed_offset(p, r.count - 1)) == r.sum &&
+        (l->by_hash == (bool)r.by_hash || reorder(p)) && is_whole(p))
         return true;
     ur_snapshot_free(l);
     return false;
@@ -143,7 +160,8 @@ void ur_listing_put(const struct ur_union *u, struct ur_listing *k, const struct
                            .key = k->key,
                            .generation = k->generation,
                            .used = (uint32_t)p->used,
-                           .count = (uint32_t)p->count};
+                           .count = (uint32_t)p->count,
+                           .by_hash = l->by_hash};
         const void *from = ur_packed_offset(p, p->count - 1);
         r.sum = sum_of(u, &r, p->area, from);
         unsigned char *to = u->listings + position % u->listings_bytes;

@@ -60,6 +60,10 @@ meet() {
     meet root --meet merged --only "readdir of a" --sample 300 --seed 1
 }
 
+@test "getdents64 in small pieces tells a name once that is there all along, whatever else is done meanwhile: a sample" {
+    meet user --meet "" --only "getdents of" --sample 200 --seed 1
+}
+
 @test "the same of scandir, as a plain user, whatever else is done meanwhile: a sample" {
     meet user --meet "" --only "scandir of" --sample 200 --seed 2
 }
