@@ -475,14 +475,22 @@ static long rename_host(const struct ur_caller *c, struct sides *w, unsigned fla
     return ret;
 }
 
-/* One name is looked up after the other: what the second holds, and is in the way, may be what the first has held. */
+/* One name is looked up after the other: what the second holds, and is in the way, may be what the first has held. Its
+   directory, too, may be in another layer by now. */
 static bool has_gone(const struct ur_caller *c, const struct side *from, const struct side *to) {
     const struct ur_node *n = from->n;
     struct ur_entry now;
     if (n->where != UR_AT_UNION || to->n->where != UR_AT_UNION || n->self || to->n->self || !is_there(from) ||
-        !is_there(to) || ur_lookup(c->u, from->d, n->name, &now) < 0)
+        !is_there(to))
         return false;
-    return now.kind != n->entry.kind || now.st.st_ino != n->entry.st.st_ino;
+    struct ur_scratch *s = ur_scratch_get();
+    if (!s)
+        return false;
+    long ret = ur_dir_load(c->u, &s->dir[0], from->d->path, from->d->len);
+    if (ret == 0)
+        ret = ur_lookup(c->u, &s->dir[0], n->name, &now);
+    ur_scratch_put(s);
+    return ret < 0 ? ur_is_gone(ret) : now.kind != n->entry.kind || now.st.st_ino != n->entry.st.st_ino;
 }
 
 static long rename_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to,
