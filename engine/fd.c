@@ -260,3 +260,16 @@ long ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const 
         return 0;
     return now->st_ino == ino ? 1 : ur_is_data_of(c, path, raw);
 }
+
+long ur_fd_find(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path, const struct stat *raw,
+                struct stat *now) {
+    for (int tries = 0;; tries++) {
+        uint32_t seen = ur_moves_seen(c->u);
+        long ret = ur_fd_info(c, fd, info, path);
+        if (ret < 0 || !ur_fd_is_lower(info))
+            return ret;
+        ret = ur_fd_named(c, info, path, raw, now);
+        if (ret > 0 || tries == UR_TRIES || !ur_moves_more(c->u, seen))
+            return ret;
+    }
+}

@@ -321,12 +321,10 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
     struct ur_fdinfo info;
     struct stat st, now;
     struct making w = {.kind = LINK, .fd = fd, .text = "", .flags = AT_EMPTY_PATH};
-    long ret = ur_fd_info(c, fd, &info, s->rest[0]);
-    if (ret == 0)
-        ret = sys_fstat(fd, &st);
+    long ret = sys_fstat(fd, &st);
     if (ret < 0)
         return ret;
-    long named = ur_fd_is_lower(&info) ? ur_fd_named(c, &info, s->rest[0], &st, &now) : 0;
+    long named = ur_fd_find(c, fd, &info, s->rest[0], &st, &now);
     if (named < 0)
         return named;
     if (named)

@@ -20,6 +20,7 @@ struct change {
     const void *value;
     size_t size;
     int flags;
+    uint64_t ino; /* the file's, if it is that which is meant, and not the name: UR_AGAIN, if the name has another */
 };
 
 static long apply_path(const struct change *w, const char *host) {
@@ -133,6 +134,28 @@ static long apply_name(const struct ur_caller *c, const struct ur_dir *d, const 
     if (ret == 0)
         ret = apply(c, w, host);
     ur_names_unlock(&k);
+    return ret;
+}
+
+/* The same of one file: what is at the name may be another by now. */
+static long apply_file(const struct ur_caller *c, const struct ur_dir *d, const struct change *w, const char *host) {
+    struct stat st;
+    long ret = sys_lstat(host, &st), fd = -1;
+    if (ret == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+        fd = sys_open(host, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+        ret = fd >= 0 ? sys_fstat((int)fd, &st) : fd == -EACCES ? 0 : fd;
+    }
+    const struct stat raw = st;
+    if (ret == 0)
+        ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, 0), UR_HOLDER_UPPER, host, (int)fd, &st);
+    if (ret >= 0 && st.st_ino != w->ino)
+        ret = UR_AGAIN;
+    if (ret >= 0 && fd < 0)
+        ret = apply_name(c, d, w, host, &raw);
+    else if (ret >= 0)
+        ret = c->u->root && is_owner_or_mode(w) ? apply_root(c, w, (int)fd, NULL) : apply_fd(w, (int)fd);
+    if (fd >= 0)
+        sys_close((int)fd);
     return ret;
 }
 
@@ -347,7 +370,9 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
     bool access = changes_access(c->u, w, &st);
     access_begin(c->u, access, d->path, n->self ? d->len : 0);
     if (ret == 0)
-        ret = n->self ? apply(c, w, s->real[0]) : apply_name(c, d, w, s->real[0], upper ? &st : &n->entry.st);
+        ret = w->ino    ? apply_file(c, d, w, s->real[0])
+              : n->self ? apply(c, w, s->real[0])
+                        : apply_name(c, d, w, s->real[0], upper ? &st : &n->entry.st);
     access_end(c->u, access);
     if (ret == 0 && w->what == TRUNCATE)
         ur_quota_truncated(c->u, &st, w->len);
@@ -358,6 +383,21 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
 
 static long change(const struct ur_caller *c, int dirfd, const char *path, const struct change *w, bool nofollow) {
     return UR_RETRY(change_once(c, dirfd, path, w, nofollow));
+}
+
+/* By a descriptor of a lower's file. What the file has is its union name, and that may be another's by now. */
+static long change_lower(const struct ur_caller *c, int fd, const struct stat *st, const struct change *w) {
+    UR_SCRATCH(s);
+    struct ur_fdinfo info;
+    struct stat now;
+    uint32_t seen = ur_moves_seen(c->u);
+    long ret = ur_fd_find(c, fd, &info, s->text, st, &now);
+    if (ret <= 0) /* what has no name any more can be given no attributes: there is nothing that may be changed */
+        return ret < 0 ? ret : -EROFS;
+    struct change own = *w;
+    own.ino = now.st_ino;
+    ret = change_once(c, AT_FDCWD, s->text, &own, true);
+    return ret < 0 && (ur_is_gone(ret) || ur_moves_more(c->u, seen)) ? UR_AGAIN : ret;
 }
 
 static long change_fd(const struct ur_caller *c, int fd, const struct change *w) {
@@ -392,15 +432,8 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
     long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
     if (flags >= 0 && flags & O_PATH)
         return -EBADF;
-    struct stat now;
     /* A lower's file. Truncating needs a writable descriptor, which none of these is. */
-    if (w->what == TRUNCATE)
-        return -EINVAL;
-    /* One that has no name any more can be given no attributes: there is nothing that may be changed. */
-    ret = ur_fd_named(c, &info, s->text, &st, &now);
-    if (ret <= 0)
-        return ret < 0 ? ret : -EROFS;
-    return change(c, AT_FDCWD, s->text, w, true);
+    return w->what == TRUNCATE ? -EINVAL : UR_RETRY(change_lower(c, fd, &st, w));
 }
 
 long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, int flags) {

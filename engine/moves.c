@@ -90,6 +90,18 @@ void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, con
     append(u, m, exchange ? EXCHANGE : MOVE, 0, from, from_len, to, to_len, ANYWHERE);
 }
 
+uint32_t ur_moves_seen(const struct ur_union *u) {
+    return u->shared ? atomic_load(&u->shared->moves_used) : 0;
+}
+
+bool ur_moves_more(const struct ur_union *u, uint32_t seen) {
+    if (!u->shared)
+        return false;
+    /* Who has moved something and not yet noted it holds the lock. */
+    ur_moving_unlock(u, ur_moving_lock(u));
+    return atomic_load(&u->shared->moves_used) != seen;
+}
+
 /* path := to + what follows from in path. False if it would not fit. */
 static bool replace(char *path, size_t *len, size_t from_len, const char *to, size_t to_len) {
     if (*len - from_len + to_len >= UR_PATH_MAX)

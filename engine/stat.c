@@ -207,13 +207,13 @@ static long fstat_union(const struct ur_caller *c, int fd, struct stat *st, bool
                           NULL, fd, st);
         return ret < 0 ? ret : 0;
     }
-    if (ur_fd_info(c, fd, &info, s->text) < 0 || !info.known)
-        return 0;
-    bool upper = info.layer == 0 && ur_has_upper(info.mount);
     struct stat now;
-    long named = !upper && copied ? ur_fd_named(c, &info, s->text, st, &now) : 0;
+    long named = copied ? ur_fd_find(c, fd, &info, s->text, st, &now) : ur_fd_info(c, fd, &info, s->text);
+    if (!info.known)
+        return 0;
     if (named < 0)
-        return named;
+        return copied ? named : 0;
+    bool upper = info.layer == 0 && ur_has_upper(info.mount);
     if (named) {
         *whole = true;
         *st = now;
@@ -396,8 +396,15 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
         return (long)len;
     bool lower = ur_layer_of(c->u, text, len, &info.mount, &info.layer, &rel) && ur_fd_is_lower(&info) &&
                  sys_lstat(text, &raw) == 0;
-    long n = ur_union_path(c, text, room);
-    if (n >= 0 && lower && ur_fd_named(c, &info, room, &raw, &now) == 0) {
+    uint32_t seen;
+    bool gone;
+    long n;
+    do {
+        seen = ur_moves_seen(c->u);
+        n = ur_union_path(c, text, room);
+        gone = n >= 0 && lower && ur_fd_named(c, &info, room, &raw, &now) == 0;
+    } while (gone && ur_moves_more(c->u, seen));
+    if (gone) {
         char *p = ur_put(room + n, room + UR_PATH_MAX, deleted, sizeof deleted - 1);
         n = p ? p - room : n;
     }
@@ -512,8 +519,7 @@ long ur_fchdir(const struct ur_caller *c, int fd) {
     if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
         return sys_fchdir(fd);
     UR_SCRATCH(s);
-    if (ur_fd_info(c, fd, &info, s->text) < 0 || !ur_fd_is_lower(&info) ||
-        ur_fd_named(c, &info, s->text, &st, &now) <= 0)
+    if (ur_fd_find(c, fd, &info, s->text, &st, &now) <= 0)
         return sys_fchdir(fd);
     return ur_chdir(c, s->text);
 }

@@ -418,6 +418,10 @@ void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, un
 /* Where the directory `rel` of a layer is now, below the target: rewrites `rel` (UR_PATH_MAX bytes). New length or
  * -errno. */
 long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len);
+/* What was not found where the log had it may have been moved since: how much was seen of the log before it was asked;
+   and afterwards, is there more? */
+uint32_t ur_moves_seen(const struct ur_union *u);
+bool ur_moves_more(const struct ur_union *u, uint32_t seen);
 
 /* A directory of the union that goes by way of the work directory's tmp/NAME; and where a path there was. */
 void ur_dead_note(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp, const char *path);
@@ -713,6 +717,9 @@ static inline bool ur_fd_is_lower(const struct ur_fdinfo *info) {
    it a copy by now? 1, and `now` is its stat; 0; or -errno. `raw`: what fstat says. */
 long ur_fd_named(const struct ur_caller *c, const struct ur_fdinfo *info, const char *path, const struct stat *raw,
                  struct stat *now);
+/* Both, wherever the file is moved meanwhile: `info` and `path` are filled. 0 also if it is no lower's. */
+long ur_fd_find(const struct ur_caller *c, int fd, struct ur_fdinfo *info, char *path, const struct stat *raw,
+                struct stat *now);
 /* The layer that a host path lies in: mount, index, and where its rel starts. False: none. */
 bool ur_layer_of(const struct ur_union *u, const char *host, size_t len, const struct ur_table_mount **m,
                  unsigned *layer, size_t *rel);

@@ -51,15 +51,19 @@ static long magic_path(const struct ur_caller *c, char *text, bool *lost, struct
         *lost = inside && ur_fd_is_lower(&info);
         return 0;
     }
-    long n = ur_union_path(c, text, s->real[0]);
-    if (n < 0)
-        return n;
-    if (ur_work_of(c->u, s->real[0], (size_t)n)) /* a hard link of a lower, copied up under another name */
+    uint32_t seen;
+    long n;
+    do {
+        seen = ur_moves_seen(c->u);
+        n = ur_union_path(c, text, s->real[0]);
+        if (n < 0)
+            return n;
+        if (ur_work_of(c->u, s->real[0], (size_t)n)) /* a hard link of a lower, copied up under another name */
+            return 0;
+        *lost = inside && ur_fd_is_lower(&info) && ur_fd_named(c, &info, s->real[0], &raw, &now) == 0;
+    } while (*lost && ur_moves_more(c->u, seen));
+    if (*lost)
         return 0;
-    if (inside && ur_fd_is_lower(&info) && ur_fd_named(c, &info, s->real[0], &raw, &now) == 0) {
-        *lost = true;
-        return 0;
-    }
     memcpy(text, s->real[0], (size_t)n + 1);
     return n;
 }

@@ -101,7 +101,7 @@ static bool moved_up(const struct ur_caller *c, int fd, char *path) {
     if (sys_flistxattr(fd, NULL, 0) == -EBADF || sys_fstat(fd, &st) < 0 ||
         !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
         return false;
-    return ur_fd_info(c, fd, &info, path) == 0 && ur_fd_is_lower(&info) && ur_fd_named(c, &info, path, &st, &now) > 0;
+    return ur_fd_find(c, fd, &info, path, &st, &now) > 0;
 }
 
 long ur_fgetxattr(const struct ur_caller *c, int fd, const char *name, void *value, size_t n) {

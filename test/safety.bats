@@ -68,6 +68,15 @@ meet() {
     meet user --meet "" --only "scandir of" --sample 200 --seed 2
 }
 
+@test "fchmod by a descriptor of a lower's file that is renamed meanwhile changes that file: a sample" {
+    meet root --meet "rename of a" --only fchmod --sample 120 --seed 4
+}
+
+@test "of two that rename the same file over another, one is told that it is not there: a sample" {
+    local what="rename over another in a merged"
+    meet user --meet "$what" --only "$what" --sample 80 --seed 3
+}
+
 @test "an error while a hard link is removed does not throw away what was written by its other names" {
     sweep root --option --guard=off --fail EIO --only "unlink of a copied hard link"
 }

@@ -469,7 +469,8 @@ static const char *wrong_listing(const struct act *first, const struct meeting *
     if (!same_told(&m->told[1], &ab->told[1]) || strcmp(m->view, ab->view) != 0)
         return "a listing was in the way of what the other did";
     if (list->result < 0)
-        return same_told(list, &ba->told[0]) ? NULL : "an error that it has in neither order";
+        return same_told(list, &ba->told[0]) || same_told(list, &ab->told[0]) ? NULL
+                                                                              : "an error that it has in neither order";
     /* What has gone by its name is listed as it was, or is empty if it was removed. */
     const char *after = ba->told[0].result < 0 ? *ab->names ? ab->names : "" : ba->names;
     bool pieces = strncmp(first->name, "getdents ", 9) == 0;
