@@ -10,7 +10,8 @@
  * it begins once the command has been forked: so neither the terminal nor a `kill -KILL` of the whole group reaches
  * it, and for the kernel's rule about orphaned groups it does not count as a parent, just as if it were not there.
  *
- * Invariant: the session is there as long as a process of the run is, unless the keeper itself is killed.
+ * Invariant: the session is there as long as a process of the run is. If the keeper itself is killed it stays until a
+ * later run finds that nobody uses it (leftover.c).
  */
 #include "launch/keeper.h"
 #include "config/text.h"
@@ -276,7 +277,7 @@ _Noreturn void keep(struct launch *launch, int socket, void (*start)(struct laun
     setsid();
     take_signals();
     sign_locks(launch);
-    const int kept[] = {socket, keeper.guard};
+    const int kept[] = {socket, keeper.guard, launch->shared};
     struct ur_locks *locks = &launch->locks;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         locks->fd = ur_grow(locks->fd, locks->count, sizeof *locks->fd);

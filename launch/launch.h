@@ -6,6 +6,7 @@
  *     prepare.c   uppers that are thrown away
  *     try.c       unionrun try: the host as lower, and the question afterwards
  *     session.c   the session directory: table, shared, skeletons; the environment
+ *     leftover.c  sessions of runs that were killed whole
  *     run.c       the process that the user waits for, and the command itself
  *     trace.c     the file of --trace
  *     progress.c  a long copy-up, shown on a terminal
@@ -34,6 +35,7 @@ struct launch {
     struct ur_plan plan;
     char *parts;           /* the directory of unionrun-launch, unionrun-exec and unionrun.so */
     char *session;         /* NULL until it is made */
+    int shared;            /* the session's `shared`, in the launcher and the keeper: it is in use; -1: none */
     char *preload_before;  /* LD_PRELOAD as it was inherited; NULL: not set */
     char *ephemeral;       /* the directory of the uppers that are thrown away; NULL: none */
     struct ur_locks locks; /* held until the last process of the run has ended */
@@ -85,6 +87,12 @@ void session_quota(const struct launch *launch, int64_t *bytes, uint64_t *refuse
 
 /* Removes the session directory and, `uppers`, those that are ephemeral. False if something is left. */
 bool session_remove(const struct launch *launch, bool uppers);
+
+/* The same of a session by its path, `shared` last. 0 or -errno. */
+int remove_session(const char *session);
+
+/* leftover.c. Removes what runs of this user that were killed whole have left where `session` is. */
+void leftover_remove(const char *session);
 
 /* try.c. The mounts of unionrun try, and its upper if that is to stay. False: has been said. */
 bool try_prepare(struct launch *launch);

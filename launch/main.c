@@ -181,7 +181,7 @@ int main(int argc, char **argv) {
     }
     if (!is_ours(argv[1]))
         return hand_over(argv);
-    struct launch launch = {.fence = {.ruleset = {-1, -1, -1}}};
+    struct launch launch = {.shared = -1, .fence = {.ruleset = {-1, -1, -1}}};
     enum options_next next = options_read(argc, argv, &launch.options, &launch.plan);
     int status = EXIT_OURS;
     if (next == OPTIONS_DONE)

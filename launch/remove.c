@@ -89,9 +89,9 @@ static int leave(struct walk *walk) {
     return unlinkat(dirfd(walk->here), name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
-int remove_tree(const char *directory) {
+int remove_tree_at(int at, const char *directory) {
     struct walk walk = {0};
-    if (!enter(&walk, open_own(AT_FDCWD, directory)))
+    if (!enter(&walk, open_own(at, directory)))
         return -errno;
     int result;
     do {
@@ -102,7 +102,11 @@ int remove_tree(const char *directory) {
     while (walk.depth)
         free(walk.names[--walk.depth]);
     free(walk.names);
-    if (result == 0 && rmdir(directory) < 0)
+    if (result == 0 && unlinkat(at, directory, AT_REMOVEDIR) < 0)
         result = -errno;
     return result;
+}
+
+int remove_tree(const char *directory) {
+    return remove_tree_at(AT_FDCWD, directory);
 }

@@ -1,11 +1,12 @@
 /*
  * The session directory: the files of one run, in memory where the host offers that.
  *
- *     table       the layer table (config/table.h)
- *     shared      the memory that all processes of the run share (engine/shared.h)
- *     skeleton/   empty directories that lead to targets which the host has not
+ *     shared      the memory that all processes of the run share (engine/shared.h); the first to come and the last to
+ * go table       the layer table (config/table.h) skeleton/   empty directories that lead to targets which the host has
+ * not
  *
- * It lives from here until the last process of the run has ended.
+ * It lives from here until the last process of the run has ended, or if nobody was left to see that, until the next run
+ * (leftover.c).
  */
 #include "config/compile.h"
 #include "config/table.h"
@@ -130,15 +131,14 @@ static bool size_shared(int fd, size_t index) {
     return ftruncate(fd, (off_t)(UR_SHARED_SIZE + 3 * index)) == 0;
 }
 
-static bool make_shared(const struct launch *launch) {
+static bool make_shared(struct launch *launch) {
     const struct ur_plan *plan = &launch->plan;
     UR_AUTO_TEXT path = ur_path_join(launch->session, "shared");
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, geteuid() == 0 ? 0666 : 0600);
     bool right = fd >= 0 && size_shared(fd, plan->index_said ? plan->index : UR_INDEX_BYTES);
     if (!right)
         failed(path);
-    if (fd >= 0)
-        close(fd);
+    launch->shared = fd;
     return right;
 }
 
@@ -211,10 +211,13 @@ bool session_make(struct launch *launch) {
         say("no place for the session directory: /dev/shm and %s cannot be written; set TMPDIR", base(BASES - 1));
         return false;
     }
-    UR_AUTO_TEXT preload = launch->options.no_preload ? ur_format("%s", "") : preload_path(launch);
-    if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !make_shared(launch) ||
-        !mend_works(launch))
+    if (!make_shared(launch))
         return false;
+    UR_AUTO_TEXT preload = launch->options.no_preload ? ur_format("%s", "") : preload_path(launch);
+    if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !mend_works(launch))
+        return false;
+    if (!getenv("UNIONRUN_SESSION")) /* in another union that would be the union's change */
+        leftover_remove(launch->session);
     if (!measure_prepare(launch))
         return failed(launch->session);
     set_environment(launch, preload);
@@ -250,10 +253,21 @@ uint64_t session_trace_missed(const struct launch *launch) {
     return lines;
 }
 
+int remove_session(const char *session) {
+    int dir = open(session, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0) {
+        unlinkat(dir, "table", 0);
+        unlinkat(dir, "unionrun.so", 0);
+        remove_tree_at(dir, "skeleton");
+        close(dir);
+    }
+    return remove_tree(session);
+}
+
 bool session_remove(const struct launch *launch, bool uppers) {
     bool removed = true;
     if (launch->session)
-        removed = remove_tree(launch->session) == 0;
+        removed = remove_session(launch->session) == 0;
     if (launch->ephemeral && uppers)
         removed = remove_tree(launch->ephemeral) == 0 && removed;
     return removed;
