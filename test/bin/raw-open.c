@@ -749,27 +749,34 @@ TEST(fifo_blocks) {
     }
 }
 static volatile sig_atomic_t caught;
+static int heard[2] = {-1, -1};
 static void on_signal(int sig) {
     (void)sig;
     caught++;
+    if (heard[1] >= 0)
+        (void)!write(heard[1], "", 1);
 }
-static pid_t signals_us(int times) {
+/* In a child. Two of one signal that wait are one: the next is sent when the last one has been caught. */
+static void send_signals(pid_t to, int times) {
+    for (int i = 0; i < times; i++) {
+        pause_ms(150);
+        kill(to, SIGUSR1);
+        if (heard[0] >= 0)
+            (void)!read(heard[0], &(char){0}, 1);
+    }
+}
+static pid_t signal_us(void) {
     pid_t us = getpid();
-    return IN_CHILD({
-        for (int i = 0; i < times; i++) {
-            pause_ms(150);
-            kill(us, SIGUSR1);
-        }
-    });
+    return IN_CHILD(send_signals(us, 1));
 }
 TEST(fifo_interrupted) {
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &sa, NULL);
-    pid_t pid = signals_us(1);
+    pid_t pid = signal_us();
     CALL(open, "fifo", O_RDONLY);
     say("caught %d", (int)caught);
     say_child(pid);
-    pid = signals_us(1);
+    pid = signal_us();
     CALL(openat, AT_FDCWD, "fifo", O_WRONLY);
     say("caught %d", (int)caught);
     say_child(pid);
@@ -787,16 +794,22 @@ TEST(fifo_interrupted) {
 TEST(fifo_restarted) {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &sa, NULL);
-    pid_t pid = signals_us(2), writer = IN_CHILD({
-                                   pause_ms(600);
-                                   long fd = RAW(open, "fifo", O_WRONLY);
-                                   if (fd >= 0)
-                                       RAW(write, fd, "after the signals", 17);
-                               });
+    pid_t us = getpid();
+    if (pipe(heard) < 0)
+        return;
+    pid_t pid = IN_CHILD({
+        send_signals(us, 2);
+        pause_ms(150);
+        long fd = RAW(open, "fifo", O_WRONLY);
+        if (fd >= 0)
+            RAW(write, fd, "after the signals", 17);
+    });
     long fd = CALL(open, "fifo", O_RDONLY);
     say("caught %d", (int)caught);
-    say_child(writer);
     say_child(pid);
+    close(heard[0]);
+    close(heard[1]);
+    heard[0] = heard[1] = -1;
     char text[64] = "";
     say("%s: %s", result(RAW(read, fd, text, 63)), text);
     say_dir("/proc/self/fd");
