@@ -28,7 +28,7 @@ static _Atomic uint32_t *lock_of(struct ur_shared *sh, const char *host) {
 }
 
 /* False: this thread has it already, in a call that a signal has interrupted. */
-static bool take(_Atomic uint32_t *lock, uint32_t self) {
+static bool take(struct ur_shared *sh, _Atomic uint32_t *lock, uint32_t self) {
     enum { SPINS = 200, LONG = 200000 };
     for (unsigned tries = 0;; tries++) {
         uint32_t owner = 0;
@@ -39,8 +39,10 @@ static bool take(_Atomic uint32_t *lock, uint32_t self) {
         if (tries < SPINS)
             continue;
         bool dead = tries % SPINS == 0 && UR_SYS(SYS_kill, owner, 0, 0, 0, 0, 0) == -ESRCH;
-        if ((dead || tries > LONG) && atomic_compare_exchange_strong(lock, &owner, self))
+        if ((dead || tries > LONG) && atomic_compare_exchange_strong(lock, &owner, self)) {
+            atomic_store(&sh->names_left, 1);
             return true;
+        }
         UR_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
 }
@@ -53,8 +55,13 @@ void ur_names_lock(const struct ur_union *u, const char *host, const char *other
     uint32_t self = (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
     _Atomic uint32_t *const order[2] = {a < b ? a : b, a < b ? b : a};
     for (int i = 0; i < (a == b ? 1 : 2); i++)
-        if (take(order[i], self))
+        if (take(u->shared, order[i], self))
             k->lock[i] = order[i];
+    if (!atomic_load_explicit(&u->shared->names_left, memory_order_relaxed))
+        return;
+    ur_halfway_of(u, host);
+    if (other)
+        ur_halfway_of(u, other);
 }
 
 void ur_names_unlock(struct ur_names_held *k) {
@@ -65,7 +72,7 @@ void ur_names_unlock(struct ur_names_held *k) {
 }
 
 bool ur_moving_lock(const struct ur_union *u) {
-    return u->shared && take(&u->shared->moving, (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    return u->shared && take(u->shared, &u->shared->moving, (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0));
 }
 
 void ur_moving_unlock(const struct ur_union *u, bool held) {

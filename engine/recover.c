@@ -46,16 +46,15 @@ static long remove_all(const struct all *all, const char *path, unsigned char ty
 
 /* Opens a directory of the upper or of tmp/, and no other, without following a symlink: the programs of a run can write
    to the journal, too, and what they write there is not to be done to others' directories. */
-static long open_own(const struct all *all, const char *path) {
-    const struct ur_table_string *upper = &ur_layer(all->u, all->m, 0)->root, *work = &all->m->work;
+long ur_open_own(const struct ur_union *u, const struct ur_table_mount *m, const char *path) {
+    const struct ur_table_string *upper = &ur_layer(u, m, 0)->root, *work = &m->work;
     size_t len = strlen(path);
-    const struct ur_table_string *root =
-        ur_path_below(path, len, ur_table_text(all->u->table, *upper), upper->len) ? upper
-        : ur_path_below(path, len, ur_table_text(all->u->table, *work), work->len) ? work
-                                                                                   : NULL;
+    const struct ur_table_string *root = ur_path_below(path, len, ur_table_text(u->table, *upper), upper->len) ? upper
+                                         : ur_path_below(path, len, ur_table_text(u->table, *work), work->len) ? work
+                                                                                                               : NULL;
     if (!root)
         return -EXDEV;
-    long fd = sys_open(ur_table_text(all->u->table, *root), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    long fd = sys_open(ur_table_text(u->table, *root), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     for (const char *at = path + root->len; fd >= 0 && *at;) {
         at += strspn(at, "/");
         size_t n = strcspn(at, "/");
@@ -86,7 +85,7 @@ static long give_back_mode(const struct all *all, const char *path, const char *
     mode_t mode = (mode_t)ur_get_number(&at, 8);
     at += *at == ' ';
     uint64_t ino = ur_get_number(&at, 10);
-    long fd = *at == ' ' ? open_own(all, at + 1) : -EINVAL;
+    long fd = *at == ' ' ? ur_open_own(all->u, all->m, at + 1) : -EINVAL;
     struct stat st;
     if (fd >= 0 && sys_fstat((int)fd, &st) == 0 && st.st_ino == ino &&
         (st.st_mode & 07777) == ((mode | 0700) & 07777)) {
@@ -109,6 +108,8 @@ static long settle(const struct all *all, const char *path, unsigned char type) 
     s->text[n] = 0;
     if (strncmp(s->text, "mode ", 5) == 0)
         return give_back_mode(all, path, s->text + 5);
+    if (ur_halfway_settle(all->u, all->m, path, s->text) > 0)
+        return 1;
     return ur_links_settle(all->u, all->m, path) > 0;
 }
 
@@ -143,7 +144,7 @@ static long give_back_times(const struct all *all, const struct ur_times_slot *s
     if (!*name || !ur_path_below(s->text, strlen(s->text), ur_table_text(all->u->table, *upper), upper->len))
         return 0;
     *name++ = 0;
-    long fd = open_own(all, s->text);
+    long fd = ur_open_own(all->u, all->m, s->text);
     if (fd < 0)
         return 0;
     struct stat dir, copy;

@@ -282,16 +282,24 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
 }
 
 /* By two steps, where the kernel leaves no whiteout. Should the second fail, the first is taken back: so a file that is
-   replaced changes places with the one that comes until that has its whiteout. */
+   replaced changes places with the one that comes until that has its whiteout. Who is killed between them leaves a note
+   of it (halfway.c). */
 static long move_and_cover(const struct ur_caller *c, const struct side *from, const struct side *to, unsigned flags) {
     const struct ur_table_mount *m = from->d->mount;
-    bool replaced = is_there(to), exchanges = replaced && !is_dir(from) && m->caps & UR_CAP_RENAME_EXCHANGE;
-    long ret = sys_rename(from->host, to->host, exchanges ? RENAME_EXCHANGE : flags);
+    bool replaced = is_there(to) && to->n->entry.in_upper;
+    bool exchanges = replaced && !is_dir(from) && m->caps & UR_CAP_RENAME_EXCHANGE;
+    struct ur_halfway k;
+    long ret = ur_halfway_begin(c->u, m, from->host, to->host, exchanges, &k);
     if (ret < 0)
         return ret;
-    ret = ur_whiteout_put(c->u, from->d, from->n->name, exchanges);
-    if (ret < 0 && (exchanges || !replaced))
-        sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+    ret = sys_rename(from->host, to->host, exchanges ? RENAME_EXCHANGE : flags);
+    bool moved = ret == 0, back = false;
+    if (moved)
+        ret = ur_whiteout_put(c->u, from->d, from->n->name, exchanges);
+    if (moved && ret < 0 && (exchanges || !replaced))
+        back = sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0;
+    if (ret == 0 || !moved || back) /* else the recovery covers it */
+        ur_halfway_end(c->u, m, &k);
     return ret;
 }
 

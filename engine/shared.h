@@ -156,7 +156,8 @@ struct ur_shared {
 
     /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id, or 0. */
     _Atomic uint32_t names[UR_NAMES];
-    _Atomic uint32_t moving; /* such a lock: of who moves what the log of moves is to tell (rename.c) */
+    _Atomic uint32_t names_left; /* set once one was taken from who had died: he may have left a note (halfway.c) */
+    _Atomic uint32_t moving;     /* such a lock: of who moves what the log of moves is to tell (rename.c) */
 
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */

@@ -557,6 +557,24 @@ void ur_names_unlock(struct ur_names_held *k);
    what it returns is for the unlock. */
 bool ur_moving_lock(const struct ur_union *u);
 void ur_moving_unlock(const struct ur_union *u, bool held);
+
+/* halfway.c: a rename by two steps, whose names the caller has locked */
+struct ur_halfway {
+    char note[24]; /* name in journal/; "": none */
+};
+/* Notes that what is at `from` comes to `to`, and a whiteout to `from`; `exchanges`: by RENAME_EXCHANGE with what is at
+   `to`. Paths in the upper. 0, or -errno: then it must not begin. */
+long ur_halfway_begin(const struct ur_union *u, const struct ur_table_mount *m, const char *from, const char *to,
+                      bool exchanges, struct ur_halfway *k);
+void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, struct ur_halfway *k);
+/* Of a note in the journal: if only its first step was made, the second is. `text` is what it says, and is changed.
+   1: it was one of these, and is gone; 0: another. */
+long ur_halfway_settle(const struct ur_union *u, const struct ur_table_mount *m, const char *note, char *text);
+/* The same of the notes about a name that has been locked: who was about it has died. */
+void ur_halfway_of(const struct ur_union *u, const char *host);
+/* Opens a directory of the mount's upper or of its tmp/, and no other (O_PATH), without following a symlink. */
+long ur_open_own(const struct ur_union *u, const struct ur_table_mount *m, const char *path);
+
 /* Is at `host` what was looked up? 0, UR_AGAIN or -errno. */
 long ur_is_still(const char *host, const struct stat *st);
 

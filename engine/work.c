@@ -3,7 +3,7 @@
  *   tmp/      things under way; what a killed run leaves here is litter, and the next run empties it
  *   links/    hard links of the lowers that were copied up (links.c)
  *   origin/   origins of what can hold no xattr (identity.c)
- *   journal/  modes to be given back (below), and the lock for that
+ *   journal/  modes to be given back (below), and the lock for that; what else needs two steps (links.c, halfway.c)
  */
 #include "union.h"
 

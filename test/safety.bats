@@ -293,6 +293,32 @@ on_overlay() {
     on_overlay user --fail EMFILE,EIO --sample 24 --seed 3 --only "rename of a lower file over an upper one"
 }
 
+@test "a kill of all between the two steps of a rename over a name of the upper is finished by the next run: a sample" {
+    on_overlay user --all --sample 30 --seed 1 --only "rename of a lower file over an upper one"
+}
+
+@test "a kill of all between the two steps of a rename over a lower's name is finished by the next run: a sample" {
+    on_overlay root --all --sample 30 --seed 2 --only "rename of a lower file over a lower one"
+}
+
+@test "a kill between the two steps of a rename is finished in the same run before one of the names changes" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    needs strace
+    workspace root
+    overlay "$W/o"
+    mkdir "$W/lowers/base"
+    echo one >"$W/lowers/base/f"
+    echo two >"$W/lowers/base/g"
+    # shellcheck disable=SC2016 # the inner shell's
+    as "$UNIONRUN" --guard=off --lower "$W/lowers/base" --upper "$W/o/upper" --work "$W/o/work" --target "$TARGET" -- sh -c '
+        cd "$1" && echo more >>g || exit
+        strace -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=KILL:when=2 \
+            perl -e "rename(q(f), q(g))"
+        cat f && mv g h && ls && cat h' sh "$TARGET" >"$W/said"
+    [ "$(cat "$W/said")" = $'two\nmore\nh\none' ] # "f" was what it changed places with, and has gone
+    [ -z "$(ls "$W/o/work/unionrun/journal")" ]
+}
+
 @test "an opaque directory that a kill left with its whiteouts lists none of them when its upper is a lower" {
     workspace user
     as mkdir -p "$W/lowers/1/d" "$W/lowers/2/d"
