@@ -188,6 +188,7 @@ static long times_of_last(const struct all *all, const char *place) {
     if (sys_lstat(s->text, &st) < 0 || !S_ISDIR(st.st_mode) ||
         st.st_uid != (uid_t)UR_SYS(SYS_geteuid, 0, 0, 0, 0, 0, 0) || ur_union_open(&last, s->text) < 0)
         return 0;
+    ur_root_permits(all->u->root); /* that run's word was the last */
     done = all_times(all, last.shared);
     if (last.shared)
         sys_munmap(last.shared, last.shared_bytes);
