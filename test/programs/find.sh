@@ -23,7 +23,7 @@ run() {
     find t -perm 0700 -o -size +50k -o -type l | sort; find t -newer t/a/f1 -o -links +1 -type f -o -empty | sort
     ls -lR --time-style=full-iso t | sed -E '/^total/d; s/^(d[^ ]* +)[0-9]+ /\1/'; ls -U t/a | sort | uniq -d; ls -id t/a | wc -w
     du -a --apparent-size t/g t/c/d | sort; du -s t/g/h/*; stat -c '%n %F %a %s %h %y' t/a/f* t/loop
-    grep -rc line t | sort; grep -rl 'top$' t | sort; grep -r --include=f3 . t; grep -rs . t/loop || echo "grep: $?"
+    grep -rc line t | sort; grep -rl 'top$' t | sort; grep -r --include=f3 . t | sort; grep -rs . t/loop || echo "grep: $?"
     find t/a -name 'f2*' -print0 | sort -z | xargs -0 -n 3 echo; find t -name 'f3?' -exec sh -c 'echo x >>"$1"' _ {} \;
     find t/c/d -name 'f1?' -delete; ls t/c/d; find t -name f5 -execdir mv {} {}.moved \;; find t -name '*.moved' | sort
     mkdir -p t/a/b/c/d/new/deep t/f/g/h t/n/e/w; mkdir t/a || echo "mkdir: $?"
