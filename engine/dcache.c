@@ -6,9 +6,10 @@
  */
 #include "union.h"
 
-/* Those of the host's directories lie together: a page that is touched costs more than a lookup. The few that merge
-   many layers have slots of their own, behind the others. */
-enum { SLOTS = 1024, HOST_SLOTS = 32, PATH_BYTES = 196, SPOTS = 12, WIDE = 64 };
+/* Those of the host's directories lie together: a page that is touched costs more than a lookup. They are few, but each
+   walk needs all that lead to a target: where two share a slot, one of the next ones serves. The few that merge many
+   layers have slots of their own, behind the others. */
+enum { SLOTS = 1024, HOST_SLOTS = 32, HOST_WAYS = 4, PATH_BYTES = 196, SPOTS = 12, WIDE = 64 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
@@ -28,10 +29,22 @@ static struct ur_spot *spots_of(struct slot *s) {
     return s < slots + SLOTS ? s->spot : wide[s - (slots + SLOTS)];
 }
 
-static struct slot *slot_of(uint32_t hash, bool host, bool is_wide) {
-    if (is_wide)
-        return &slots[SLOTS + hash % WIDE];
-    return &slots[host ? hash % HOST_SLOTS : HOST_SLOTS + hash % (SLOTS - HOST_SLOTS)];
+static struct slot *slot_of(uint32_t hash, bool is_wide) {
+    return is_wide ? &slots[SLOTS + hash % WIDE] : &slots[HOST_SLOTS + hash % (SLOTS - HOST_SLOTS)];
+}
+
+static struct slot *host_slot(uint32_t hash, unsigned way) {
+    return &slots[(hash + way) % HOST_SLOTS];
+}
+
+/* One that holds nothing of this generation, if there is one. */
+static struct slot *free_host_slot(uint32_t hash, uint64_t generation) {
+    for (unsigned way = 0; way < HOST_WAYS; way++) {
+        struct slot *s = host_slot(hash, way);
+        if (s->hash == hash || s->generation != generation)
+            return s;
+    }
+    return host_slot(hash, 0);
 }
 
 uint64_t ur_dcache_begin(const struct ur_union *u) {
@@ -78,10 +91,15 @@ bool ur_dcache_get(const struct ur_union *u, struct ur_dir *d, const char *path,
     uint32_t hash = ur_hash(path, len);
     const struct ur_table_mount *m = ur_mount_of(u, path, len);
     struct ur_spot few[SPOTS];
-    if (get(u, slot_of(hash, !m, false), hash, d, path, len, few, SPOTS))
+    for (unsigned way = 0; !m && way < HOST_WAYS; way++)
+        if (get(u, host_slot(hash, way), hash, d, path, len, few, SPOTS))
+            return true;
+    if (!m)
+        return false;
+    if (get(u, slot_of(hash, false), hash, d, path, len, few, SPOTS))
         return true;
-    struct ur_scratch *s = m && m->layers > SPOTS ? ur_scratch_get() : NULL;
-    bool got = s && get(u, slot_of(hash, false, true), hash, d, path, len, s->dir[0].spot, UR_LAYERS_MAX);
+    struct ur_scratch *s = m->layers > SPOTS ? ur_scratch_get() : NULL;
+    bool got = s && get(u, slot_of(hash, true), hash, d, path, len, s->dir[0].spot, UR_LAYERS_MAX);
     if (s)
         ur_scratch_put(s);
     return got;
@@ -96,7 +114,7 @@ void ur_dcache_put(const struct ur_union *u, const struct ur_dir *d) {
     if (!generation || ur_dcache_begin(u) != generation || d->rels > 1 || d->len > PATH_BYTES)
         return;
     uint32_t hash = ur_hash(d->path, d->len);
-    struct slot *s = slot_of(hash, !d->mount, d->spots > SPOTS);
+    struct slot *s = d->mount ? slot_of(hash, d->spots > SPOTS) : free_host_slot(hash, generation);
     uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     if (sequence % 2 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
         return;
