@@ -4,6 +4,7 @@
 #include "config/probe.h"
 #include "layers/names.h"
 #include "layers/progress.h"
+#include "layers/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -219,7 +220,7 @@ static bool build_in(struct build *b, const struct ur_place *place, const struct
     long ret = names_in(place, 0, whole ? UR_LAYERS_MAX : b->last, &names);
     bool right = ret >= 0 || failed(ur_place_path(place), ret);
     for (size_t i = 0; i < names.count && right; i++)
-        right = put_name(b, place, rest, whole, names.name[i], to);
+        right = put_name(b, place, rest, whole, names.name[i], to) && !stop_wanted();
     names_free(&names);
     return right;
 }

@@ -34,7 +34,8 @@ struct build {
     struct progress *progress;
 };
 
-/* Builds it in `to`, an empty directory. False: has been said, and `to` is in any state. */
+/* Builds it in `to`, an empty directory. False: has been said, or it has been told to stop (stop.h), and `to` is in any
+   state. */
 bool build_layer(struct build *build, const char *to);
 
 /* A union of some layers of a mount alone, read-only unless `upper`; to be freed by union_free. */

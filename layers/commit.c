@@ -7,6 +7,7 @@
 #include "layers/names.h"
 #include "layers/progress.h"
 #include "layers/select.h"
+#include "layers/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,9 +146,11 @@ static bool build(struct build *b, const char *to, const char *what) {
     return right;
 }
 
-/* In the lower itself. */
+/* In the lower itself. One that is told to stop ends before anything has changed, or goes on: what is left then are
+   renames. */
 static bool commit_into(struct ur_plan_mount *mount, struct selection *selection) {
     struct fold fold;
+    stop_begin();
     bool right = fold_begin(&fold, mount) == FOLD_NEW;
     if (right) {
         struct build b = {.mount = mount, .upper = true, .may_link = true, .wanted = select_wants, .arg = selection};
@@ -156,6 +159,10 @@ static bool commit_into(struct ur_plan_mount *mount, struct selection *selection
         size_t size = 0;
         right = build(&b, fold.layer, "committing");
         UR_AUTO_TEXT list = drop_list(mount, selection->changes, selection->chosen, &size);
+        if (stop_wanted()) {
+            say("interrupted: nothing is committed");
+            right = false;
+        }
         right = right && fold_ready(&fold, list ? list : "", size, selection->all) && fold_finish(&fold);
     }
     fold_end(&fold);
@@ -168,6 +175,7 @@ static bool build_new(struct build *b, const char *to, const char *what) {
     struct stat st;
     if (lstat(to, &st) == 0 && rmdir(to) < 0)
         return failed(to, errno == ENOTDIR ? EEXIST : errno);
+    stop_begin();
     if (!mkdtemp(tmp))
         return failed(tmp, errno);
     bool right = build(b, tmp, what);
@@ -175,6 +183,7 @@ static bool build_new(struct build *b, const char *to, const char *what) {
         right = failed(to, errno);
     if (!right)
         remove_tree(tmp);
+    stop_end();
     return right;
 }
 
@@ -207,10 +216,13 @@ static int commit_changes(struct layers *layers, struct ur_plan_mount *mount, co
         right = build_new(&b, r->to, "committing");
     } else
         right = commit_into(mount, selection);
-    if (!right)
+    if (!right) {
+        stop_end();
         return EXIT_OURS;
+    }
     say("%zu change%s committed to %s%s", count, count == 1 ? "" : "s", into,
         r->to ? "; to use it, name it as the first lower, then unionrun discard" : "");
+    stop_end();
     return 0;
 }
 
@@ -257,7 +269,7 @@ static int commit(struct layers *layers, const struct request *r) {
     bool may = mount && (r->dry_run || r->to || layers_claim_lower(layers, mount));
     if (may && (r->dry_run || layers_finish_commit(layers)) && changes_find(layers, mount, &changes) &&
         select_changes(&selection, layers, &changes, &by))
-        status = commit_changes(layers, mount, r, &changes, &selection);
+        status = selection.quit ? EXIT_DIFFERENT : commit_changes(layers, mount, r, &changes, &selection);
     select_free(&selection);
     changes_free(&changes);
     for (size_t i = 0; i < layers->paths; i++)
@@ -269,8 +281,8 @@ static const char about_commit[] =
     "Fold the upper's changes, or those at and beneath PATHs, into its topmost lower, which is changed by that:\n"
     "refused while a run uses it. The union shows the same afterwards, and the upper is free of them. With --to\n"
     "they become a new layer, and upper and lowers stay as they are. Whiteouts and redirects are resolved. If a\n"
-    "lower has changed since the upper's copy was made, nothing is committed: exit status 1. A commit that was\n"
-    "interrupted is finished by the next.\n";
+    "lower has changed since the upper's copy was made, or --interactive was answered with quit, nothing is\n"
+    "committed: exit status 1. A commit that was killed is finished by the next.\n";
 
 int layers_commit(struct layers *layers, int argc, char **argv) {
     struct request r = {0};

@@ -13,6 +13,7 @@ struct request {
     bool *chosen; /* of `all` */
     char **include, **exclude;
     bool dry_run, undo;
+    bool refused; /* by who was asked */
 };
 
 static const struct ur_plan_mount *mount_of(const struct request *r, const struct change *change) {
@@ -134,7 +135,7 @@ static bool drop_chosen(const struct request *r) {
     return right;
 }
 
-static bool ask(const struct request *r, bool yes) {
+static bool ask(struct request *r, bool yes) {
     size_t count = 0;
     for (size_t i = 0; i < r->all.count; i++)
         count += r->chosen[i];
@@ -145,8 +146,16 @@ static bool ask(const struct request *r, bool yes) {
         return false;
     }
     fprintf(stderr, "Throw away %zu changes (unionrun diff shows them)? [y/N] ", count);
-    char answer[8];
-    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    char *line = NULL;
+    size_t room = 0;
+    bool ended = getline(&line, &room, stdin) < 0;
+    r->refused = ended || (strcasecmp(line, "y\n") != 0 && strcasecmp(line, "yes\n") != 0);
+    free(line);
+    if (ended)
+        fputc('\n', stderr);
+    if (r->refused)
+        say("nothing is thrown away");
+    return !r->refused;
 }
 
 static bool drop_all(struct request *r, bool yes) {
@@ -183,7 +192,7 @@ static int run(struct layers *layers, struct request *r, bool yes) {
     free(r->exclude);
     for (size_t i = 0; i < layers->paths; i++)
         free(layers->path[i]);
-    return right ? 0 : EXIT_OURS;
+    return right ? 0 : r->refused ? EXIT_DIFFERENT : EXIT_OURS;
 }
 
 static const char about_include[] = "only what PATTERN names; give more for more";
@@ -192,8 +201,8 @@ static const char about_exclude[] = "but what PATTERN names, and the new directo
 
 static const char about_discard[] =
     "Throw away what the uppers changed, all of it or what is at and beneath PATHs. On a terminal it asks\n"
-    "before all is thrown away; elsewhere it wants --yes. A renamed file whose new name is discarded stays\n"
-    "deleted under the old one: undo takes both.\n";
+    "before all is thrown away (exit status 1 if it is not to be); elsewhere it wants --yes. A renamed file whose\n"
+    "new name is discarded stays deleted under the old one: undo takes both.\n";
 
 int layers_discard(struct layers *layers, int argc, char **argv) {
     struct request r = {.layers = layers};

@@ -103,6 +103,8 @@ const char *layers_type(mode_t mode);
 
 /* "1,234 bytes": owned by the caller. */
 char *layers_size(uint64_t bytes);
+/* "1 file", "2,000 files": owned by the caller. */
+char *layers_count(uint64_t count, const char *one, const char *more);
 
 /* Are colours wanted on stdout: a terminal, not TERM=dumb, and no NO_COLOR? */
 bool layers_colours(void);

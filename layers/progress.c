@@ -2,6 +2,8 @@
 #include "layers/progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static long milliseconds(const struct timespec *from, const struct timespec *to) {
@@ -9,7 +11,8 @@ static long milliseconds(const struct timespec *from, const struct timespec *to)
 }
 
 void progress_begin(struct progress *progress, const char *what) {
-    *progress = (struct progress){.what = what, .terminal = isatty(STDERR_FILENO)};
+    const char *term = getenv("TERM");
+    *progress = (struct progress){.what = what, .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0};
     clock_gettime(CLOCK_MONOTONIC, &progress->begun);
 }
 
@@ -22,8 +25,8 @@ void progress_step(struct progress *progress, uint64_t files, uint64_t bytes) {
         return;
     progress->shown = now;
     progress->visible = true;
-    fprintf(stderr, "\r\033[K%s: %llu files, %llu MiB", progress->what, (unsigned long long)files,
-            (unsigned long long)(bytes >> 20));
+    fprintf(stderr, "\r\033[K%s: %llu file%s, %llu MiB", progress->what, (unsigned long long)files,
+            files == 1 ? "" : "s", (unsigned long long)(bytes >> 20));
 }
 
 void progress_end(struct progress *progress) {

@@ -80,24 +80,38 @@ static bool check_wholes(const struct selection *s) {
     return true;
 }
 
-enum answer { ANSWER_YES, ANSWER_NO, ANSWER_REST, ANSWER_NONE, ANSWER_QUIT };
+enum answer { ANSWER_YES, ANSWER_NO, ANSWER_REST, ANSWER_NONE, ANSWER_QUIT, ANSWERS, ANSWER_NOBODY };
+
+/* A word or its first letter; ANSWERS: neither. */
+static enum answer answer_of(const char *line) {
+    static const char *const words[] = {"yes", "no", "all", "done", "quit"};
+    size_t i = 0, length = strcspn(line, " \t\n");
+    if (line[length + strspn(line + length, " \t\n")])
+        return ANSWERS;
+    while (i < ANSWERS && (strncasecmp(line, words[i], length) != 0 || (length != 1 && words[i][length])))
+        i++;
+    return length ? (enum answer)i : ANSWERS;
+}
 
 static enum answer ask(const struct change *change, const char *verb) {
-    char line[16];
-    for (;;) {
+    char *line = NULL;
+    size_t room = 0;
+    enum answer answer = ANSWERS;
+    while (answer == ANSWERS) {
         changes_print(change, true, layers_colours());
         printf("%s this? [y]es, [n]o, [a]ll the rest, [d]one, [q]uit: ", verb);
         fflush(stdout);
-        if (!fgets(line, sizeof line, stdin))
-            return ANSWER_QUIT;
-        const char *known = "ynadq", *at = strchr(known, line[0]);
-        if (line[0] && at)
-            return (enum answer)(at - known);
+        answer = getline(&line, &room, stdin) < 0 ? ANSWER_NOBODY : answer_of(line);
     }
+    free(line);
+    if (answer != ANSWER_NOBODY)
+        return answer;
+    putchar('\n');
+    return ANSWER_QUIT;
 }
 
-/* What lies in a whole is asked for with it. False: leave all as it is. */
-static bool ask_all(struct selection *s, const char *verb) {
+/* What lies in a whole is asked for with it. */
+static void ask_all(struct selection *s, const char *verb) {
     enum answer answer = ANSWER_YES;
     for (size_t i = 0; i < s->changes->count; i++) {
         const struct change *change = &s->changes->change[i], *whole = whole_of(s->changes, i);
@@ -109,11 +123,14 @@ static bool ask_all(struct selection *s, const char *verb) {
         }
         if (answer != ANSWER_REST && answer != ANSWER_NONE)
             answer = ask(change, verb);
-        if (answer == ANSWER_QUIT)
-            return false;
+        if (answer == ANSWER_QUIT) {
+            s->quit = true;
+            fflush(stdout);
+            say("nothing is done: the changes are as they were");
+            return;
+        }
         s->chosen[i] = answer == ANSWER_YES || answer == ANSWER_REST;
     }
-    return true;
 }
 
 static int by_text(const void *a, const void *b) {
@@ -131,8 +148,10 @@ bool select_changes(struct selection *s, const struct layers *layers, const stru
     s->all = !by->paths && !by->include && !by->exclude && !by->interactive;
     for (size_t i = 0; i < changes->count; i++)
         s->chosen[i] = meant(layers, &changes->change[i], by);
-    if (!check_wholes(s) || (by->interactive && !ask_all(s, by->verb)))
+    if (!check_wholes(s))
         return false;
+    if (by->interactive)
+        ask_all(s, by->verb);
     for (size_t i = 0; i < changes->count; i++) {
         const struct change *change = &changes->change[i];
         if (!s->chosen[i])

@@ -11,6 +11,7 @@ struct selection {
     const struct changes *changes;
     bool *chosen;      /* of each change */
     bool all;          /* nothing was left out */
+    bool quit;         /* by who was asked: nothing is to be done (has been said) */
     const char **path; /* sorted: each name that is meant; borrowed from the changes */
     size_t paths;
     const char **whole; /* directories that go with all that is in them */
@@ -25,7 +26,7 @@ struct select_by {
     const char *verb; /* "commit", for the question */
 };
 
-/* False: has been said (a whole would be torn apart), or the person said so. */
+/* False: has been said (a whole would be torn apart). */
 bool select_changes(struct selection *selection, const struct layers *layers, const struct changes *changes,
                     const struct select_by *by);
 void select_free(struct selection *selection);

@@ -32,16 +32,20 @@ const char *layers_type(mode_t mode) {
     }
 }
 
-char *layers_size(uint64_t bytes) {
-    char digits[32], *out = ur_allocate(64), *p = out;
-    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)bytes);
+char *layers_count(uint64_t count, const char *one, const char *more) {
+    char digits[32], grouped[48], *p = grouped;
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
     for (int i = 0; i < n; i++) {
         if (i && (n - i) % 3 == 0)
             *p++ = ',';
         *p++ = digits[i];
     }
-    strcpy(p, bytes == 1 ? " byte" : " bytes");
-    return out;
+    *p = '\0';
+    return ur_format("%s %s", grouped, count == 1 ? one : more);
+}
+
+char *layers_size(uint64_t bytes) {
+    return layers_count(bytes, "byte", "bytes");
 }
 
 bool layers_colours(void) {

@@ -3,6 +3,7 @@
 
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034 # what is in quotes is for other shells; each test has its own variables
 load helpers
+bats_require_minimum_version 1.5.0
 
 AFTER_ALL=4000000000 # no file is younger: `tree` then shows every time in full
 
@@ -469,6 +470,41 @@ PYTHON
     fails compgen -G "$W/.img.unionrun-*"
 }
 
+# The signal comes when what there was has been read, just before a read that waits.
+@test "an import from a pipe that says no more ends when it is told to" {
+    needs strace
+    workspace user
+    as mkfifo "$W/pipe"
+    exec 9<>"$W/pipe"
+    echo begun >&9
+    # shellcheck disable=SC2094 # a pipe
+    run -143 as timeout 60 bash -c '"$@"; exit $?' bash strace -qq -o /dev/null -P "$W/pipe" -e trace=read -e inject=read:signal=TERM:when=1 \
+        "$UNIONRUN" import - -o "$W/img" <"$W/pipe" 9>&-
+    exec 9>&-
+    [ "$(ls -A "$W")" = "$(printf '%s\n' lowers pipe t up)" ]
+}
+
+@test "an export to a pipe that nobody reads ends when it is told to" {
+    workspace user
+    as sh -c 'mkdir "$1/lowers/1" "$1/upper" && head -c 500000 /dev/urandom >"$1/upper/big"' sh "$W"
+    as mkfifo "$W/pipe"
+    exec 9<>"$W/pipe"
+    as "$UNIONRUN" export --lower "$W/lowers/1" --upper "$W/upper" --target "$TARGET" -o - >"$W/pipe" 3>&- 9>&- &
+    local pid tries=0
+    until pid=$(pgrep -P $! -x unionrun-layers || pgrep -g 0 -f "^[^ ]*unionrun-layers export.*$W") && grep -q '^1 ' "/proc/$pid/syscall"; do
+        [ $((++tries)) -lt 300 ]
+        sleep 0.1
+    done
+    kill "$pid"
+    tries=0
+    while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status"; do
+        [ $((++tries)) -lt 300 ]
+        sleep 0.1
+    done
+    exec 9>&-
+    fails wait $!
+}
+
 @test "a directory that is there is not overwritten, and an empty one is taken" {
     workspace user
     as sh -c "echo 1 >'$W/f' && tar -C '$W' -cf '$W/f.tar' f && mkdir '$W/full' '$W/empty' && touch '$W/full/mine'"
@@ -483,8 +519,10 @@ PYTHON
     workspace user
     as sh -c "head -c 3000000 /dev/urandom >'$W/a' && cp '$W/a' '$W/b' && tar -C '$W' -cf '$W/slow.tar' a b && mkdir '$W/done'"
     local slow="{ head -c 4000000 $W/slow.tar; sleep 1.5; tail -c +4000001 $W/slow.tar; } | '$UNIONRUN' import -"
-    as script -qec "$slow -o '$W/done/told'" /dev/null >"$W/terminal" </dev/null
-    tr '\r' '\n' <"$W/terminal" | grep -qE '[0-9]+ files, [0-9]+ MiB'
+    as script -qec "TERM=xterm; export TERM; $slow -o '$W/done/told'" /dev/null >"$W/terminal" </dev/null
+    tr '\r' '\n' <"$W/terminal" | grep -qE '[0-9]+ files?, [0-9]+ MiB'
+    as script -qec "TERM=dumb; export TERM; $slow -o '$W/done/dumb'" /dev/null >"$W/terminal" </dev/null
+    fails grep -q 'MiB' "$W/terminal"
     as sh -c "$slow -o '$W/done/quiet'" >"$W/pipe" 2>&1
     fails grep -q 'MiB' "$W/pipe"
     [ -e "$W/done/quiet/base.json" ]

@@ -254,3 +254,76 @@ same_view() { same view "$1" "$(seen)"; }
             --without kept-rdonly,root,link,kept-link --union-cmd "$BATS_TEST_DIRNAME/differ/committing"
     done
 }
+
+@test "an answer of commit --interactive is a whole line, and one that is none is no answer to the next question" {
+    change
+    before=$(seen)
+    printf 'yes please, and nothing else\nyonder\n\nDone\n' | tool commit --interactive >"$BATS_TEST_TMPDIR/asked"
+    [ "$(grep -c 'commit this?' "$BATS_TEST_TMPDIR/asked")" -eq 4 ]
+    [ "$(sed 's/^commit this?.*uit: //; /^$/d' "$BATS_TEST_TMPDIR/asked" | sort -u | wc -l)" -eq 1 ]
+    same_view "$before"
+}
+
+@test "who says quit, or nothing at all, is told that nothing was done: exit status 1" {
+    change
+    before=$(seen)
+    local answers
+    for answers in 'y\nq\n' 'y\n' ''; do
+        # shellcheck disable=SC2059 # a format, indeed
+        run -1 --separate-stderr tool commit --interactive < <(printf "$answers")
+        # shellcheck disable=SC2154 # of run
+        same "after $answers" 'unionrun: nothing is done: the changes are as they were' "$stderr"
+    done
+    same_view "$before"
+}
+
+# on_terminal ANSWER COMMAND...: $output is what is seen there
+on_terminal() {
+    local command
+    printf -v command '%q ' "${@:2}"
+    # shellcheck disable=SC2059 # a format, indeed
+    run script -qec "$command" /dev/null < <(printf "$1")
+}
+
+@test "discard on a terminal throws away for yes alone, and says what it does not do" {
+    change
+    before=$(seen)
+    local answer
+    for answer in 'n\n' '\n' 'yonder\n' '\004'; do
+        on_terminal "$answer" "$UNIONRUN" discard --lower "$W/lowers/1" --lower "$W/lowers/2" --upper "$UPPER" --target "$TARGET"
+        [ "$status" -eq 1 ]
+        [[ $output == *'unionrun: nothing is thrown away'* ]] || { echo "$output"; false; }
+        same_view "$before"
+    done
+    on_terminal 'Yes\n' "$UNIONRUN" discard --lower "$W/lowers/1" --lower "$W/lowers/2" --upper "$UPPER" --target "$TARGET"
+    [ "$status" -eq 0 ]
+    [ -z "$(tool diff)" ]
+}
+
+# interrupted_at CALL NUMBER TOOL...: it gets a SIGINT there
+interrupted_at() {
+    needs strace
+    run -130 --separate-stderr timeout 60 bash -c '"$@"; exit $?' bash \
+        strace -f -qq -o /dev/null -e trace="$1" -e inject="$1:signal=INT:when=$2" "$UNIONRUN" "${@:3}" \
+        --lower "$W/lowers/1" --lower "$W/lowers/2" --upper "$UPPER" --target "$TARGET"
+}
+
+@test "squash and commit that are interrupted leave all as it was, and nothing half done" {
+    change
+    before=$(seen) names=$(ls -A "$W" "$W/lowers" "$W/lowers/1")
+    interrupted_at utimensat 3 squash --to "$W/new"
+    interrupted_at utimensat 3 commit --to "$W/new"
+    interrupted_at utimensat 3 commit
+    same message 'unionrun: interrupted: nothing is committed' "$stderr"
+    same names "$names" "$(ls -A "$W" "$W/lowers" "$W/lowers/1")"
+    same_view "$before"
+}
+
+@test "a commit that is interrupted when it has begun to fold is done whole" {
+    change
+    before=$(seen)
+    interrupted_at rename 2 commit
+    [[ $stderr == 'unionrun: '*' changes committed to '* ]] || { echo "$stderr"; false; }
+    same_view "$before"
+    [ -z "$(tool diff)" ]
+}

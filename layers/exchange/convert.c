@@ -12,6 +12,7 @@
 #include "layers/exchange/remark.h"
 #include "layers/exchange/settle.h"
 #include "layers/layers.h"
+#include "layers/stop.h"
 
 #include "config/probe.h"
 
@@ -118,18 +119,21 @@ static int tell(const struct convert *convert) {
     const struct ur_copy *copy = &convert->copy;
     const struct ur_settled *settled = &convert->settled;
     if (copy->owners)
-        say("%" PRIu64 " owners not kept: only root can", copy->owners);
+        say("%" PRIu64 " owner%s not kept: only root can", copy->owners, copy->owners == 1 ? "" : "s");
     if (convert->layers->json)
         return layers_json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "to", convert->to, "marks",
                                            (json_int_t)convert->marks, "files", (json_int_t)copy->files, "moved",
                                            (json_int_t)settled->moved, "names", (json_int_t)settled->names, "data",
                                            (json_int_t)settled->data));
+    UR_AUTO_TEXT marks = layers_count(convert->marks, "mark", "marks");
+    UR_AUTO_TEXT files = layers_count(copy->files, "file", "files");
+    UR_AUTO_TEXT moved = layers_count(settled->moved, "renamed directory", "renamed directories");
+    UR_AUTO_TEXT names = layers_count(settled->names, "name of a lower file", "names of lower files");
+    UR_AUTO_TEXT data = layers_count(settled->data, "file without data", "files without data");
     if (convert->out)
-        printf("%s: %" PRIu64 " files, %" PRIu64 " marks\n", convert->out, copy->files, convert->marks);
+        printf("%s: %s, %s\n", convert->out, files, marks);
     else
-        printf("%" PRIu64 " marks changed; made whole: %" PRIu64 " renamed directories, %" PRIu64
-               " names of lower files, %" PRIu64 " files without data\n",
-               convert->marks, settled->moved, settled->names, settled->data);
+        printf("%s changed; made whole: %s, %s, %s\n", marks, moved, names, data);
     return 0;
 }
 
@@ -157,6 +161,7 @@ int layers_convert(struct layers *layers, int argc, char **argv) {
     if (!read_forms(&convert, &forms) || !layers_open(layers, convert.out ? LAYERS_LOOK : LAYERS_CHANGE) ||
         !(convert.mount = layers_one_upper(layers, layers->paths ? layers->path[0] : NULL)))
         return EXIT_OURS;
+    stop_begin();
     ur_progress_begin();
     bool right = convert.out ? convert_to_new(&convert, forms) : convert_in_place(&convert, forms);
     int status = right ? tell(&convert) : EXIT_OURS;

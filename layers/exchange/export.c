@@ -8,6 +8,7 @@
 #include "layers/exchange/progress.h"
 #include "layers/exchange/tar.h"
 #include "layers/layers.h"
+#include "layers/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,6 +96,7 @@ static bool open_out(struct export *export) {
         return export->fd >= 0 || failed(export->out);
     }
     UR_AUTO_TEXT temporary = ur_format("%s.XXXXXX", export->out);
+    stop_begin(); /* and not before: for a pipe there is nothing to take away, and libarchive writes on after EINTR */
     export->fd = mkostemp(temporary, O_CLOEXEC);
     if (export->fd < 0)
         return failed(export->out);
@@ -149,7 +151,7 @@ static bool export_upper(struct export *export) {
 static int tell(const struct export *export) {
     const struct ur_tar *tar = &export->tar;
     if (tar->sockets)
-        say("%" PRIu64 " sockets left out: a tar has none", tar->sockets);
+        say("%" PRIu64 " socket%s left out: a tar has none", tar->sockets, tar->sockets == 1 ? "" : "s");
     if (export->to_stdout)
         return 0;
     if (export->layers->json) {
@@ -161,7 +163,9 @@ static int tell(const struct export *export) {
         return layers_json_print(root);
     }
     UR_AUTO_TEXT size = layers_size(tar->bytes);
-    printf("%s: %" PRIu64 " files, %" PRIu64 " whiteouts, %s\n", export->out, tar->files, tar->whiteouts, size);
+    UR_AUTO_TEXT files = layers_count(tar->files, "file", "files");
+    UR_AUTO_TEXT whiteouts = layers_count(tar->whiteouts, "whiteout", "whiteouts");
+    printf("%s: %s, %s, %s\n", export->out, files, whiteouts, size);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "layers/exchange/size.h"
 #include "layers/exchange/unpack.h"
 #include "layers/layers.h"
+#include "layers/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -301,8 +302,9 @@ static int tell(const struct import *import) {
     UR_AUTO_TEXT base = ur_path_join(import->out, "base.json");
     UR_AUTO_TEXT word = shell_word(base);
     UR_AUTO_TEXT size = layers_size(import->bytes);
-    printf("%s: %zu layer%s, %" PRIu64 " files, %s\n", import->out, import->image.count,
-           import->image.count == 1 ? "" : "s", import->files, size);
+    UR_AUTO_TEXT layers = layers_count(import->image.count, "layer", "layers");
+    UR_AUTO_TEXT files = layers_count(import->files, "file", "files");
+    printf("%s: %s, %s, %s\n", import->out, layers, files, size);
     printf("run it: unionrun --layers %s --", word);
     json_t *command = command_of(import);
     for (size_t i = 0; i < json_array_size(command); i++) {
@@ -403,6 +405,7 @@ int layers_import(struct layers *layers, int argc, char **argv) {
         !ur_read_size("--max-files", max_files ? max_files : MAX_FILES, &import.files_left))
         return EXIT_OURS;
     import.size_left = import.max_size;
+    stop_begin();
     ur_progress_begin();
     bool right = import_image(&import);
     int status = !right ? EXIT_OURS : layers->json ? tell_json(&import) : tell(&import);

@@ -1,6 +1,6 @@
 /*
- * How far a long command is, on a terminal (layers/progress.h); and whether it has been told to stop. From
- * ur_progress_begin on the signals that would end the command are only noted, so that it can remove what it has begun.
+ * How far a long command is, on a terminal (layers/progress.h), and whether it goes on (layers/stop.h, if it began
+ * that).
  */
 #ifndef UNIONRUN_LAYERS_EXCHANGE_PROGRESS_H
 #define UNIONRUN_LAYERS_EXCHANGE_PROGRESS_H
@@ -13,10 +13,7 @@ void ur_progress_begin(void);
 /* False: it has been told to stop. */
 bool ur_progress(const char *what, uint64_t files, uint64_t bytes);
 
-/* Has a signal come? */
-bool ur_progress_stopped(void);
-
-/* Takes the line away, and ends the process by the signal if there was one. */
+/* Takes the line away, and ends the process if it has been told to stop. */
 void ur_progress_end(void);
 
 #endif

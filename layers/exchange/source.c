@@ -2,7 +2,7 @@
 #include "layers/exchange/source.h"
 #include "config/text.h"
 #include "launch/say.h"
-#include "layers/exchange/progress.h"
+#include "layers/stop.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -184,7 +184,7 @@ static bool keep_input(struct ur_source *source, int stage, uint64_t left) {
     ssize_t got = copy < 0 ? -1 : 1;
     while (got > 0) {
         got = read(source->file, buffer, sizeof buffer);
-        if (got < 0 && errno == EINTR && !ur_progress_stopped())
+        if (got < 0 && errno == EINTR && !stop_wanted())
             got = 1;
         else if (got > 0 && (uint64_t)got > left) {
             errno = EFBIG;
