@@ -59,7 +59,8 @@ static void keep(const struct ur_union *u, const struct stat *st, const char *pa
     atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }
 
-/* Is the host directory that the kernel named still one of those that the union has at `path`? */
+/* Is the host directory that the kernel named still one of those that the union has at `path`? Beneath one that must
+   not be searched nobody can tell, and it is taken to be. */
 static long still_there(const struct ur_caller *c, const char *host, const char *path, size_t len) {
     const struct ur_table_mount *m;
     unsigned layer;
@@ -69,7 +70,7 @@ static long still_there(const struct ur_caller *c, const char *host, const char 
     UR_SCRATCH(s);
     long ret = ur_dir_load(c->u, &s->dir[0], path, len);
     if (ret < 0)
-        return ur_is_fault(ret) ? ret : -ENOENT;
+        return ur_is_fault(ret) ? ret : ret == -EACCES ? 0 : -ENOENT;
     for (unsigned i = 0; i < s->dir[0].spots; i++)
         if (s->dir[0].spot[i].layer == layer &&
             ur_spot_path(c->u, &s->dir[0], s->dir[0].spot[i], NULL, s->real[0]) == 0 && strcmp(s->real[0], host) == 0)

@@ -402,7 +402,8 @@ static long told_path(const struct ur_caller *c, char *text, char *room) {
     do {
         seen = ur_moves_seen(c->u);
         n = ur_union_path(c, text, room);
-        gone = n >= 0 && lower && ur_fd_named(c, &info, room, &raw, &now) == 0;
+        gone = n >= 0 && lower && ur_fd_named(c, &info, room, &raw, &now) == 0 &&
+               ur_stat(c, AT_FDCWD, room, &now, AT_SYMLINK_NOFOLLOW) != -EACCES; /* then nobody can tell */
     } while (gone && ur_moves_more(c->u, seen));
     if (gone) {
         char *p = ur_put(room + n, room + UR_PATH_MAX, deleted, sizeof deleted - 1);

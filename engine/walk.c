@@ -187,7 +187,25 @@ static const char *leave_dead(const struct ur_union *u, struct ur_dir *d, const 
     return out && ur_dir_load(u, d, d->path, at_len) == 0 ? path : NULL;
 }
 
-/* The removed directory itself: /proc has the one name that leads there. */
+/*
+ * The same from a directory (at d->path) beneath one that must not be searched, so that nobody knows what is in it: of
+ * it there is itself, and "..". 0: `*path` is walked from `d`; 1: it is the directory itself; -errno.
+ */
+static long leave_blind(const struct ur_union *u, struct ur_dir *d, const char **path, size_t at_len) {
+    const char *at = *path;
+    while (at[0] == '.' && (at[1] == '/' || !at[1]))
+        at += 1 + strspn(at + 1, "/");
+    if (!*at)
+        return 1;
+    if (at[0] != '.' || at[1] != '.' || (at[2] && at[2] != '/'))
+        return -EACCES;
+    *path = at + 2;
+    while (at_len > 1 && d->path[at_len - 1] != '/')
+        at_len--;
+    return ur_dir_load(u, d, d->path, at_len > 1 ? at_len - 1 : 1);
+}
+
+/* The directory itself, which has no name, or none that may be used: /proc has one that leads there. */
 static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, int dirfd,
                       enum ur_dead_dir dead) {
     ur_proc_path(c, dirfd == AT_FDCWD ? "" : "/fd", -1, d->path, UR_PATH_MAX);
@@ -260,6 +278,7 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t 
     unsigned links = 0, buffer = 0;
     long ret;
     enum ur_dead_dir dead = UR_ALIVE;
+    bool blind = false;
     bool try_brief = flags & UR_WALK_BRIEF && c->u->index && !(begun && begun->tried);
     if (path[0] == '/') {
         ret = try_brief ? brief(c->u, NULL, path, path_len, flags, d, node, s->real[0]) : 0;
@@ -284,11 +303,20 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t 
             if (ret)
                 return ret < 0 ? ret : 0;
             ret = ur_dir_load(c->u, d, s->text, base.len);
+            blind = ret == -EACCES;
+        }
+        if (blind) {
+            node->foreign = true;
+            memcpy(d->path, s->text, base.len + 1);
+            ret = leave_blind(c->u, d, &path, base.len);
+            bool upper = base.at.mount && base.at.layer == 0 && ur_has_upper(base.at.mount);
+            if (ret == 1)
+                return dead_self(c, d, node, dirfd, upper ? UR_DEAD_UPPER : UR_DEAD_LOWER);
         }
     }
     if (ret < 0)
         return ret;
-    enum ur_last last = dead ? UR_LAST_DOTDOT : UR_LAST_ROOT;
+    enum ur_last last = dead || blind ? UR_LAST_DOTDOT : UR_LAST_ROOT;
     const char *rest = jump(c->u, d, path, s->text);
     for (;;) {
         node->foreign |= d->mount != NULL;

@@ -182,6 +182,29 @@ long_in_shut() {
 }
 @test "a name that is too long, in a directory that may not be searched, is EACCES" { each long_in_shut; }
 
+# What the kernel does yet is done or refused: nothing is taken for removed.
+beneath_shut() {
+    lowers 'mkdir -p 1/a 2/a/b/c; echo f >2/a/b/f'
+    py <<'END'
+root = os.getcwd()
+os.chdir("a/b")
+fd = os.open("c", os.O_RDONLY)
+os.chmod(root + "/a", 0o600)
+eq(os.getcwd(), root + "/a/b")
+eq(os.readlink(f"/proc/self/fd/{fd}"), root + "/a/b/c")
+eq([stat.S_IMODE(os.stat(name).st_mode) for name in (".", "./.", "..")], [0o755, 0o755, 0o600])
+eq(os.fstat(fd).st_ino, os.stat(".", dir_fd=fd).st_ino)
+for call, *args in (os.stat, "../.."), (os.stat, "../b"), (os.listdir, "."), (os.listdir, fd), (os.open, "f", 0), (os.mkdir, "new"):
+    refuses(errno.EACCES, call, *args)
+os.fchdir(fd)
+eq(os.getcwd(), root + "/a/b/c")
+os.chmod(root + "/a", 0o755)
+os.mkdir("../new")
+eq(sorted(os.listdir("..")), ["c", "f", "new"])
+END
+}
+@test "beneath a directory that may not be searched (any more) nothing is taken for removed, and names are EACCES" { one user beneath_shut; }
+
 # --- copy-up --------------------------------------------------------------------------------------------------
 
 keeps_metadata() {
