@@ -260,8 +260,26 @@ static long may_link(const struct ur_entry *e, const char *host) {
     return S_ISREG(e->st.st_mode) && ur_may_access(host, R_OK | W_OK) == 0 ? 0 : -EPERM;
 }
 
-/* `from` is resolved in slot 0, `to` in slot 1. */
-static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
+/* Opens what the upper has at `host` (O_PATH), if it is the file that has this number in the union. */
+static long open_numbered(const struct ur_caller *c, const struct ur_dir *d, const char *host, uint64_t ino) {
+    struct stat st, named;
+    long fd = sys_open(host, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return ur_is_gone(fd) ? UR_AGAIN : fd;
+    long ret = sys_fstat((int)fd, &st);
+    if (ret == 0)
+        ret = sys_lstat(host, &named);
+    bool same = ret == 0 && named.st_ino == st.st_ino;
+    if (same)
+        ret = ur_identify(c->u, d->mount, ur_layer(c->u, d->mount, 0), UR_HOLDER_UPPER, host, -1, &named);
+    if (ret >= 0 && same && named.st_ino == ino)
+        return fd;
+    sys_close((int)fd);
+    return ret >= 0 || ur_is_gone(ret) ? UR_AGAIN : ret;
+}
+
+/* `from` is resolved in slot 0, `to` in slot 1. `ino`: it must be the file of that number; 0: what has the name. */
+static long link_nodes(const struct ur_caller *c, struct ur_scratch *s, uint64_t ino) {
     struct ur_dir *d = &s->dir[0];
     struct ur_node *n = &s->node[0];
     char *host = s->rest[0];
@@ -300,9 +318,18 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s) {
         if (ret == 0)
             ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     }
-    if (ret < 0)
-        return ret;
-    return make_link(c, s, &w);
+    if (ret < 0 || !ino)
+        return ret < 0 ? ret : make_link(c, s, &w);
+    long fd = open_numbered(c, d, host, ino);
+    if (fd < 0)
+        return fd;
+    char proc[40], *p = ur_put(proc, proc + sizeof proc, "/proc/self/fd/", 14);
+    ur_put_number(p, proc + sizeof proc, (uint64_t)fd, 10);
+    w.text = proc;
+    w.flags = AT_SYMLINK_FOLLOW;
+    ret = make_link(c, s, &w);
+    sys_close((int)fd);
+    return ret;
 }
 
 static long link_once(const struct ur_caller *c, int fromfd, const char *from, int tofd, const char *to, int flags) {
@@ -312,7 +339,7 @@ static long link_once(const struct ur_caller *c, int fromfd, const char *from, i
         ret = -ENOENT;
     if (ret == 0)
         ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
-    return ret < 0 ? ret : link_nodes(c, s);
+    return ret < 0 ? ret : link_nodes(c, s, 0);
 }
 
 /* A descriptor is linked as it is, unless it is a lower's file: that one is linked by its union name. */
@@ -327,14 +354,19 @@ static long link_fd(const struct ur_caller *c, int fd, int tofd, const char *to)
     long named = ur_fd_find(c, fd, &info, s->rest[0], &st, &now);
     if (named < 0)
         return named;
-    if (named)
+    if (named) { /* which may be another's by now, or nobody's */
         ret = ur_walk(c, AT_FDCWD, s->rest[0], UR_WALK_NOFOLLOW, s, 0);
+        const struct ur_node *n = &s->node[0];
+        bool absent = !n->self && n->entry.kind == UR_ABSENT, dir = n->self || n->entry.kind == UR_DIRECTORY;
+        if (ur_is_gone(ret) || (ret == 0 && (absent || dir != S_ISDIR(st.st_mode))))
+            return UR_AGAIN;
+    }
     if (ret == 0)
         ret = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
     if (ret < 0)
         return ret;
     if (named)
-        return link_nodes(c, s);
+        return link_nodes(c, s, now.st_ino);
     if (ur_fd_is_lower(&info)) {
         ret = may_make(&s->node[1], &w);
         return ret < 0 ? ret : -ENOENT; /* removed: linkat(2) */

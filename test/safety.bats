@@ -72,6 +72,10 @@ meet() {
     meet root --meet "rename of a" --only fchmod --sample 120 --seed 4
 }
 
+@test "a link by a descriptor of a lower's file whose name goes to another meanwhile is that file's: a sample" {
+    meet root --meet "rename of a" --only "link of a lower file's descriptor" --sample 120 --seed 4
+}
+
 @test "of two that rename the same file over another, one is told that it is not there: a sample" {
     local what="rename over another in a merged"
     meet user --meet "$what" --only "$what" --sample 80 --seed 3

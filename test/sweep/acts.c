@@ -222,6 +222,7 @@ ACT(link_f_to_g, link("f", "g"))
 ACT(link_h1, link("h1", "other"))
 ACT(link_s, link("s", "other"))
 ACT(link_new, link("new", "d/other"))
+ACT(link_kept, linkat(kept, "", AT_FDCWD, "other", AT_EMPTY_PATH))
 ACT(mkdir_new, mkdir("new", 0755))
 ACT(mkdir_in_d, mkdir("d/sub/new", 0755))
 ACT(mkdir_d, mkdir("d", 0750))
@@ -365,6 +366,7 @@ const struct act acts[] = {
     {"link of a lower hard link", NULL, link_h1},
     {"link of a lower symlink", NULL, link_s},
     {"link of an upper file into a lower directory", has_new, link_new},
+    {"link of a lower file's descriptor", kept_f, link_kept},
     {"mkdir", NULL, mkdir_new},
     {"mkdir in a lower directory", NULL, mkdir_in_d},
     {"mkdir over the whiteout of a directory", no_d, mkdir_d},
