@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,8 +107,15 @@ static int tool(const struct launch *launch, const char *name, const char *optio
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OURS;
 }
 
+static sigjmp_buf unanswered;
+static volatile sig_atomic_t asking, told_to_end;
+
+/* While there is a question a signal is the answer, also one that comes before read(2) has begun. */
 static void note_signal(int number) {
-    (void)number; /* only to end read(2) */
+    if (number == SIGTERM || number == SIGHUP)
+        told_to_end = 1;
+    if (asking)
+        siglongjmp(unanswered, 1);
 }
 
 /* From here on we are a program that asks: ^C is an answer, not the command's affair. */
@@ -120,9 +128,12 @@ static void take_signals(void) {
         sigaction(answers[i], &note, NULL);
 }
 
-/* 'k', 'd' or 'l'; whatever is no answer is 'd': end of file, a signal, a hang-up. 0: ask again. */
-static char read_answer(int terminal) {
+/* 'k', 'd' or 'l'; whatever is no answer is 'd': end of file, a hang-up. 0: ask again. */
+static char question(int terminal) {
+    static const char text[] = "unionrun: keep these changes, discard them, or look at them? [k/d/l] ";
     char line[64];
+    if (write(terminal, text, sizeof text - 1) < 0)
+        return 'd';
     ssize_t n = read(terminal, line, sizeof line - 1);
     if (n <= 0)
         return 'd';
@@ -135,13 +146,24 @@ static char read_answer(int terminal) {
     return 0;
 }
 
+/* The same; a signal is 'd', too. */
+static char answer_to_question(int terminal) {
+    if (sigsetjmp(unanswered, 1) == 0) {
+        asking = 1;
+        char answer = told_to_end ? 'd' : question(terminal);
+        asking = 0;
+        return answer;
+    }
+    asking = 0;
+    return 'd';
+}
+
 /* True: keep. */
 static bool ask(const struct launch *launch) {
     int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     char answer = terminal < 0 ? 'd' : 0;
     while (answer != 'k' && answer != 'd') {
-        static const char question[] = "unionrun: keep these changes, discard them, or look at them? [k/d/l] ";
-        answer = write(terminal, question, sizeof question - 1) < 0 ? 'd' : read_answer(terminal);
+        answer = answer_to_question(terminal);
         if (answer == 'l')
             tool(launch, "diff", "--patch", NULL);
     }

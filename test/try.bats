@@ -100,14 +100,17 @@ is_installed() {
     run -125 "$UNIONRUN" --yes --target "$TARGET" --lower "$H" -- true
 }
 
-# on_terminal ANSWER...: try on a terminal of its own, each answer given to a question
+# on_terminal ANSWER...: try on a terminal of its own, each answer given to a question, TERM as a signal; CUE is what an answer is
+# given to, if it is not the question, RUNNER is what runs it
 on_terminal() {
-    as env HOME="$H" TMPDIR="$W/up" python3 - "$UNIONRUN" "$@" <<'EOF'
-import os, pty, sys
-answers = sys.argv[2:]
+    as env HOME="$H" TMPDIR="$W/up" python3 - "$UNIONRUN" "${RUNNER:-}" "${CUE:-[k/d/l] }" "$@" <<'EOF'
+import os, pty, signal, sys
+answers = sys.argv[4:]
+signal.alarm(120)
 pid, fd = pty.fork()
 if pid == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "try", "--", "sh", "-c", "echo new >>$HOME/.bashrc; exit 3"])
+    command = sys.argv[2].split() + [sys.argv[1], "try", "--", "sh", "-c", "echo new >>$HOME/.bashrc; exit 3"]
+    os.execvp(command[0], command)
 seen = b""
 while True:
     try:
@@ -117,8 +120,12 @@ while True:
     if not got:
         break
     seen += got
-    if seen.count(b"[k/d/l] ") > len(sys.argv[2:]) - len(answers) and answers:
-        os.write(fd, answers.pop(0).encode().decode("unicode_escape").encode())
+    if seen.count(sys.argv[3].encode()) > len(sys.argv[4:]) - len(answers) and answers:
+        answer = answers.pop(0)
+        if answer == "TERM":
+            os.killpg(os.tcgetpgrp(fd), signal.SIGTERM)
+        else:
+            os.write(fd, answer.encode().decode("unicode_escape").encode())
 sys.stdout.buffer.write(seen)
 status = os.waitpid(pid, 0)[1]
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -141,6 +148,26 @@ EOF
         [ "$(cat "$H/.bashrc")" = old ]
         nothing_left
     done
+}
+
+@test "try: ^C is an answer also where it comes before the answer is read" {
+    needs python3
+    needs strace
+    RUNNER="strace -qq -o /dev/null -e trace=write -e inject=write:delay_exit=300000"
+    run -3 on_terminal '\x03'
+    [[ $output == *'[k/d/l] '* ]]
+    [ "$(cat "$H/.bashrc")" = old ]
+    nothing_left
+}
+
+@test "try: who is told to end while it shows what was changed does not ask any more" {
+    needs python3
+    needs strace
+    RUNNER="strace -qq -o /dev/null -e trace=wait4 -e inject=wait4:delay_exit=300000" CUE=' in the upper'
+    run -3 on_terminal TERM
+    [[ $output == *' in the upper'* && $output != *'[k/d/l] '* ]]
+    [ "$(cat "$H/.bashrc")" = old ]
+    nothing_left
 }
 
 @test "try ends what the command leaves running before it asks" {
