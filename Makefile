@@ -238,7 +238,7 @@ check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/
 		test/run $(JOBS) test/config.bats test/launch.bats
 
 c_files = $(shell find config engine shim audit launch layers scripts test -name '*.[ch]' 2>/dev/null)
-shell_files = unionrun.in .ci/run $(wildcard test/run test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/powerloss/run test/suites/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
+shell_files = unionrun.in .ci/run $(wildcard test/run test/watch test/ledger test/differ/run test/differ/committing test/sweep/run test/race/run test/fuzz/run test/soak/run test/powerloss/run test/suites/run test/exchange/root-check test/*.bash test/*.bats test/*/*.bats test/programs/*) \
 	doc/completion.bash $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' scripts/* scripts/examples/* scripts/examples/gitlab/* doc/*)
 
 lint:
