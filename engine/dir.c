@@ -624,6 +624,7 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     }
     if (ur_is_marker_name(name, len))
         return 0;
+    ur_halfway_look(u);
     struct ur_key k;
     if (!is_indexed(u, d) || !ur_index_key(u, d->path, d->len, name, len, &k))
         return look_up(u, d, name, e, host);

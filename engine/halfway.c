@@ -2,7 +2,8 @@
  * A rename by two steps, where the kernel leaves no whiteout: what is at FROM comes to TO, then FROM gets its whiteout.
  * A note in the journal stands meanwhile, "move INO WITH PARENT LENGTH FROM/TO" (LENGTH is FROM's; WITH is what changes
  * places with INO, or 0; PARENT is FROM's directory; paths from the upper's root). Who is killed between the two steps
- * leaves it, and the recovery makes the second; so does who takes a lock of one of these names from the dead.
+ * leaves it, and the recovery makes the second; so does who takes a lock of one of these names from the dead, and who
+ * looks at any name meanwhile does that: a place in shared memory says whose notes there are.
  *
  * That the first was made shows in the upper. FROM had a lower's name beneath it, so while its directory is the same,
  * nothing takes it away but this without leaving something there. And of what has changed places each is at the
@@ -27,9 +28,35 @@ static size_t parent_of(const char *path, size_t len) {
     return len;
 }
 
+/* That others may see that it was cut. With no place free they do when they change one of the names. */
+static void claim(const struct ur_union *u, const struct ur_table_mount *m, struct ur_halfway *k) {
+    uint32_t self = (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    for (int i = 0; u->shared && i < UR_HALFWAY; i++) {
+        struct ur_halfway_place *place = &u->shared->halfway[i];
+        uint32_t nobody = 0;
+        if (!atomic_compare_exchange_strong(&place->owner, &nobody, self))
+            continue;
+        place->mount = (uint32_t)(m - ur_table_mounts(u->table));
+        memcpy(place->note, k->note, sizeof place->note);
+        atomic_fetch_add(&u->shared->halfway_any, 1);
+        k->place = i;
+        return;
+    }
+}
+
+/* A place that a killed one has left is counted, or was not yet: too many is no harm, and 0 is the least. */
+static void leave(struct ur_shared *sh, struct ur_halfway_place *place, uint32_t owner) {
+    if (!atomic_compare_exchange_strong(&place->owner, &owner, 0))
+        return;
+    for (uint32_t any = atomic_load(&sh->halfway_any);
+         any && !atomic_compare_exchange_weak(&sh->halfway_any, &any, any - 1);)
+        ;
+}
+
 long ur_halfway_begin(const struct ur_union *u, const struct ur_table_mount *m, const char *from, const char *to,
                       bool exchanges, struct ur_halfway *k) {
     k->note[0] = 0;
+    k->place = -1;
     UR_SCRATCH(s);
     struct stat st, with = {0}, parent;
     const size_t root = root_of(u, m), dir = parent_of(from, strlen(from));
@@ -67,6 +94,7 @@ long ur_halfway_begin(const struct ur_union *u, const struct ur_table_mount *m, 
         return ret;
     const char *name = s->real[0] + m->work.len + strlen("/journal/");
     ur_put(k->note, k->note + sizeof k->note, name, strlen(name));
+    claim(u, m, k);
     return 0;
 }
 
@@ -76,6 +104,18 @@ void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, st
         sys_unlink(s->real[0]);
     if (s)
         ur_scratch_put(s);
+    if (k->place >= 0)
+        leave(u->shared, &u->shared->halfway[k->place], (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0));
+}
+
+bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_halfway *k) {
+    struct ur_scratch *s = k->note[0] ? ur_scratch_get() : NULL;
+    struct stat st;
+    bool settled =
+        s && ur_work_path(u, m, "/journal/", k->note, s->real[0]) == 0 && sys_lstat(s->real[0], &st) == -ENOENT;
+    if (s)
+        ur_scratch_put(s);
+    return settled;
 }
 
 struct note {
@@ -208,5 +248,46 @@ void ur_halfway_of(const struct ur_union *u, const char *host) {
             ur_for_names(s->real[0], one_note, &w);
         if (s)
             ur_scratch_put(s);
+    }
+}
+
+/* Who takes the names' locks from the dead settles it. 0, or -errno: the note stands. */
+static long settle_cut(const struct ur_union *u, const struct ur_table_mount *m, const char *name) {
+    UR_SCRATCH(s);
+    struct note n;
+    long ret = ur_work_path(u, m, "/journal/", name, s->real[0]);
+    ret = ret < 0 ? ret : sys_readlink(s->real[0], s->text, UR_PATH_MAX - 1);
+    if (ret <= 0)
+        return ret == -ENOENT ? 0 : ret;
+    s->text[ret] = 0;
+    if (!parse(s->text, &n))
+        return 0;
+    const struct ur_table_string *upper = &ur_layer(u, m, 0)->root;
+    char *host[2] = {s->real[0], s->real[1]};
+    for (int i = 0; i < 2; i++) {
+        char *end = host[i] + UR_PATH_MAX, *p = ur_put(host[i], end, ur_table_text(u->table, *upper), root_of(u, m));
+        if (!ur_put(p, end, i ? n.to : n.from, i ? strlen(n.to) : n.length))
+            return 0;
+    }
+    struct ur_names_held k;
+    ur_names_lock(u, host[0], host[1], &k);
+    ur_names_unlock(&k);
+    struct stat st;
+    ret = ur_work_path(u, m, "/journal/", name, s->real[0]);
+    return ret == 0 && sys_lstat(s->real[0], &st) == 0 ? -EEXIST : ret;
+}
+
+void ur_halfway_cut(const struct ur_union *u) {
+    for (int i = 0; i < UR_HALFWAY; i++) {
+        struct ur_halfway_place *place = &u->shared->halfway[i];
+        uint32_t owner = atomic_load(&place->owner);
+        if (!owner || UR_SYS(SYS_kill, owner, 0, 0, 0, 0, 0) != -ESRCH)
+            continue;
+        const struct ur_table_mount *m = &ur_table_mounts(u->table)[place->mount % u->table->mounts];
+        char note[UR_HALFWAY_NOTE];
+        memcpy(note, place->note, sizeof note);
+        note[sizeof note - 1] = 0;
+        if (!note[0] || strchr(note, '/') || !ur_has_upper(m) || settle_cut(u, m, note) == 0)
+            leave(u->shared, place, owner);
     }
 }

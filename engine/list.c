@@ -542,6 +542,8 @@ long ur_list_start(const struct ur_caller *c, struct ur_list *l) {
     struct ur_shared *shared = ur_active(c) ? c->u->shared : NULL;
     long ret;
     int own;
+    if (shared)
+        ur_halfway_look(c->u);
     for (int tries = 0;; tries++) {
         uint64_t generation = shared ? atomic_load(&shared->generation) : 0;
         ret = decide(c, l, s, &own);

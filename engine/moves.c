@@ -10,6 +10,8 @@
  * Whoever holds a descriptor beneath a redirect walked through it in this run, so the log knows it. It does from the
  * first time on: who moves it has walked there himself, and moves are noted in the order in which they are made
  * (ur_moving_lock). What a later walk has seen may be out of date by the time that it could be noted.
+ * What is being moved stands beside the log before it is: of who is killed before he could note it, that is done by who
+ * takes his lock, or wants to know where something is.
  * It is appended to under a spin lock held for a copy of a few hundred bytes; a reader takes no lock. A
  * process killed inside leaves the lock taken: whoever waits too long goes on without (-EBUSY is not an answer a
  * rename has), and the log is marked full, so descriptors are told by where they lie. Every process of the run can
@@ -85,9 +87,69 @@ static bool append(const struct ur_union *u, const struct ur_table_mount *m, uns
     return ret == 0;
 }
 
-void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
-                   const char *to, size_t to_len, bool exchange) {
-    append(u, m, exchange ? EXCHANGE : MOVE, 0, from, from_len, to, to_len, ANYWHERE);
+static void note(const struct ur_union *u, const struct ur_move *w) {
+    append(u, w->m, w->exchange ? EXCHANGE : MOVE, 0, w->from, strlen(w->from), w->to, strlen(w->to), ANYWHERE);
+}
+
+void ur_moves_begin(const struct ur_union *u, const struct ur_move *w, uint64_t held) {
+    struct ur_under_way *n = &u->shared->under_way;
+    size_t from_len = strlen(w->from), to_len = strlen(w->to);
+    if (!held || from_len + to_len > sizeof n->text)
+        return;
+    n->ino = w->ino;
+    n->mount = (uint32_t)(w->m - ur_table_mounts(u->table));
+    n->seen = atomic_load(&u->shared->moves_used);
+    n->kind = w->exchange ? EXCHANGE : MOVE;
+    n->from_len = (uint16_t)from_len;
+    n->to_len = (uint16_t)to_len;
+    memcpy(n->text, w->from, from_len);
+    memcpy(n->text + from_len, w->to, to_len);
+    atomic_store(&n->owner, held);
+}
+
+void ur_moves_end(const struct ur_union *u, const struct ur_move *w, uint64_t held, bool made) {
+    if (made)
+        note(u, w);
+    if (held)
+        atomic_compare_exchange_strong(&u->shared->under_way.owner, &held, 0);
+}
+
+/* Was it noted, and he was killed then? */
+static bool is_told(const struct ur_shared *sh, const struct ur_under_way *n) {
+    uint32_t used = atomic_load(&sh->moves_used);
+    struct move e;
+    used = used > UR_MOVES_BYTES ? UR_MOVES_BYTES : used;
+    for (uint32_t at = n->seen; at < used && used - at >= sizeof e; at += e.size) {
+        const struct move *record = (const void *)(sh->moves + at);
+        e = *record;
+        if (e.size % 8 || e.size > used - at || e.size < sizeof e + e.from_len + e.to_len)
+            break;
+        if (e.kind == n->kind && e.mount == n->mount && e.from_len == n->from_len && e.to_len == n->to_len &&
+            memcmp(record->text, n->text, (size_t)e.from_len + e.to_len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The caller has the lock, and so whoever has left this will not go on. That it was moved shows in the upper. */
+void ur_moves_settle(const struct ur_union *u) {
+    struct ur_under_way *n = &u->shared->under_way;
+    struct ur_scratch *s = atomic_load(&n->owner) ? ur_scratch_get() : NULL;
+    if (!s)
+        return;
+    size_t from_len = n->from_len, to_len = n->to_len;
+    const struct ur_table_mount *m = &ur_table_mounts(u->table)[n->mount % u->table->mounts];
+    struct stat st;
+    char *end = s->real[0] + UR_PATH_MAX, *p = NULL;
+    if (from_len + to_len <= sizeof n->text && n->seen % 8 == 0 && ur_has_upper(m)) {
+        const struct ur_table_string *upper = &ur_layer(u, m, 0)->root;
+        p = ur_put(s->real[0], end, ur_table_text(u->table, *upper), upper->len > 1 ? upper->len : 0);
+        p = ur_put(p, end, n->text + from_len, to_len);
+    }
+    if (p && sys_lstat(s->real[0], &st) == 0 && st.st_ino == n->ino && !is_told(u->shared, n))
+        append(u, m, n->kind, 0, n->text, from_len, n->text + from_len, to_len, ANYWHERE);
+    ur_scratch_put(s);
+    atomic_store(&n->owner, 0);
 }
 
 uint32_t ur_moves_seen(const struct ur_union *u) {
@@ -158,6 +220,9 @@ static long apply(const struct ur_union *u, const struct ur_table_mount *m, unsi
 
 long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len) {
     bool known;
+    uint64_t owner = u->shared ? atomic_load_explicit(&u->shared->under_way.owner, memory_order_relaxed) : 0;
+    if (owner && UR_SYS(SYS_kill, (uint32_t)owner, 0, 0, 0, 0, 0) == -ESRCH)
+        ur_moving_unlock(u, ur_moving_lock(u));
     return apply(u, m, layer, rel, len, u->shared ? atomic_load(&u->shared->moves_used) : 0, &known);
 }
 

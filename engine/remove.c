@@ -105,6 +105,32 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
     return ret;
 }
 
+long ur_whiteout_instead(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct stat *was) {
+    UR_SCRATCH(s);
+    char *host = s->real[0], *tmp = s->real[1];
+    struct stat st;
+    long ret = ur_upper_path(u, d, NULL, host);
+    if (ret == 0)
+        ret = ur_mark_whiteouts(d->mount, host);
+    if (ret == 0)
+        ret = ur_upper_path(u, d, name, host);
+    if (ret == 0)
+        ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
+    if (ret == 0)
+        ret = ur_whiteout_make(d->mount, tmp);
+    if (ret < 0)
+        return ret;
+    ret = sys_rename(tmp, host, RENAME_EXCHANGE);
+    long seen = ret < 0 ? ret : sys_lstat(tmp, &st), back = 0;
+    bool other = seen == 0 && st.st_ino != was->st_ino;
+    if (ret == 0 && (seen < 0 || other))
+        back = sys_rename(tmp, host, RENAME_EXCHANGE);
+    if (back == 0)
+        sys_unlink(tmp);
+    ur_count(u, whiteouts, seen == 0 && !other);
+    return seen < 0 ? seen : back;
+}
+
 long ur_cover_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
                     struct ur_cover *k) {
     k->lock = -1;

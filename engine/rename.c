@@ -283,7 +283,8 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
 
 /* By two steps, where the kernel leaves no whiteout. Should the second fail, the first is taken back: so a file that is
    replaced changes places with the one that comes until that has its whiteout. Who is killed between them leaves a note
-   of it (halfway.c). */
+   of it (halfway.c). Who was stopped there so long that another took the names' locks may find that it was made, and
+   something new at the old name. */
 static long move_and_cover(const struct ur_caller *c, const struct side *from, const struct side *to, unsigned flags) {
     const struct ur_table_mount *m = from->d->mount;
     bool replaced = is_there(to) && to->n->entry.in_upper;
@@ -292,10 +293,18 @@ static long move_and_cover(const struct ur_caller *c, const struct side *from, c
     long ret = ur_halfway_begin(c->u, m, from->host, to->host, exchanges, &k);
     if (ret < 0)
         return ret;
+    struct stat st;
     ret = sys_rename(from->host, to->host, exchanges ? RENAME_EXCHANGE : flags);
     bool moved = ret == 0, back = false;
-    if (moved)
-        ret = ur_whiteout_put(c->u, from->d, from->n->name, exchanges);
+    if (moved && exchanges)
+        ret = sys_lstat(from->host, &st);
+    if (ret == 0 && exchanges && ur_halfway_settled(c->u, m, &k))
+        return 0;
+    if (ret == 0)
+        ret = exchanges ? ur_whiteout_instead(c->u, from->d, from->n->name, &st)
+                        : ur_whiteout_put(c->u, from->d, from->n->name, false);
+    if (moved && ret == -EEXIST && ur_halfway_settled(c->u, m, &k))
+        return 0;
     if (moved && ret < 0 && (exchanges || !replaced))
         back = sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0;
     if (ret == 0 || !moved || back) /* else the recovery covers it */
@@ -377,23 +386,19 @@ static bool is_noted(const struct ur_union *u, const struct sides *w, unsigned f
     return u->shared && (copies || (dirs && atomic_load(&u->shared->redirects)));
 }
 
-static void note_move(const struct ur_union *u, const struct sides *w, unsigned flags) {
-    const struct side *from = &w->from, *to = &w->to;
-    const struct ur_table_mount *m = from->d->mount;
-    size_t root = ur_layer(u, m, 0)->root.len; /* the upper's rel is the union's */
-    if (root == 1)
-        root = 0;
-    ur_moves_note(u, m, from->host + root, strlen(from->host + root), to->host + root, strlen(to->host + root),
-                  flags & RENAME_EXCHANGE);
-}
-
 static long move_and_note(const struct ur_caller *c, struct sides *w, unsigned flags) {
     if (!is_noted(c->u, w, flags))
         return move(c, w, flags);
-    bool held = ur_moving_lock(c->u);
+    const struct ur_table_mount *m = w->from.d->mount;
+    size_t root = ur_layer(c->u, m, 0)->root.len; /* the upper's rel is the union's */
+    if (root == 1)
+        root = 0;
+    const struct ur_move moved = {m, w->from.host + root, w->to.host + root, flags & RENAME_EXCHANGE,
+                                  w->from.n->entry.st.st_ino};
+    uint64_t held = ur_moving_lock(c->u);
+    ur_moves_begin(c->u, &moved, held);
     long ret = move(c, w, flags);
-    if (ret == 0)
-        note_move(c->u, w, flags);
+    ur_moves_end(c->u, &moved, held, ret == 0);
     ur_moving_unlock(c->u, held);
     return ret;
 }

@@ -17,7 +17,10 @@ enum {
     UR_COVERED_BITS = 1 << 19, /* 64 KiB of filter */
     UR_DEAD = 128,             /* removed directories whose place is remembered */
     UR_DEAD_PATH = 496,
-    UR_MOVES_BYTES = 4 << 20,  /* sparse: only what is used takes memory */
+    UR_MOVES_BYTES = 4 << 20, /* sparse: only what is used takes memory */
+    UR_MOVE_PATH = 4096,
+    UR_HALFWAY = 16, /* renames by two steps under way that a reader may find cut */
+    UR_HALFWAY_NOTE = 24,
     UR_MOVES_CHUNK = 64 << 10, /* what is given memory at once */
     UR_MOVES_FULL = UR_MOVES_BYTES + 1,
     UR_TIMES = 64, /* copy-ups under way */
@@ -154,10 +157,10 @@ struct ur_shared {
         struct ur_ids ids;
     } ids[UR_IDS];
 
-    /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id, or 0. */
-    _Atomic uint32_t names[UR_NAMES];
+    /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id and when he took it, or 0. */
+    _Atomic uint64_t names[UR_NAMES];
     _Atomic uint32_t names_left; /* set once one was taken from who had died: he may have left a note (halfway.c) */
-    _Atomic uint32_t moving;     /* such a lock: of who moves what the log of moves is to tell (rename.c) */
+    _Atomic uint64_t moving;     /* such a lock: of who moves what the log of moves is to tell (rename.c) */
 
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */
@@ -171,6 +174,23 @@ struct ur_shared {
         uint32_t pid, hash;
         char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
     } times[UR_TIMES];
+
+    /* Renames by two steps under way (halfway.c): how many, and of each the thread (0: free) and its note. */
+    _Atomic uint32_t halfway_any;
+    struct ur_halfway_place {
+        _Atomic uint32_t owner;
+        uint32_t mount;
+        char note[UR_HALFWAY_NOTE];
+    } halfway[UR_HALFWAY];
+
+    /* What is being moved, from before until the log tells it (moves.c). `owner` is what holds `moving`; 0: nothing. */
+    struct ur_under_way {
+        _Atomic uint64_t owner;
+        uint64_t ino;         /* in the upper, of what comes to the second path */
+        uint32_t mount, seen; /* so much of the log was there before */
+        uint16_t kind, from_len, to_len;
+        char text[2 * UR_MOVE_PATH]; /* as in the log */
+    } under_way;
 
     /* Last, and sparse: the log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are
      * complete. */

@@ -411,8 +411,17 @@ long ur_proc_self(const struct ur_caller *c, const struct ur_dir *d, const char 
 long ur_shared_room(const struct ur_union *u, uint64_t at, uint64_t bytes);
 
 /* moves.c: directories that were moved in this run */
-void ur_moves_note(const struct ur_union *u, const struct ur_table_mount *m, const char *from, size_t from_len,
-                   const char *to, size_t to_len, bool exchange);
+struct ur_move {
+    const struct ur_table_mount *m;
+    const char *from, *to; /* below the target */
+    bool exchange;
+    uint64_t ino; /* in the upper, of what comes to `to` */
+};
+/* Under the lock (`held`; 0: without), before the step that moves it, and after: `made`? Who is killed between them is
+   finished by who takes the lock from him. */
+void ur_moves_begin(const struct ur_union *u, const struct ur_move *w, uint64_t held);
+void ur_moves_end(const struct ur_union *u, const struct ur_move *w, uint64_t held, bool made);
+void ur_moves_settle(const struct ur_union *u);
 void ur_moves_found(const struct ur_union *u, const struct ur_table_mount *m, unsigned first_layer, const char *rel,
                     size_t rel_len, const char *at, size_t at_len);
 /* Where the directory `rel` of a layer is now, below the target: rewrites `rel` (UR_PATH_MAX bytes). New length or
@@ -549,27 +558,37 @@ long ur_sync_work(const struct ur_union *u, const struct ur_table_mount *m, cons
 
 /* namelock.c: for who makes or replaces a whiteout, by the name's path in the upper; `other`: a second one, or NULL */
 struct ur_names_held {
-    _Atomic uint32_t *lock[2];
+    _Atomic uint64_t *lock[2];
+    uint64_t word[2];
 };
 void ur_names_lock(const struct ur_union *u, const char *host, const char *other, struct ur_names_held *k);
 void ur_names_unlock(struct ur_names_held *k);
 /* One at a time, so that the log of moves has them in the order in which they were made. Taken before the names' locks;
-   what it returns is for the unlock. */
-bool ur_moving_lock(const struct ur_union *u);
-void ur_moving_unlock(const struct ur_union *u, bool held);
+   what it returns is for the unlock; 0: this thread has it already, or who has it is stopped. */
+uint64_t ur_moving_lock(const struct ur_union *u);
+void ur_moving_unlock(const struct ur_union *u, uint64_t held);
 
 /* halfway.c: a rename by two steps, whose names the caller has locked */
 struct ur_halfway {
-    char note[24]; /* name in journal/; "": none */
+    char note[UR_HALFWAY_NOTE]; /* name in journal/; "": none */
+    int place;                  /* in shared memory; -1: none */
 };
 /* Notes that what is at `from` comes to `to`, and a whiteout to `from`; `exchanges`: by RENAME_EXCHANGE with what is at
    `to`. Paths in the upper. 0, or -errno: then it must not begin. */
 long ur_halfway_begin(const struct ur_union *u, const struct ur_table_mount *m, const char *from, const char *to,
                       bool exchanges, struct ur_halfway *k);
 void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, struct ur_halfway *k);
+/* Has another made the second step, who took the names' locks from who was stopped? */
+bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_halfway *k);
 /* Of a note in the journal: if only its first step was made, the second is. `text` is what it says, and is changed.
    1: it was one of these, and is gone; 0: another. */
 long ur_halfway_settle(const struct ur_union *u, const struct ur_table_mount *m, const char *note, char *text);
+/* For who looks at names: the same of those who have died. Not while a name is locked. */
+void ur_halfway_cut(const struct ur_union *u);
+static inline void ur_halfway_look(const struct ur_union *u) {
+    if (u->shared && atomic_load_explicit(&u->shared->halfway_any, memory_order_relaxed))
+        ur_halfway_cut(u);
+}
 /* The same of the notes about a name that has been locked: who was about it has died. */
 void ur_halfway_of(const struct ur_union *u, const char *host);
 /* Opens a directory of the mount's upper or of its tmp/, and no other (O_PATH), without following a symlink. */
@@ -641,6 +660,9 @@ long ur_dir_purge(const struct ur_union *u, const struct ur_dir *d);
 /* Covers a name of an upper directory with a whiteout; `over`: what the upper itself has there (a non-directory)
    goes. -EEXIST if not `over` and there is something. */
 long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const char *name, bool over);
+/* The same over the upper's file `was`. Another that has come to the name stays, and no whiteout comes: 0, too. The
+   filesystem must know RENAME_EXCHANGE. */
+long ur_whiteout_instead(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct stat *was);
 /* ur_links_cover_begin for a name of the upper's directory `d`, which `e` says is there. */
 long ur_cover_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e,
                     struct ur_cover *k);

@@ -71,6 +71,14 @@ static void *looks(void *arg) {
     return NULL;
 }
 
+static void moves(void) {
+    const struct ur_move move = {&t.mount, "/d", "/e", true, 1};
+    uint64_t lock = ur_moving_lock(&u);
+    ur_moves_begin(&u, &move, lock);
+    ur_moves_end(&u, &move, lock, true);
+    ur_moving_unlock(&u, lock);
+}
+
 static void *changes(void *arg) {
     uint64_t seed = (uint64_t)(uintptr_t)arg + 100;
     while (!atomic_load(&stop)) {
@@ -87,7 +95,7 @@ static void *changes(void *arg) {
         if (draw(&seed, 200) == 0)
             ur_epoch_next(&u);
         if (draw(&seed, 200) == 0)
-            ur_moves_note(&u, &t.mount, "/d", 2, "/e", 2, true);
+            moves();
         if (draw(&seed, 20) == 0)
             sched_yield();
     }
