@@ -275,7 +275,10 @@ struct ur_exec {
     char inner[UR_EXEC_INNER]; /* interpreters that are scripts themselves, between `interp` and `script`, each with its
                                   argument: strings one after the other, an empty one at the end */
     bool loader;               /* `path` is the program's PT_INTERP, which must be told the program (ld.so --argv0) */
-    bool audit; /* the program's libraries must be looked for in the union (LD_AUDIT); never with a guard */
+    bool audit;            /* the program's libraries must be looked for in the union (LD_AUDIT); never with a guard */
+    bool set_uid, set_gid; /* under a simulated root: it becomes `uid`, `gid` */
+    uid_t uid;
+    gid_t gid;
     char
         program[UR_PATH_MAX]; /* loader: the path by which it finds the program: the host's, with a guard the union's */
 };

@@ -3,6 +3,7 @@
  * and PT_INTERP by itself, in the host's namespace; where the union has another file there it must be told.
  * execve(2), binfmt_script, elf(5).
  */
+#include "root.h"
 #include "union.h"
 
 #include <elf.h>
@@ -195,6 +196,18 @@ static long enter_interp(const struct ur_caller *c, bool *in_union, bool *own, s
     return 0;
 }
 
+/* What set-id bits of the program at x->path, open at `fd` (or -1), make of who starts it. */
+static void plan_ids(const struct ur_caller *c, int fd, struct ur_exec *x) {
+    struct stat st;
+    if (!c->u->root || (fd >= 0 ? sys_fstat(fd, &st) : sys_fstatat(AT_FDCWD, x->path, &st, 0)) < 0)
+        return;
+    ur_root_tell(c->u, fd, x->path, &st);
+    x->set_uid = st.st_mode & S_ISUID;
+    x->set_gid = (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+    x->uid = st.st_uid;
+    x->gid = st.st_gid;
+}
+
 /* x->path is what `path` from `dirfd` names: goes along its #! lines to the program that will run. 1: there are some,
    and the kernel by itself would come to the same. *elf: there are none, and the kernel starts it by itself. */
 static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bool in_union, bool *elf,
@@ -204,10 +217,13 @@ static long plan_file(const struct ur_caller *c, int dirfd, const char *path, bo
     long ret = 0;
     for (unsigned scripts = 0; ret == 0; scripts++) {
         long fd = sys_open(x->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-        if (fd < 0)
+        if (fd < 0) {
+            plan_ids(c, -1, x);
             break; /* one may execute what one may not read */
+        }
         long n = sys_pread((int)fd, head, sizeof head, 0);
         if (n <= 2 || head[0] != '#' || head[1] != '!') {
+            plan_ids(c, (int)fd, x);
             ret = scripts ? plan_elf(c, AT_FDCWD, x->interp, (int)fd, head, n, in_union, x)
                           : plan_elf(c, dirfd, path, (int)fd, head, n, in_union, x);
             sys_close((int)fd);
@@ -244,7 +260,7 @@ static long enter_data(const struct ur_caller *c, const struct ur_dir *d, const 
 
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x) {
     x->script[0] = x->interp[0] = x->interp_arg[0] = x->inner[0] = x->program[0] = x->path[0] = 0;
-    x->loader = x->audit = false;
+    x->loader = x->audit = x->set_uid = x->set_gid = false;
     if (!ur_active(c))
         return ur_put(x->path, x->path + sizeof x->path, path, strlen(path)) ? 0 : -ENAMETOOLONG;
     UR_SCRATCH(s);
@@ -287,7 +303,8 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     /* By its own path, which may be a symlink's: a process goes by the name that it was called. */
     if (ret == 0 && !c->pid && !node->foreign && dirfd == AT_FDCWD && !x->interp[0] && !x->loader)
         ur_put(x->path, x->path + sizeof x->path, path, strlen(path));
-    if (ret == 0 && elf && !node->foreign && node->where == UR_AT_HOST && dirfd == AT_FDCWD && !flags)
+    if (ret == 0 && elf && !x->set_uid && !x->set_gid && !node->foreign && node->where == UR_AT_HOST &&
+        dirfd == AT_FDCWD && !flags)
         ur_program_keep(c, path, &node->entry.st, x->audit);
     return ret;
 }

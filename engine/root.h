@@ -23,7 +23,9 @@
  * inherited so and that nobody enforces: the soft limit RLIMIT_LOCKS, as so much less than the hard one (getrlimit(2):
  * "Linux 2.4 only"). The ids are a process', not a thread's. What they change: what the process is told of itself,
  * whose its new files are, and whether it may chown, chmod and become another. Permissions to open or search are not
- * simulated for other ids.
+ * simulated for other ids. A program's set-id bits count when it is started (but for AT_SECURE), the limit itself cannot
+ * be seen or changed, and capabilities are what the kernel would have made of those of root (capabilities(7)); there are
+ * no ambient ones.
  *
  * As real root --root does nothing: everything is so already.
  */
@@ -91,8 +93,10 @@ long ur_root_may_access(const struct ur_caller *c, int fd, const char *host, int
 /* --- ids (ids.c), for the shim and the guard. As the system calls; all may be asked for another process. ------- */
 
 enum { UR_REAL, UR_EFFECTIVE, UR_SAVED, UR_FILESYSTEM, UR_GROUPS = 64 };
-struct ur_ids {
+struct ur_ids { /* without holes: they are compared as they lie in memory */
     uint32_t uid[4], gid[4];
+    uint64_t effective, permitted, inheritable; /* capabilities */
+    uint32_t keep;                              /* PR_SET_KEEPCAPS, of who is known by the guard */
     uint32_t count;
     uint32_t group[UR_GROUPS];
 };
@@ -106,7 +110,21 @@ long ur_setreid(const struct ur_caller *c, bool group, uint32_t real, uint32_t e
 long ur_setresid(const struct ur_caller *c, bool group, uint32_t real, uint32_t effective, uint32_t saved);
 /* Returns the one before. */
 long ur_setfsid(const struct ur_caller *c, bool group, uint32_t id);
-/* capset: nothing changes. */
-long ur_setcaps(const struct ur_caller *c);
+/* The two calls about capabilities: the header's version, and as many sets as ur_capability_sets says. */
+struct __user_cap_data_struct;
+unsigned ur_capability_sets(uint32_t version); /* 0: it is not known */
+void ur_capget(const struct ur_caller *c, struct __user_cap_data_struct *data, unsigned sets);
+long ur_capset(const struct ur_caller *c, const struct __user_cap_data_struct *data, unsigned sets);
+/* PR_SET_KEEPCAPS. */
+void ur_keep_capabilities(const struct ur_caller *c, bool keep);
+/* Before an execve of what `x` tells (NULL: no set-id program). Returns what ur_ids_back takes should it fail, or -1:
+   nothing has changed. */
+struct ur_exec;
+long ur_ids_exec(const struct ur_caller *c, const struct ur_exec *x);
+void ur_ids_back(const struct ur_caller *c, long before);
+/* getrlimit and setrlimit (either may be NULL) of RLIMIT_LOCKS, of the process `of` (0: the caller): as if nothing were
+   kept there, and nothing is changed. */
+struct rlimit;
+long ur_limit_of_locks(const struct ur_caller *c, pid_t of, const struct rlimit *to, struct rlimit *was);
 
 #endif

@@ -311,6 +311,15 @@ static long plain_exec(struct ur_launch *l, int dirfd, const char *path, char *c
                                        : UR_PLAIN(SYS_execveat, dirfd, path, argv, envp, flags, 0);
 }
 
+/* `x` NULL: it is known that the program has no set-id bits. */
+static long start(const char *path, char *const argv[], char *const envp[], const struct ur_exec *x) {
+    if (!UR_SELF->u->root)
+        return UR_SYS(SYS_execve, path, argv, envp, 0, 0, 0);
+    long before = ur_ids_exec(UR_SELF, x), ret = UR_SYS(SYS_execve, path, argv, envp, 0, 0, 0);
+    ur_ids_back(UR_SELF, before);
+    return ret;
+}
+
 /* What starts as it stands, and needs no plan. */
 static bool is_known(int dirfd, const char *path, int flags, bool *audit) {
     return dirfd == AT_FDCWD && !flags && !UR_SELF->u->traced && ur_exec_known(UR_SELF, path, audit);
@@ -322,7 +331,7 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
         return plain_exec(l, dirfd, path, argv, envp, flags);
     bool audit;
     if (is_known(dirfd, path, flags, &audit))
-        return UR_SYS(SYS_execve, path, argv, environment(l->envp, l->text, envp, audit, NULL), 0, 0, 0);
+        return start(path, argv, environment(l->envp, l->text, envp, audit, NULL), NULL);
     struct ur_exec *x = &l->plan->exec;
     int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
@@ -335,8 +344,7 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
         ret = told_exe(l->plan);
     if (ret < 0)
         return ret;
-    return UR_SYS(SYS_execve, x->path, arguments(l, argv), environment(l->envp, l->text, envp, x->audit, l->plan), 0, 0,
-                  0);
+    return start(x->path, arguments(l, argv), environment(l->envp, l->text, envp, x->audit, l->plan), x);
 }
 
 static long exec_or_shell(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], bool shell) {
@@ -397,7 +405,7 @@ static long exec_known(int dirfd, const char *path, char *const argv[], char *co
     if (size > LITTLE || !is_known(dirfd, path, flags, &audit))
         return UNKNOWN;
     char **vars = alloca(size);
-    return UR_SYS(SYS_execve, path, argv, environment(vars, (char *)(vars + words), envp, audit, NULL), 0, 0, 0);
+    return start(path, argv, environment(vars, (char *)(vars + words), envp, audit, NULL), NULL);
 }
 
 long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {

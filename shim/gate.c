@@ -105,11 +105,12 @@ long ur_prctl(int option, const long a[4]) {
 }
 
 /* From another root the engine's paths lead nowhere: who goes there gives way as well, and the guard lets him be.
-   Without a guard nobody would see to what he changes. */
+   Without a guard nobody would see to what he changes. A directory of a union is refused, or is the root already. */
 long ur_chroot(const char *path) {
     if (ur_in_session() && !ur_guarded())
         return -EPERM;
-    return giving_way(SYS_chroot, (const long[5]){(long)path}, true, 0);
+    bool leaves = !ur_in_session() || ur_is_native(UR_SELF, AT_FDCWD, path, 0) == 1;
+    return giving_way(SYS_chroot, (const long[5]){(long)path}, leaves, 0);
 }
 
 /* All options take at most four more, each a register wide. */

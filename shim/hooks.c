@@ -15,6 +15,7 @@
 #include <sys/acct.h>
 #include <sys/mount.h>
 #include <sys/quota.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/swap.h>
 #include <sys/xattr.h>

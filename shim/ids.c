@@ -8,9 +8,12 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-int capset(cap_user_header_t head, const cap_user_data_t data); /* of libcap's header */
+/* Of libcap's header. */
+int capget(cap_user_header_t head, cap_user_data_t data);
+int capset(cap_user_header_t head, const cap_user_data_t data);
 
 static bool simulated(void) {
     return UR_SELF->u->root;
@@ -42,6 +45,31 @@ long ur_groups(int size, unsigned *list) {
     return simulated() ? ur_getgroups(UR_SELF, size, list) : UR_SYS(SYS_getgroups, size, list, 0, 0, 0, 0);
 }
 
+long ur_capabilities(long nr, cap_user_header_t head, cap_user_data_t data) {
+    if (!ur_can_read(UR_SELF, head, sizeof *head))
+        return -EFAULT;
+    unsigned sets = ur_capability_sets(head->version);
+    bool tells = nr == SYS_capget, own = !head->pid || head->pid == sys_gettid() || head->pid == sys_getpid();
+    if (!sets || head->pid < 0 || !own) /* wrong, or another's: the kernel's to tell */
+        return UR_SYS(nr, head, data, 0, 0, 0, 0);
+    if (tells && !data)
+        return 0;
+    if (tells ? !ur_can_write(UR_SELF, data, sets * sizeof *data) : !ur_can_read(UR_SELF, data, sets * sizeof *data))
+        return -EFAULT;
+    if (!tells)
+        return ur_capset(UR_SELF, data, sets);
+    ur_capget(UR_SELF, data, sets);
+    return 0;
+}
+
+long ur_limit(pid_t of, unsigned what, const struct rlimit *to, struct rlimit *was) {
+    if (what != RLIMIT_LOCKS || !simulated())
+        return UR_SYS(SYS_prlimit64, of, what, to, was, 0, 0);
+    if ((to && !ur_can_read(UR_SELF, to, sizeof *to)) || (was && !ur_can_write(UR_SELF, was, sizeof *was)))
+        return -EFAULT;
+    return ur_limit_of_locks(UR_SELF, of, to, was);
+}
+
 /* A hook that is the engine's call, or libc's function of that name. */
 #define IDS(type, name, parameters, arguments, call)                                                                   \
     UR_EXPORT type name parameters {                                                                                   \
@@ -63,7 +91,9 @@ IDS(int, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s), ur_setresid(UR_SELF,
 IDS(int, setfsuid, (uid_t id), (id), ur_setfsid(UR_SELF, false, id))
 IDS(int, setfsgid, (gid_t id), (id), ur_setfsid(UR_SELF, true, id))
 IDS(int, setgroups, (size_t n, const gid_t *list), (n, list), ur_setgroups(UR_SELF, n, list))
-IDS(int, capset, (cap_user_header_t head, const cap_user_data_t data), (head, data), ur_setcaps(UR_SELF))
+IDS(int, capget, (cap_user_header_t head, cap_user_data_t data), (head, data), ur_capabilities(SYS_capget, head, data))
+IDS(int, capset, (cap_user_header_t head, const cap_user_data_t data), (head, data),
+    ur_capabilities(SYS_capset, head, data))
 
 /* libc's would call the kernel inside. */
 static int groups_of(const char *user, gid_t group) {

@@ -254,6 +254,9 @@ long ur_fstatfs(int fd, struct statfs *st);
 long ur_seccomp(unsigned op, unsigned flags, const void *program);
 long ur_id(long nr, bool group, int which);
 long ur_three_ids(long nr, bool group, unsigned *real, unsigned *effective, unsigned *saved);
+struct __user_cap_header_struct;
+long ur_capabilities(long nr, struct __user_cap_header_struct *head, struct __user_cap_data_struct *data);
+long ur_limit(pid_t of, unsigned what, const struct rlimit *to, struct rlimit *was); /* prlimit */
 long ur_groups(int size, unsigned *list);
 long ur_chroot(const char *path);
 long ur_prctl(int option, const long a[4]);

@@ -68,6 +68,65 @@ busybox mknod c c 1 5; busybox stat -c '%F %t:%T %u:%g' c; busybox mkdir m; busy
 END
 }
 
+# With `/` as target: the programs are the host's. Each is told apart by what it says.
+@test "su, runuser, setpriv, chroot --userspec and others make of a simulated root whom they make of root" {
+    local option plain
+    workspace user
+    as tee "$W/script" >/dev/null <<'END'
+su nobody -s /bin/sh -c id
+runuser -u nobody -- id
+setpriv --reuid=5 --regid=6 --groups=7,8 id
+setpriv --reuid=5 --regid=6 --clear-groups id
+setpriv --reuid=nobody --regid=nogroup --init-groups id
+setpriv --reuid=5 --keep-groups id
+chroot --userspec=5:6 / id
+chroot --userspec=5:6 --groups=7,8 / id
+chroot --userspec=nobody / sh -c 'id; chroot / true || echo refused' 2>/dev/null
+sg tty -c id
+python3 -IS -c 'import os, subprocess; os.setgroups([1, 2]); os.setresgid(3, 4, 5); os.setresuid(6, 7, 8); print(os.getgroups(), os.getresuid(), os.getresgid())'
+python3 -IS -c 'import subprocess; subprocess.run(["id"], user=5, group=6, extra_groups=[7, 8])'
+perl -e '$) = "5 5 6"; $( = 5; ($<, $>) = (7, 7); exec "id"'
+END
+    plain=$(clean_env root setpriv --groups=0 timeout 60 sh "$W/script" 2>&1)
+    [ "$(grep -c uid= <<<"$plain")" -ge 12 ]
+    for option in --guard=auto --no-preload; do
+        as rm -rf "$W/up"
+        same "$option" "$plain" "$(as timeout 60 "$UNIONRUN" --root "$option" --target / --lower / --upper "$W/up" -- sh "$W/script" 2>&1)"
+    done
+}
+
+@test "a set-user-ID program makes of another user its owner, as the upper says or the host" {
+    [ "$(id -u)" = 0 ] && mknod "$BATS_TEST_TMPDIR/probe" c 1 3 || skip 'there is no real root to compare with'
+    local option plain
+    workspace user
+    as tee "$W/script" >/dev/null <<'END'
+cd "$1" && cp "$(command -v id)" . || exit
+user() { setpriv --reuid=9 --regid=10 --clear-groups "$@"; }
+for mode in 4755 2755 6755 2745 0755 4711; do
+    chown 7:8 id; chmod $mode id; echo $mode; user ./id
+done
+chown 0:0 id; chmod 4755 id; user ./id; ./id
+printf '#!%s/id
+' "$1" >script; chown 5 script; chmod 4755 script; user ./script 2>&1 | sed 's/.*: //'
+chown 7:8 id; chmod 6755 id; user sh -c './id; exec ./id'
+user python3 -IS -c 'import os, subprocess; subprocess.run(["./id"])
+try: os.execv("./script-without", ["x"])
+except OSError: print(os.getresuid())
+os.posix_spawn("./id", ["./id"], {}); os.wait()'
+cp "$(command -v python3)" py; chown 7:8 py; chmod 6755 py
+chmod 777 .; user ./py -IS -c 'import os; print(os.getresuid(), os.getresgid()); os.setresuid(9, 9, 7); os.seteuid(7); open("made", "w"); print(os.getresuid(), os.stat("made").st_uid)'
+END
+    mkdir "$W/plain"
+    chmod 777 "$W/plain"
+    plain=$(clean_env root setpriv --groups=0 timeout 60 sh "$W/script" "$W/plain" 2>&1)
+    [ "$(grep -c 'euid=7' <<<"$plain")" -ge 6 ]
+    as mkdir "$W/lowers/1"
+    for option in --guard=auto --no-preload; do
+        UNION_OPTIONS=(--root "$option") UPPER=$W/up/$option
+        same "$option" "${plain//$W\/plain/$TARGET}" "$(union timeout 60 sh "$W/script" "$TARGET" 2>&1)"
+    done
+}
+
 @test "what is kept is in the upper's xattr, and what the lower showed the copy shows" {
     workspace user
     as mkdir "$W/lowers/1"

@@ -13,6 +13,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #if defined __x86_64__
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -35,6 +36,8 @@ enum class {
     IDS,
     WRITE,
     WHO,
+    LIMIT,
+    KEEP,
     REFUSED_ENOSYS,
     REFUSED_EPERM,
     REFUSED_EOPNOTSUPP,
@@ -89,7 +92,8 @@ static size_t low(unsigned n) {
 }
 
 static enum class class_in(enum class class, enum filter_ids ids) {
-    if (class == WHO) return ids == FILTER_IDS_TOLD ? PATH : ALLOW;
+    bool told = ids == FILTER_IDS_TOLD; if (class == WHO) return told ? PATH : ALLOW;
+    if (class == LIMIT || class == KEEP) return told ? class : ALLOW;
     return class == IDS && ids == FILTER_IDS_REAL ? ALLOW : class;
 }
 
@@ -227,6 +231,25 @@ static void class_fstat(struct program *p, bool shim) {
     unless_gate(p);
 }
 
+/* The limit is prlimit64's second argument, the others' first. */
+static void class_limit(struct program *p) {
+    load(p, offsetof(struct seccomp_data, nr));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_prlimit64);
+    load(p, low(1));
+    emit(p, BPF_JMP | BPF_JA, 0, 0, 1);
+    load(p, low(0));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, RLIMIT_LOCKS);
+    give(p, SECCOMP_RET_ALLOW);
+    unless_gate(p);
+}
+
+static void class_keep(struct program *p) {
+    load(p, low(0));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PR_SET_KEEPCAPS);
+    give(p, SECCOMP_RET_ALLOW);
+    unless_gate(p);
+}
+
 static void class_code(struct program *p, enum class class, bool shim, const struct loader *loader) {
     switch (class) {
     case PATH:
@@ -251,6 +274,12 @@ static void class_code(struct program *p, enum class class, bool shim, const str
     case META:
     case IDS:
         give(p, SECCOMP_RET_USER_NOTIF);
+        break;
+    case LIMIT:
+        class_limit(p);
+        break;
+    case KEEP:
+        class_keep(p);
         break;
     case REFUSED_ENOSYS:
         give(p, SECCOMP_RET_ERRNO | ENOSYS);

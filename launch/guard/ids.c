@@ -5,6 +5,9 @@
 #include "engine/root.h"
 #include "launch/guard/guard.h"
 
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static uint32_t id(const struct call *q, int at) {
@@ -32,6 +35,51 @@ static bool is_simulated(struct call *q, bool group, int count) {
     return false;
 }
 
+static long capabilities(struct call *q, bool set) {
+    struct __user_cap_header_struct head;
+    struct __user_cap_data_struct data[2];
+    long ret = peer_read(q, q->arg[0], &head, sizeof head);
+    unsigned sets = ret < 0 ? 0 : ur_capability_sets(head.version);
+    if (ret < 0)
+        return ret;
+    if (!sets || (head.pid && head.pid != q->pid)) /* wrong, or another's: the kernel's to tell */
+        return PASS;
+    if (!set && !q->arg[1])
+        return 0;
+    if (set) {
+        ret = peer_read(q, q->arg[1], data, sets * sizeof *data);
+        return ret < 0 ? ret : ur_capset(&q->caller, data, sets);
+    }
+    ur_capget(&q->caller, data, sets);
+    return peer_write(q, q->arg[1], data, sets * sizeof *data);
+}
+long answer_capget(struct call *q) {
+    return capabilities(q, false);
+}
+
+/* The kernel has its say, too: the shim asks that. */
+long answer_prctl(struct call *q) {
+    ur_keep_capabilities(&q->caller, q->arg[1] == 1);
+    return PASS;
+}
+
+static long limit(struct call *q, pid_t of, uint64_t to, uint64_t was) {
+    struct rlimit given, told;
+    long ret = to ? peer_read(q, to, &given, sizeof given) : 0;
+    if (ret == 0)
+        ret = ur_limit_of_locks(&q->caller, of, to ? &given : NULL, &told);
+    return ret == 0 && was ? peer_write(q, was, &told, sizeof told) : ret;
+}
+long answer_prlimit64(struct call *q) {
+    return limit(q, (pid_t)q->arg[0], q->arg[2], q->arg[3]);
+}
+long answer_setrlimit(struct call *q) {
+    return q->arg[1] ? limit(q, 0, q->arg[1], 0) : -EFAULT;
+}
+long answer_getrlimit(struct call *q) {
+    return q->arg[1] ? limit(q, 0, 0, q->arg[1]) : -EFAULT;
+}
+
 #define CHANGES(name, group, count, answer)                                                                            \
     long answer_##name(struct call *q) {                                                                               \
         return is_simulated(q, group, count) ? (answer) : PASS;                                                        \
@@ -44,7 +92,7 @@ CHANGES(setresuid, false, 3, ur_setresid(&q->caller, false, id(q, 0), id(q, 1), 
 CHANGES(setresgid, true, 3, ur_setresid(&q->caller, true, id(q, 0), id(q, 1), id(q, 2)))
 CHANGES(setfsuid, false, 1, ur_setfsid(&q->caller, false, id(q, 0)))
 CHANGES(setfsgid, true, 1, ur_setfsid(&q->caller, true, id(q, 0)))
-CHANGES(capset, false, 0, ur_setcaps(&q->caller))
+CHANGES(capset, false, 0, capabilities(q, true))
 CHANGES(unshare, false, 0, PASS)
 
 long answer_setgroups(struct call *q) {

@@ -1,8 +1,10 @@
 /* Answers: where the caller is, and where it goes. */
+#include "engine/root.h"
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
 #include "launch/keeper.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +72,22 @@ long answer_getcwd(struct call *q) {
 
 /* --- a root of its own, and mounts --- */
 
+/* The root that there is may be made the root: nothing changes (`chroot --userspec` does so). */
+static bool is_root(struct call *q, const char *path) {
+    char canonical[UR_PATH_MAX];
+    return peer_become(q, false) == 0 && ur_canonical(&q->caller, AT_FDCWD, path, 0, canonical) == 1;
+}
+
+static bool may_chroot(const struct call *q) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, q->pid};
+    struct __user_cap_data_struct data[2] = {0};
+    if (q->caller.u->root)
+        ur_capget(&q->caller, data, 2);
+    else
+        UR_SYS(SYS_capget, &head, data, 0, 0, 0, 0);
+    return data[0].effective >> CAP_SYS_CHROOT & 1;
+}
+
 /* A directory of the host may become a process's root: then it sees the host from there, and all its calls but those
    that change metadata go on as they are (sshd and chromium shut themselves in so). One of a union cannot: it is in no
    one place. */
@@ -80,6 +98,8 @@ long answer_chroot(struct call *q) {
         ret = native(q, AT_FDCWD, path, 0);
     if (ret == PASS)
         atomic_store(&q->guard->roots_vary, true);
+    else if (ret == 0 && is_root(q, path))
+        ret = may_chroot(q) ? 0 : -EPERM;
     else if (ret == 0) {
         guard_say(q->guard, "chroot to %s refused: a directory of a union cannot be a root", path);
         ret = -EPERM;

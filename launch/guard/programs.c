@@ -4,6 +4,7 @@
  */
 #include "config/table.h"
 #include "config/text.h"
+#include "engine/root.h"
 #include "engine/sys.h"
 #include "launch/guard/guard.h"
 
@@ -265,8 +266,13 @@ static long exec_at(struct call *q, int dirfd, int at, int flags, uint64_t argum
         return ret;
     bool here = *path && ur_is_native(&q->caller, dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == 1;
     tell_name(name, sizeof name, dirfd, path);
+    long before = q->caller.u->root ? ur_ids_exec(&q->caller, &x) : -1;
     ret = execute(q, &x, here, name, arguments, environment);
-    return ret == -EPERM ? execute_traced(q, &x, at, strlen(path), arguments) : ret;
+    if (ret == -EPERM)
+        ret = execute_traced(q, &x, at, strlen(path), arguments);
+    if (ret != PASS && ret != GIVEN) /* an error */
+        ur_ids_back(&q->caller, before);
+    return ret;
 }
 
 long answer_execve(struct call *q) {

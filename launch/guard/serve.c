@@ -97,6 +97,8 @@ static bool answers_elsewhere(int number) {
 #define GUARD_ADDRESS(number)
 #define GUARD_WRITE(number)
 #define GUARD_WHO(number) number,
+#define GUARD_LIMIT(number) number,
+#define GUARD_KEEP(number) number,
 #include "launch/guard/calls.def"
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -5,8 +5,11 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 int __getgroups_chk(int n, gid_t *list, size_t room);
+int capget(cap_user_header_t head, cap_user_data_t data);
 int capset(cap_user_header_t head, const cap_user_data_t data);
 
 /* By the kernel's own calls, by which static programs ask. */
@@ -152,10 +155,66 @@ TEST(setgroups) {
 TEST(initgroups) {
     IN_CHILD(CALL(initgroups("nobody", 100)));
 }
+/* What of setting IDs there is; real root's container may lack others. */
+static void say_capabilities(void) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    unsigned both = 1u << CAP_SETUID | 1u << CAP_SETGID;
+    long ret = capget(&head, data);
+    say("  capget = %ld: effective %x, permitted %x, kept %d", ret, data[0].effective & both, data[0].permitted & both,
+        prctl(PR_GET_KEEPCAPS));
+}
 TEST(capset) {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0}, all[2] = {{1, 1, 0}};
-    IN_CHILD(CALL(capset(&head, none)));
+    struct __user_cap_data_struct gid[2] = {{1u << CAP_SETGID, 1u << CAP_SETGID, 0}}, more[2] = {{1, 0, 0}};
+    IN_CHILD(CALL(capset(&head, none)), say_capabilities());
     IN_CHILD(setuid(100); CALL(capset(&head, all)); CALL(syscall(SYS_capset, &head, all)));
     IN_CHILD(CALL(syscall(SYS_capset, &head, none)));
+    IN_CHILD(CALL(capset(&head, more)), CALL(capset(&head, NULL)), CALL(syscall(SYS_capset, NULL, all)));
+    /* As setpriv(1) does it: root's uid is given up, and what it takes to change groups is kept. */
+    IN_CHILD(prctl(PR_SET_KEEPCAPS, 1); setuid(100); say_capabilities(); CALL(capset(&head, gid)); say_capabilities();
+             CALL(setgid(101)); CALL(setuid(102)); CALL(capset(&head, none)); CALL(setgid(103)));
+    IN_CHILD(syscall(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0); syscall(SYS_setresuid, 100, 100, 100);
+             CALL(syscall(SYS_capset, &head, gid)); CALL(syscall(SYS_setgid, 101)));
+    IN_CHILD(seteuid(100); say_capabilities(); CALL(setgid(101)); seteuid(0); say_capabilities());
+    IN_CHILD(setuid(100); say_capabilities(); CALL(capset(&head, gid)));
 }
+TEST(capget) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_1}, wrong = {.version = 1};
+    struct __user_cap_data_struct one = {0};
+    say_capabilities();
+    CALL(capget(&head, &one));
+    CALL(capget(&wrong, &one));
+    say("  version %x", wrong.version);
+    CALL(capget(&head, NULL));
+    CALL(syscall(SYS_capget, &head, &one));
+    CALL(syscall(SYS_capget, NULL, &one));
+}
+
+/* Of the limit in which a simulated root keeps the ids: nothing is seen of that, and nobody loses them. */
+#define IS_WHOLE(l) ((l).rlim_cur == (l).rlim_max)
+#define LIMITS(suffix)                                                                                                 \
+    TEST(getrlimit##suffix) {                                                                                          \
+        struct rlimit##suffix l = {1, 2};                                                                              \
+        IN_CHILD(setresuid(5, 6, 7); CALL(getrlimit##suffix(RLIMIT_LOCKS, &l)); NUMBER(IS_WHOLE(l)));                  \
+        CALL(getrlimit##suffix(RLIMIT_CORE, &l));                                                                      \
+        NUMBER(syscall(SYS_getrlimit, RLIMIT_LOCKS, NULL));                                                            \
+    }                                                                                                                  \
+    TEST(setrlimit##suffix) {                                                                                          \
+        struct rlimit##suffix l, wrong = {2, 1};                                                                       \
+        getrlimit##suffix(RLIMIT_LOCKS, &l);                                                                           \
+        IN_CHILD(setresuid(5, 6, 7); CALL(setrlimit##suffix(RLIMIT_LOCKS, &l)));                                       \
+        IN_CHILD(setresuid(5, 6, 7); CALL(syscall(SYS_setrlimit, RLIMIT_LOCKS, &l)));                                  \
+        CALL(setrlimit##suffix(RLIMIT_LOCKS, &wrong));                                                                 \
+        IN_CHILD(CALL(setrlimit##suffix(RLIMIT_CORE, &l)); getrlimit##suffix(RLIMIT_CORE, &l); NUMBER(IS_WHOLE(l)));   \
+    }                                                                                                                  \
+    TEST(prlimit##suffix) {                                                                                            \
+        struct rlimit##suffix l = {1, 2};                                                                              \
+        IN_CHILD(setresuid(5, 6, 7); CALL(prlimit##suffix(0, RLIMIT_LOCKS, NULL, &l)); NUMBER(IS_WHOLE(l));            \
+                 CALL(prlimit##suffix(0, RLIMIT_LOCKS, &l, NULL)));                                                    \
+        IN_CHILD(setresuid(5, 6, 7); CALL(syscall(SYS_prlimit64, 0, RLIMIT_LOCKS, NULL, &l)); NUMBER(IS_WHOLE(l));     \
+                 CALL(syscall(SYS_prlimit64, 0, RLIMIT_LOCKS, &l, NULL)));                                             \
+    }
+LIMITS()
+LIMITS(64)
