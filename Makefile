@@ -112,7 +112,7 @@ $(BUILD)/unionrun-layers: $(call objects,tool,$(layers) launch/say.c launch/remo
 
 $(BUILD)/tool/layers/tree_page.o: layers/page.html
 
-$(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/say.c)
+$(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/become.c launch/say.c config/text.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c)

@@ -302,6 +302,16 @@ static bool root_value(struct ur_plan *plan, const json_t *value) {
     return json_is_boolean(value) || ur_plan_fail(plan, where, "is %s; true or false is wanted", type_name(value));
 }
 
+static bool user_value(struct ur_plan *plan, const json_t *value) {
+    struct ur_said_at where = {-1, "user", -1};
+    const char *text = json_string_value(value);
+    if (!text || !*text || *text == ':')
+        return ur_plan_fail(plan, where, "is %s; \"NAME\" or \"UID\" is wanted, with :GROUP or :GID if need be",
+                            text ? "empty" : type_name(value));
+    plan->user = ur_format("%s", text);
+    return true;
+}
+
 static bool file_value(struct ur_plan *plan, json_t *root) {
     if (!json_is_object(root))
         return ur_plan_fail_file(plan, 1, "the file is %s; an object with \"mounts\" is wanted", type_name(root));
@@ -329,6 +339,8 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
             right = max_upper_value(plan, member);
         else if (strcmp(key, "root") == 0)
             right = root_value(plan, member);
+        else if (strcmp(key, "user") == 0)
+            right = user_value(plan, member);
         else if (strcmp(key, "environment") == 0)
             right = environment_value(plan, member);
         else if (strcmp(key, "directory") == 0)
@@ -338,10 +350,11 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
         else if (strcmp(key, "$schema") == 0) /* for editors */
             right = json_is_string(member) || ur_plan_fail(plan, where, "is %s; a string is wanted", type_name(member));
         else
-            right = ur_plan_fail(plan, where,
-                                 "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
-                                 "\"index\", \"durability\", \"metacopy\", \"max_upper\", \"root\", \"environment\", "
-                                 "\"directory\" and \"command\"");
+            right = ur_plan_fail(
+                plan, where,
+                "unknown key; a layer file has \"mounts\", \"pass\", \"writable\", \"raw\", "
+                "\"index\", \"durability\", \"metacopy\", \"max_upper\", \"root\", \"user\", \"environment\", "
+                "\"directory\" and \"command\"");
         if (!right)
             return false;
     }

@@ -193,6 +193,7 @@ void ur_plan_free(struct ur_plan *plan) {
     free_list(plan->command, plan->words);
     free(plan->trace);
     free(plan->directory);
+    free(plan->user);
     free(plan->file);
     free(plan->text);
     free(plan->base);

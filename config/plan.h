@@ -78,6 +78,7 @@ struct ur_plan {
 
     char **environment; /* "NAME=VALUE", as said */
     size_t variables;
+    char *user;      /* who the command is: NAME or UID, :GROUP or :GID; NULL: who starts it */
     char *directory; /* where the command starts, absolute; NULL: where one is */
     char **command;  /* if the command line gives none: command[1] is its name, [0] free, NULL behind. NULL: none */
     size_t words;    /* of it, the free one too */

@@ -23,9 +23,9 @@
  * inherited so and that nobody enforces: the soft limit RLIMIT_LOCKS, as so much less than the hard one (getrlimit(2):
  * "Linux 2.4 only"). The ids are a process', not a thread's. What they change: what the process is told of itself,
  * whose its new files are, and whether it may chown, chmod and become another. Permissions to open or search are not
- * simulated for other ids. A program's set-id bits count when it is started (but for AT_SECURE), the limit itself cannot
- * be seen or changed, and capabilities are what the kernel would have made of those of root (capabilities(7)); there are
- * no ambient ones.
+ * simulated for other ids. A program's set-id bits count when it is started (but for AT_SECURE), the limit itself
+ * cannot be seen or changed, and capabilities are what the kernel would have made of those of root (capabilities(7));
+ * there are no ambient ones.
  *
  * As real root --root does nothing: everything is so already.
  */

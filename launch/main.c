@@ -103,6 +103,10 @@ bool load_plan(struct launch *launch) {
     else if (options->ephemeral && !launch->plan.durability_said)
         launch->plan.durability = UR_DURABLE_VOLATILE;
     launch->plan.root |= options->root;
+    if (launch->plan.user && !launch->plan.root && geteuid() != 0) {
+        say("the layer file's \"user\" is %s: only root can become another; --root simulates that", launch->plan.user);
+        return false;
+    }
     if (options->metacopy_said) {
         launch->plan.metacopy = options->metacopy;
         launch->plan.metacopy_said = true;

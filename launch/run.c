@@ -141,15 +141,21 @@ static void start(struct launch *launch) {
     enum nets nets = protect(launch);
     if (nets == NETS_FAILED)
         _exit(EXIT_OURS);
+    const char *user = launch->plan.user ? launch->plan.user : "";
     /* Here the guard sees what this process calls, too. So no program of the host's need be run in a union that may
        have nothing to run it with. */
     if (nets == NETS_GUARD) {
         sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
-        _exit(run_command(launch->options.command));
+        _exit(run_command(user, launch->options.command));
     }
     UR_AUTO_TEXT trampoline = ur_path_join(launch->parts, "unionrun-exec");
-    char **arguments = launch->options.command - 1;
+    size_t words = 0;
+    while (launch->options.command[words])
+        words++;
+    char **arguments = ur_allocate((words + 3) * sizeof *arguments);
     arguments[0] = trampoline;
+    arguments[1] = (char *)user;
+    memcpy(arguments + 2, launch->options.command, words * sizeof *arguments);
     sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
     /* Past the hook of a union around this one: it would put its own session back. */
     errno = (int)-UR_SYS(SYS_execve, trampoline, arguments, environ, 0, 0, 0);

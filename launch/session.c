@@ -162,6 +162,8 @@ static char *preload_path(const struct launch *launch) {
 }
 
 static void set_environment(struct launch *launch, const char *preload) {
+    if (launch->plan.user)
+        unsetenv("HOME"); /* another's; his own is set where it is known (become.c) */
     for (size_t i = 0; i < launch->plan.variables; i++) {
         const char *value = strchr(launch->plan.environment[i], '=') + 1;
         UR_AUTO_TEXT name = ur_copy(launch->plan.environment[i], (size_t)(value - launch->plan.environment[i]) - 1);

@@ -22,6 +22,8 @@ static const char *kind(const struct ur_plan_mount *mount) {
 static void show_command(const struct ur_plan *plan) {
     for (size_t i = 0; i < plan->variables; i++)
         printf("%-12s%s\n", i ? "" : "environment", plan->environment[i]);
+    if (plan->user)
+        printf("%-12s%s\n", "user", plan->user);
     if (plan->directory)
         printf("%-12s%s\n", "directory", plan->directory);
     for (size_t i = 1; i < plan->words; i++)
@@ -114,6 +116,8 @@ bool show_json(const struct launch *launch) {
         right = json_object_set_new(root, "max_upper", json_integer((json_int_t)plan->max_upper)) == 0 && right;
     if (plan->root)
         right = json_object_set_new(root, "root", json_true()) == 0 && right;
+    if (plan->user)
+        right = set(root, "user", plan->user) && right;
     right = add_command(root, plan) && right;
     for (size_t i = 0; i < plan->writables; i++)
         right = json_array_append_new(writable, json_string(plan->writable[i].path)) == 0 && right;

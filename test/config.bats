@@ -157,7 +157,7 @@ refused_run() {
 
 @test "the schema is JSON, and names the keys that the loader knows" {
     run jq -cr '[.properties|keys[]]+[.definitions.mount.properties|keys[]]' "$BATS_TEST_DIRNAME/../config/unionrun-layers.schema.json"
-    [ "$output" = '["$schema","command","directory","durability","environment","index","max_upper","metacopy","mounts","pass","raw","root","writable","lower","target","upper","work"]' ]
+    [ "$output" = '["$schema","command","directory","durability","environment","index","max_upper","metacopy","mounts","pass","raw","root","user","writable","lower","target","upper","work"]' ]
     layers '{"$schema":"x","mounts":[{"target":"t","lower":"a","upper":"u","work":"w"}],"pass":[],"raw":"hide","writable":[],"index":"1M","durability":"strict","metacopy":true,"root":true,"environment":{"A":"b"},"directory":"/","command":["true"]}'
     check
 }

@@ -167,12 +167,12 @@ import() { as "$UNIONRUN" import "$@"; }
     others
     workspace user
     cp -r "$SHARED/oci" "$W/oci"
-    umoci config --image "$W/oci:two" --config.env 'GREETING=good day = $HOME' --config.env LD_PRELOAD=/none.so --config.user nobody \
+    umoci config --image "$W/oci:two" --config.env 'GREETING=good day = $HOME' --config.env LD_PRELOAD=/none.so \
         --config.workingdir /etc/keep --config.entrypoint /bin/sh --config.cmd -c --config.cmd 'pwd; cat five; echo "$GREETING"'
     chmod -R a+rX "$W/oci"
     run import "$W/oci" -o "$W/img"
     [ "$status" -eq 0 ]
-    [[ $output == *"LD_PRELOAD is left out"* && $output == *"the image says User: nobody"* ]]
+    [[ $output == *"LD_PRELOAD is left out"* ]]
     [ "$(as "$UNIONRUN" --layers "$W/img/base.json")" = $'/etc/keep\nfive\ngood day = $HOME' ]
     [ "$(as "$UNIONRUN" --no-preload --layers "$W/img/base.json" --)" = $'/etc/keep\nfive\ngood day = $HOME' ]
     [ "$(as env GREETING=mine "$UNIONRUN" --layers "$W/img/base.json" -- /bin/sh -c 'echo "$GREETING $PWD"')" = 'good day = $HOME /etc/keep' ]
@@ -180,6 +180,46 @@ import() { as "$UNIONRUN" import "$@"; }
     run as "$UNIONRUN" --layers "$W/img/base.json"
     [ "$status" -eq 125 ]
     [[ $output == *'/etc/keep: the layer file'*'No such file or directory'* ]]
+}
+
+# What docker run makes of an image's User, by root and by a plain user.
+@test "an image's user is who its command is, as the image's own passwd and group have it" {
+    workspace root
+    others
+    needs umoci
+    mkdir -p "$BATS_TEST_TMPDIR/files/etc"
+    echo 'app:x:1234:1235::/home/app:/bin/sh' >"$BATS_TEST_TMPDIR/files/etc/passwd"
+    printf 'app:x:1235:\nmore:x:1300:other,app\nalone:x:1400:\n' >"$BATS_TEST_TMPDIR/files/etc/group"
+    tar -C "$BATS_TEST_TMPDIR/files" -cf "$BATS_TEST_TMPDIR/files.tar" etc/passwd etc/group
+    cp -r "$SHARED/oci" "$W/oci"
+    umoci raw add-layer --image "$W/oci:two" "$BATS_TEST_TMPDIR/files.tar"
+    local who said option root_or_user ids='uid=1234(app) gid=1235(app) groups=1235(app),1300(more) /home/app'
+    while read -r said wanted; do
+        umoci config --image "$W/oci:two" --config.user "$said" --config.entrypoint /bin/sh --config.cmd -c --config.cmd 'echo "$(/bin/busybox id) $HOME"'
+        chmod -R a+rX "$W/oci"
+        for root_or_user in root user; do
+            WHO=$root_or_user
+            [ "$WHO" = root ] || as_user true
+            who=$BATS_TEST_TMPDIR/$root_or_user.$said
+            mkdir "$who"
+            [ "$WHO" = root ] || chown "$PLAIN_USER:" "$who"
+            as "$UNIONRUN" import "$W/oci" -o "$who/img" --image two >"$BATS_TEST_TMPDIR/told" 2>&1 || { cat "$BATS_TEST_TMPDIR/told"; false; }
+            grep -qxF "the image says User: $said" "$BATS_TEST_TMPDIR/told"
+            for option in --guard=auto --no-preload; do
+                same "$root_or_user $said $option" "$wanted" "$(as timeout 60 "$UNIONRUN" "$option" --layers "$who/img/base.json" 2>&1)"
+            done
+        done
+    done <<END
+app $ids
+1234 $ids
+app:alone uid=1234(app) gid=1400(alone) groups=1400(alone) /home/app
+77:1400 uid=77 gid=1400(alone) groups=1400(alone) /
+none unionrun: the layer file's "user", none: the union's /etc/passwd has no such user
+app:none unionrun: the layer file's "user", app:none: the union's /etc/group has no such group
+END
+    jq 'del(.root)' "$who/img/base.json" | as tee "$who/img/other.json" >/dev/null
+    run -125 as "$UNIONRUN" --layers "$who/img/other.json"
+    [[ $output == *'only root can become another; --root simulates that'* ]]
 }
 
 @test "an image shown elsewhere than at / has its command, and no working directory" {

@@ -214,6 +214,12 @@ static char *directory_of(const struct import *import) {
     return path;
 }
 
+/* NULL: whoever one is. Elsewhere than at / the union's files know no users. */
+static const char *user_of(const struct import *import) {
+    const char *said = json_string_value(json_object_get(config_of(import), "User"));
+    return said && *said && *said != ':' && strcmp(import->target, "/") == 0 ? said : NULL;
+}
+
 /* What the image says of a run, where there is anything. Its directories are the whole root's: not beneath a target. */
 static void add_config(const struct import *import, json_t *file) {
     json_t *environment = environment_of(import), *command = command_of(import);
@@ -221,6 +227,10 @@ static void add_config(const struct import *import, json_t *file) {
     const char *program = json_string_value(json_array_get(command, 0));
     if (json_object_size(environment))
         json_object_set(file, "environment", environment);
+    if (user_of(import)) {
+        json_object_set_new(file, "root", json_true());
+        json_object_set_new(file, "user", json_string(user_of(import)));
+    }
     if (directory)
         json_object_set_new(file, "directory", json_string(directory));
     if (program && *program)
@@ -313,12 +323,12 @@ static int tell(const struct import *import) {
     }
     puts(json_array_size(command) ? "" : " /bin/sh");
     json_decref(command);
-    static const char *const keys[] = {"WorkingDir", "User"}, *const applied[] = {"", " (not applied)"};
+    static const char *const keys[] = {"WorkingDir", "User"};
     for (size_t k = 0; k < 2; k++) {
         const char *value = json_string_value(json_object_get(config_of(import), keys[k]));
         UR_AUTO_TEXT one = value && *value ? shell_word(value) : NULL;
         if (one)
-            printf("the image says %s: %s%s\n", keys[k], one, applied[k]);
+            printf("the image says %s: %s\n", keys[k], one);
     }
     const json_t *variables = json_object_get(config_of(import), "Env");
     for (size_t i = 0; i < json_array_size(variables); i++) {
