@@ -107,10 +107,29 @@ static void of_loader(const struct program *p, int number, unsigned name, uint64
 static uint32_t guard_says(enum class class, enum filter_ids ids, uint32_t number_says) {
     if (class == WHO)
         return ids == FILTER_IDS_TOLD ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    if (class == LIMIT || class == KEEP) /* of another limit, another option */
+        return SECCOMP_RET_ALLOW;
     if (class == IDS)
         return ids == FILTER_IDS_REAL ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
     /* A refusal that the guard has a row for is the guard's own, who says so. */
     return number_says == (SECCOMP_RET_ERRNO | EPERM) ? SECCOMP_RET_USER_NOTIF : number_says;
+}
+
+/* `number` with `value` as argument `at` is the guard's where root is simulated, but not from the gate; other values
+   are not. */
+static void of_simulated(const struct program *p, enum filter_ids ids, int number, unsigned at, uint64_t value) {
+    struct seccomp_data d = from_outside(number);
+    if (number < 0)
+        return;
+    d.args[at] = value;
+    expect("a simulated root's", number, ids == FILTER_IDS_TOLD ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW,
+           verdict(p, &d));
+    d.instruction_pointer = UR_GATE + UR_GATE_SYSCALL + 2;
+    expect("a simulated root's from the gate", number, SECCOMP_RET_ALLOW, verdict(p, &d));
+    d = from_outside(number);
+    d.args[at] = value + 1;
+    d.args[!at] = value;
+    expect("another than a simulated root's", number, SECCOMP_RET_ALLOW, verdict(p, &d));
 }
 
 static void whole(enum filter_ids ids, bool shim, bool limited) {
@@ -170,6 +189,10 @@ static void whole(enum filter_ids ids, bool shim, bool limited) {
         of_loader(&p, CALL_access, 0, R_OK, &loader.access[1]);
     }
     of_loader(&p, CALL_openat, 1, O_RDONLY | O_CLOEXEC, &loader.open[0]);
+    of_simulated(&p, ids, CALL_prlimit64, 1, RLIMIT_LOCKS);
+    of_simulated(&p, ids, CALL_getrlimit, 0, RLIMIT_LOCKS);
+    of_simulated(&p, ids, CALL_setrlimit, 0, RLIMIT_LOCKS);
+    of_simulated(&p, ids, CALL_prctl, 0, PR_SET_KEEPCAPS);
     struct seccomp_data d = from_outside(CALL_sendto);
     d.args[4] = 0;
     expect("sendto without an address", CALL_sendto, SECCOMP_RET_ALLOW, verdict(&p, &d));
