@@ -536,6 +536,7 @@ void ur_recall(const struct ur_dir *d, const struct ur_known *known, struct ur_e
     e->spot.layer = known->layer;
     e->in_upper = known->layer == 0 && ur_has_upper(d->mount);
     e->plain = known->plain;
+    e->sole = known->sole;
     e->recalled = true;
     e->st.st_mode = known->kind == UR_KNOWN_DIRECTORY ? S_IFDIR : known->kind == UR_KNOWN_SYMLINK ? S_IFLNK : S_IFREG;
 }
@@ -563,10 +564,7 @@ static bool worth_knowing(const struct ur_union *u, const struct ur_dir *d, cons
                                                   : UR_KNOWN_ABSENT;
         return d->open || u->owner;
     }
-    known->kind = e->kind == UR_DIRECTORY  ? UR_KNOWN_DIRECTORY
-                  : S_ISREG(e->st.st_mode) ? UR_KNOWN_FILE
-                  : S_ISLNK(e->st.st_mode) ? UR_KNOWN_SYMLINK
-                                           : UR_KNOWN_RESERVED;
+    known->kind = ur_known_kind_of(e->st.st_mode);
     bool many = e->kind == UR_FILE && !e->in_upper && e->st.st_nlink > 1;
     return known->kind != UR_KNOWN_RESERVED && !many && d->even;
 }
@@ -629,8 +627,10 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     if (!is_indexed(u, d) || !ur_index_key(u, d->path, d->len, name, len, &k))
         return look_up(u, d, name, e, host);
     struct ur_known known;
+    uint64_t stamp = ur_index_stamp(&k);
     if (ur_index_get(&k, &known)) {
         ur_recall(d, &known, e);
+        e->stamp = stamp;
         long ret = e->kind == UR_ABSENT ? 1 : ur_spot_path(u, d, e->spot, name, host);
         if (ret == 0)
             ret = ur_recall_stat(u, d, &k, &(struct ur_reach){AT_FDCWD, host}, e);
@@ -638,6 +638,7 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
             return ret < 0 ? ret : 0;
     }
     struct ur_reservation r = ur_index_reserve(&k);
+    e->stamp = ur_index_stamp(&k);
     /* Of a stack that may be out of date nothing can be learnt. Asked after the reservation. */
     if (!d->generation || d->generation != ur_dcache_begin(u))
         ur_index_put(&k, &r, NULL);
@@ -646,10 +647,12 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     return ret;
 }
 
-long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name) {
-    struct ur_entry e;
-    long ret = ur_lookup_from(u, d, name, ur_has_upper(d->mount), &e);
-    return ret < 0 ? ret : e.kind != UR_ABSENT;
+long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e) {
+    struct ur_entry below;
+    if (ur_is_sole(e))
+        return 0;
+    long ret = ur_lookup_from(u, d, name, ur_has_upper(d->mount), &below);
+    return ret < 0 ? ret : below.kind != UR_ABSENT;
 }
 
 void ur_changing_begin(const struct ur_union *u) {

@@ -4,10 +4,11 @@
  *
  * A name's key is a hash of its canonical union path, seeded by the run. What stands under it is true, always: whoever
  * changes what a name means takes the entry out first and says that the bucket is changing (UR_NAME_CHANGES), and
- * nobody enters anything then. So a process that is killed in the middle of a change leaves a bucket in which nothing
- * is entered any more: the disk is asked, as without an index.
+ * nobody enters anything then, but at its end he himself what has come of it. So a process that is killed in the middle
+ * of a change leaves a bucket in which nothing is entered any more: the disk is asked, as without an index.
  *
- *   bucket     a cache line: a word of state (how many are changing a name of it; a counter), and 7 entries
+ *   bucket     a cache line: a word of state (how many are changing a name of it; a counter of reservations and
+ *              changes), and 7 entries
  *   entry      one 64-bit word, read and written whole: 51 bits of the hash, and either the kind and the layer of
  *              a name; or, under another hash of the same name, the stack of the directory: a bit for each of its
  *              layers. 0: free
@@ -36,7 +37,7 @@
 enum { ENTRIES = 7, BUCKET = 64, PAGE = 4 << 10, BLOCK = 64 << 10 };
 
 struct bucket {
-    _Atomic uint64_t state; /* low half: changes under way; high half: a counter that makes reservations differ */
+    _Atomic uint64_t state; /* low half: changes under way; high half: a counter, by which reservations differ */
     _Atomic uint64_t entry[ENTRIES];
 };
 _Static_assert(sizeof(struct bucket) == BUCKET, "a bucket is a cache line");
@@ -47,7 +48,8 @@ _Static_assert(sizeof(struct bucket) == BUCKET, "a bucket is a cache line");
 #define LAYER (UINT64_C(511) << LAYER_SHIFT)
 #define PLAIN (UINT64_C(1) << 12)
 #define HASH (~UINT64_C(0) << 13)
-_Static_assert(UR_LAYERS_MAX <= 512, "a layer's number has 9 bits");
+#define SOLE UINT64_C(511) /* in the place of the layer: the upper, and the lowers show nothing */
+_Static_assert(UR_LAYERS_MAX <= SOLE, "a layer's number has 9 bits");
 
 #define CHANGING UINT64_C(0xffffffff)
 #define TICKET (UINT64_C(1) << 32)
@@ -198,7 +200,9 @@ bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
         full &= e != 0;
         if ((e & HASH) != k->hash || (e & KIND) == UR_KNOWN_RESERVED || !(e & KIND))
             continue;
-        *known = (struct ur_known){(enum ur_known_kind)(e & KIND), (uint16_t)((e & LAYER) >> LAYER_SHIFT), e & PLAIN};
+        uint64_t layer = (e & LAYER) >> LAYER_SHIFT;
+        bool sole = layer == SOLE;
+        *known = (struct ur_known){(enum ur_known_kind)(e & KIND), sole ? 0 : (uint16_t)layer, e & PLAIN, sole};
         return true;
     }
     return false;
@@ -213,8 +217,7 @@ void ur_index_drop(const struct ur_key *k) {
     }
 }
 
-struct ur_reservation ur_index_reserve(const struct ur_key *k) {
-    uint64_t ticket = atomic_fetch_add(state_of(k), TICKET) >> 32;
+static struct ur_reservation reserve(const struct ur_key *k, uint64_t ticket) {
     int at = (int)(ticket % (2 * ENTRIES));
     for (int i = 0; i < 2 * ENTRIES; i++)
         if (!atomic_load_explicit(place(k, i), memory_order_relaxed)) {
@@ -224,21 +227,35 @@ struct ur_reservation ur_index_reserve(const struct ur_key *k) {
     /* Like no other that may come to the same place: other names give out tickets of their own. */
     struct ur_reservation r = {place(k, at), ((k->hash ^ ticket << 13) & HASH) | UR_KNOWN_RESERVED};
     atomic_store(r.entry, r.word);
+    return r;
+}
+
+struct ur_reservation ur_index_reserve(const struct ur_key *k) {
+    struct ur_reservation r = reserve(k, atomic_fetch_add(state_of(k), TICKET) >> 32);
     /* Looked at after the reservation can be seen: who begins a change from here on takes it away. */
     if (atomic_load(state_of(k)) & CHANGING)
         ur_index_put(k, &r, NULL);
     return r;
 }
 
-static void put(struct ur_reservation *r, uint64_t e) {
+uint64_t ur_index_stamp(const struct ur_key *k) {
+    return atomic_load(state_of(k));
+}
+
+static bool put(struct ur_reservation *r, uint64_t e) {
     uint64_t mine = r->word;
-    if (r->entry)
-        atomic_compare_exchange_strong(r->entry, &mine, e);
+    bool is_put = r->entry && atomic_compare_exchange_strong(r->entry, &mine, e);
     r->entry = NULL;
+    return is_put;
+}
+
+static uint64_t entry_of(uint64_t hash, const struct ur_known *known) {
+    uint64_t layer = known->sole ? SOLE : known->layer;
+    return hash | (known->plain ? PLAIN : 0) | layer << LAYER_SHIFT | known->kind;
 }
 
 void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known) {
-    put(r, known ? k->hash | (known->plain ? PLAIN : 0) | (uint64_t)known->layer << LAYER_SHIFT | known->kind : 0);
+    put(r, known ? entry_of(k->hash, known) : 0);
 }
 
 /* --- stacks of directories -----------------------------------------------------------------------------------------
@@ -288,9 +305,25 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
-struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, bool seen) {
+/*
+ * Who changes a name knows what it means then, if nobody else has changed it since he looked it up. That is seen by the
+ * state, which counts each change of a name of the bucket: up to this one's reservation there was no other. Who begins
+ * one later takes the reservation away. `state`: what it must be.
+ */
+static void reserve_outcome(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k, uint64_t state,
+                            struct ur_change *change) {
+    struct ur_reservation r = reserve(k, state >> 32);
+    if (atomic_load(change->state) != state || !d->generation || d->generation != ur_dcache_begin(u))
+        put(&r, 0);
+    change->entry = r.entry;
+    change->word = r.word;
+    change->hash = k->hash;
+}
+
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name,
+                                 const struct ur_entry *entry, bool seen) {
     enum { BEGUN = 32 };
-    struct ur_change change = {NULL, NULL, seen ? ur_names_changed(u, d) : NULL};
+    struct ur_change change = {.seen = seen ? ur_names_changed(u, d) : NULL};
     struct ur_key k;
     if (change.seen)
         atomic_fetch_add(change.seen, 1 + (UINT64_C(1) << BEGUN));
@@ -298,25 +331,50 @@ struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *
         return change;
     if (key_of(u, d->path, d->len, name, strlen(name), true, &k)) {
         change.state = state_of(&k);
-        atomic_fetch_add(change.state, 1);
+        uint64_t state = atomic_fetch_add(change.state, 1 + TICKET);
         k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
         k.stack = stack_hash(k.hash);
         ur_index_drop(&k);
+        if (entry && entry->stamp && entry->stamp == state && !(state & CHANGING))
+            reserve_outcome(u, d, &k, state + 1 + TICKET, &change);
     }
     change.listing = ur_listing_changes(u, d);
     return change;
 }
 
+/* A lower that is the host's own "/" may get names yet. */
+static bool lowers_stay(const struct ur_union *u, const struct ur_dir *d) {
+    for (unsigned i = 0; i < d->spots; i++)
+        if (d->spot[i].layer != 0 && !ur_must_stay(u, d, d->spot[i]))
+            return false;
+    return true;
+}
+
+bool ur_change_tell(const struct ur_union *u, const struct ur_dir *d, struct ur_change *change,
+                    const struct ur_known *now) {
+    struct ur_known known = *now;
+    bool open = ur_is_known_absent(now) ? d->open || u->owner : d->even;
+    if (!change->entry || !open || now->kind == UR_KNOWN_RESERVED)
+        return false;
+    known.sole = now->sole && lowers_stay(u, d);
+    return put(&(struct ur_reservation){change->entry, change->word}, entry_of(change->hash, &known));
+}
+
+bool ur_change_is_alone(const struct ur_change *change) {
+    return change->entry && atomic_load(change->entry) == change->word;
+}
+
 void ur_change_end(struct ur_change *change) {
+    put(&(struct ur_reservation){change->entry, change->word}, 0);
     _Atomic uint64_t *const all[] = {change->state, change->listing, change->seen};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i])
             atomic_fetch_sub(all[i], 1);
-    *change = (struct ur_change){NULL, NULL, NULL};
+    *change = (struct ur_change){0};
 }
 
 void ur_name_unsure(const struct ur_union *u, const struct ur_dir *d, const char *name) {
-    ur_change_begin(u, d, name, false);
+    ur_change_begin(u, d, name, NULL, false);
     ur_gone_taken(u, d, name);
 }
 

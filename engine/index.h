@@ -18,9 +18,24 @@ struct ur_known {
     enum ur_known_kind kind;
     uint16_t layer; /* who holds it, by the union path below the target */
     bool plain;     /* held by the upper, and it has no origin: its st_ino is its own */
+    bool sole;      /* held by the upper, and the lowers show nothing of this name */
 };
+/* UR_KNOWN_RESERVED: of no kind that is entered. */
+static inline enum ur_known_kind ur_known_kind_of(mode_t mode) {
+    return S_ISREG(mode)   ? UR_KNOWN_FILE
+           : S_ISDIR(mode) ? UR_KNOWN_DIRECTORY
+           : S_ISLNK(mode) ? UR_KNOWN_SYMLINK
+                           : UR_KNOWN_RESERVED;
+}
 static inline bool ur_is_known_absent(const struct ur_known *known) {
     return known->kind >= UR_KNOWN_ABSENT && known->kind < UR_KNOWN_RESERVED;
+}
+
+/* What it is of a name that was taken away, with a whiteout or (not `white`) without. */
+static inline struct ur_known ur_known_removed(const struct ur_table_mount *m, bool white) {
+    return (struct ur_known){.kind = !white                     ? UR_KNOWN_ABSENT
+                                     : m->caps & UR_CAP_CHARDEV ? UR_KNOWN_ABSENT_NODE
+                                                                : UR_KNOWN_RESERVED};
 }
 
 /* A name's place. Valid while nothing is said of the epoch: for one lookup. */
@@ -51,7 +66,17 @@ struct ur_reservation {
     uint64_t word;
 };
 struct ur_reservation ur_index_reserve(const struct ur_key *k);
+/* Of what is looked up from here on: for ur_entry's stamp. */
+uint64_t ur_index_stamp(const struct ur_key *k);
 void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known);
+
+/* A change that was begun with an entry was made: what its name means by it. The index takes it if nobody else has
+   begun one of that name since the entry was looked up; false: it did not. To be told once, before the end of the
+   change. */
+bool ur_change_tell(const struct ur_union *u, const struct ur_dir *d, struct ur_change *change,
+                    const struct ur_known *now);
+/* Has nobody, so far? */
+bool ur_change_is_alone(const struct ur_change *change);
 
 /* The same of the directory's stack: of `d` the spots, `open` and `even` are put or got. */
 void ur_index_put_stack(const struct ur_key *k, struct ur_reservation *r, const struct ur_dir *d);

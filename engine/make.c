@@ -2,6 +2,7 @@
  * New names: mkdir, mknod, symlink, link. In a whiteout's place a new thing is prepared aside and put over it by one
  * step; a directory there is opaque, or the children of the dead one would come back.
  */
+#include "index.h"
 #include "union.h"
 
 #include <sys/sysmacros.h>
@@ -15,6 +16,7 @@ struct making {
     const char *text; /* the symlink's; the host path to be linked */
     int fd;           /* LINK with no text: this descriptor */
     int flags;        /* LINK: of linkat */
+    bool plain;       /* LINK: it is known to have no origin */
 };
 
 static long make_at(const struct making *w, const char *host) {
@@ -32,11 +34,16 @@ static long make_at(const struct making *w, const char *host) {
     return -EINVAL;
 }
 
-/* What was to be linked may have been a whiteout by then, which is nothing. */
-static long make_seen(const struct making *w, const char *host) {
+/* What was to be linked may have been a whiteout by then, which is nothing. `type`: of what was made; 0: unknown. */
+static long make_seen(const struct making *w, const char *host, mode_t *type) {
     struct stat st;
     long ret = make_at(w, host);
-    if (ret < 0 || w->kind != LINK || sys_lstat(host, &st) < 0 || ur_is_whiteout(host, &st) <= 0)
+    mode_t node = w->mode & S_IFMT ? w->mode & S_IFMT : S_IFREG;
+    *type = w->kind == DIRECTORY ? S_IFDIR : w->kind == SYMLINK ? S_IFLNK : w->kind == NODE ? node : 0;
+    if (ret < 0 || w->kind != LINK || sys_lstat(host, &st) < 0)
+        return ret;
+    *type = st.st_mode & S_IFMT;
+    if (ur_is_whiteout(host, &st) <= 0)
         return ret;
     sys_unlink(host);
     return UR_AGAIN;
@@ -62,11 +69,13 @@ static long make_device(const struct ur_caller *c, const struct making *w, const
     return ret;
 }
 
-/* At a host path; the directory `parent` is where it will be. */
-static long make_in(const struct ur_caller *c, const struct making *w, const char *host, const char *parent) {
+/* At a host path; the directory `parent` is where it will be. `type`: as make_seen tells it. */
+static long make_in(const struct ur_caller *c, const struct making *w, const char *host, const char *parent,
+                    mode_t *type) {
+    *type = 0;
     if (is_recorded(c->u, w))
         return make_device(c, w, host, parent);
-    long ret = make_seen(w, host);
+    long ret = make_seen(w, host, type);
     return ret == 0 && c->u->root && w->kind != LINK ? ur_root_made(c, -1, host, parent, NULL) : ret;
 }
 
@@ -118,6 +127,16 @@ static long may_make(const struct ur_node *n, const struct making *w) {
     return 0;
 }
 
+static void tell(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n, const struct making *w,
+                 mode_t type, struct ur_change *change) {
+    ur_change_tell(c->u, d, change,
+                   &(struct ur_known){
+                       .kind = ur_known_kind_of(type),
+                       .plain = w->kind != LINK, /* what is linked may have an origin */
+                       .sole = ur_is_sole(&n->entry),
+                   });
+}
+
 static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n,
                       const struct making *w) {
     char *host = s->real[0], *parent = s->real[1];
@@ -147,7 +166,8 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ret = ur_new_place(c, d, n->name, host);
     if (ret < 0)
         return ret;
-    UR_NAME_CHANGES(c->u, d, n->name);
+    mode_t type;
+    UR_NAME_BECOMES(change, c->u, d, n->name, &n->entry);
     if (w->kind != DIRECTORY)
         ur_gone_taken(c->u, d, n->name);
     bool aside = is_recorded(c->u, w) || n->entry.white == UR_WHITE_NODE ||
@@ -155,16 +175,18 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
     if (!aside) {
         ret = c->u->root ? ur_upper_path(c->u, d, NULL, parent) : 0;
         if (ret == 0)
-            ret = make_in(c, w, host, parent);
-        if (ret == 0)
+            ret = make_in(c, w, host, parent, &type);
+        if (ret == 0) {
+            tell(c, d, n, w, type, &change);
             return ur_sync_names(c->u, d);
+        }
         /* Of a link -ENOENT is the final word: what was to be linked has gone. */
         return ret == -EEXIST || ret == -ENOTDIR || (ret == -ENOENT && w->kind != LINK) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
     if (ret < 0)
         return ret;
-    ret = make_in(c, w, s->stage.path, parent);
+    ret = make_in(c, w, s->stage.path, parent, &type);
     if (ret == 0 && w->kind == DIRECTORY) {
         /* A mode that keeps its owner out also keeps him from marking it, and from moving it. */
         struct ur_unlocked k;
@@ -182,8 +204,10 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
         ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, &s->stage, host)
                                               : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
     ur_stage_drop(&s->stage);
-    if (ret == 0)
+    if (ret == 0) {
+        tell(c, d, n, w, type, &change);
         return ur_sync_names(c->u, d);
+    }
     return ret == -EEXIST || ret == -ENOTDIR ? UR_AGAIN : ret;
 }
 
@@ -193,7 +217,7 @@ static long note_link(const struct ur_caller *c, struct ur_scratch *s, const str
     struct ur_dir *d = &s->dir[1];
     struct stat st;
     uint64_t ino = 1; /* of a descriptor's file: it may have one */
-    if (s->node[1].where != UR_AT_UNION)
+    if (s->node[1].where != UR_AT_UNION || w->plain)
         return 0;
     if (w->fd == AT_FDCWD && !(w->flags & AT_SYMLINK_FOLLOW)) {
         long ret = sys_lstat(w->text, &st);
@@ -318,8 +342,12 @@ static long link_nodes(const struct ur_caller *c, struct ur_scratch *s, uint64_t
         if (ret == 0)
             ret = ur_entry_path(c->u, d, n->name, &n->entry, host);
     }
-    if (ret < 0 || !ino)
-        return ret < 0 ? ret : make_link(c, s, &w);
+    if (ret < 0)
+        return ret;
+    if (!ino) {
+        w.plain = n->entry.plain;
+        return make_link(c, s, &w);
+    }
     long fd = open_numbered(c, d, host, ino);
     if (fd < 0)
         return fd;

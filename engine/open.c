@@ -34,7 +34,8 @@ static long may_open_raw(const struct ur_union *u, const struct ur_node *n, cons
     return changes ? ur_may_change_raw(u, host, strlen(host)) : 0;
 }
 
-/* The descriptor of a new file, once its name is on disk. `parent`: room for a path. */
+/* The descriptor of a file that has no name yet; or of a new one, once its name is on disk. `parent`: room for a path.
+ */
 static long made(const struct ur_caller *c, const struct ur_dir *d, char *parent, long fd) {
     long ret = c->u->root ? ur_upper_path(c->u, d, NULL, parent) : 0;
     if (ret == 0 && c->u->root)
@@ -44,6 +45,16 @@ static long made(const struct ur_caller *c, const struct ur_dir *d, char *parent
     if (ret == 0)
         return fd;
     sys_close((int)fd);
+    return ret;
+}
+
+/* The same of a new one, in the place of what `was`, which `change` is told of. */
+static long made_name(const struct ur_caller *c, const struct ur_dir *d, const struct ur_entry *was, char *parent,
+                      long fd, struct ur_change *change) {
+    long ret = made(c, d, parent, fd);
+    if (ret >= 0)
+        ur_change_tell(c->u, d, change,
+                       &(struct ur_known){.kind = UR_KNOWN_FILE, .plain = true, .sole = ur_is_sole(was)});
     return ret;
 }
 
@@ -57,12 +68,12 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     if (ret < 0)
         return ret;
     flags &= ~O_TRUNC; /* of nothing; and the guard would want to see it */
-    UR_NAME_CHANGES(c->u, d, n->name);
+    UR_NAME_BECOMES(change, c->u, d, n->name, &n->entry);
     ur_gone_taken(c->u, d, n->name);
     if (n->entry.white != UR_WHITE_NODE) {
         ret = sys_open(host, flags | O_EXCL | O_NOFOLLOW, mode);
         if (ret >= 0)
-            return made(c, d, parent, ret);
+            return made_name(c, d, &n->entry, parent, ret, &change);
         return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
     }
     ret = ur_new_stage(c->u, d, &s->stage, parent);
@@ -73,7 +84,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     ur_stage_drop(&s->stage);
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);
-    return ret < 0 ? ret : made(c, d, parent, fd);
+    return ret < 0 ? ret : made_name(c, d, &n->entry, parent, fd, &change);
 }
 
 /* Did the index name a holder that the disk has not any more? UR_AGAIN then, or -EIO, or as it was. */

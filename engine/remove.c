@@ -2,6 +2,7 @@
  * Names that go: unlink, rmdir. Over what a lower still has, a whiteout must come in the same step.
  * overlayfs.rst, "whiteouts and opaque directories".
  */
+#include "index.h"
 #include "union.h"
 
 #include <dirent.h>
@@ -210,13 +211,13 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     long ret = e->in_upper && e->kind == UR_FILE ? 0 : ur_may_take(c->u, d, &e->st, host);
     if (ret == 0 && e->kind == UR_DIRECTORY)
         ret = -EISDIR;
-    long below = ret < 0 ? ret : !e->in_upper ? 1 : ur_shows_below(c->u, d, n->name);
+    long below = ret < 0 ? ret : !e->in_upper ? 1 : ur_shows_below(c->u, d, n->name, e);
     if (below < 0)
         return below;
     uint64_t origin = 0;
     bool linked = false;
     ret = e->in_upper ? 0 : ur_copyup_dir(c, d);
-    UR_NAME_CHANGES(c->u, d, n->name);
+    UR_NAME_BECOMES(change, c->u, d, n->name, e);
     if (e->in_upper) {
         ret = ur_upper_path(c->u, d, n->name, host);
         if (ret == 0 && e->st.st_nlink > 1)
@@ -241,6 +242,8 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (ret == 0 && below)
         say_gone(c->u, d, n->name);
     if (ret == 0) {
+        struct ur_known now = ur_known_removed(d->mount, below);
+        ur_change_tell(c->u, d, &change, &now);
         if (e->in_upper)
             ur_quota_removed(c->u, &e->st);
         ret = ur_sync_names(c->u, d);
@@ -297,7 +300,7 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     if (ur_mounts_below(c->u, child->path, child->len))
         return -EBUSY;
     ret = ur_dir_is_empty(c->u, child);
-    long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name);
+    long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name, &n->entry);
     if (below < 0)
         return ur_is_gone(below) ? UR_AGAIN : below;
     ret = n->entry.in_upper ? 0 : ur_copyup_dir(c, d);

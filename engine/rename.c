@@ -6,6 +6,7 @@
  * (overlayfs.rst, "redirect_dir") before it goes: while it is still at its old place that says what is so anyway.
  * A directory without lower parts is made opaque if a lower would otherwise join it at its new place.
  */
+#include "index.h"
 #include "union.h"
 
 #include <unistd.h>
@@ -55,6 +56,12 @@ static bool same_name(const struct side *a, const struct side *b) {
     return same_parent(a, b) && strcmp(a->n->name, b->n->name) == 0;
 }
 
+/* Of a side that the upper has at `s->host`: fills origin and linked. 0 or -errno. */
+static long read_origin(const struct ur_caller *c, struct side *s) {
+    const struct ur_entry *e = &s->n->entry;
+    return e->plain ? 0 : ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &s->origin, &s->linked);
+}
+
 /* 1, 0 or -errno. */
 static long same_file(const struct ur_caller *c, struct side *a, struct side *b) {
     const struct ur_entry *x = &a->n->entry, *y = &b->n->entry;
@@ -63,18 +70,16 @@ static long same_file(const struct ur_caller *c, struct side *a, struct side *b)
     if (!a->d->mount)
         return x->st.st_ino == y->st.st_ino;
     uint64_t ino[2];
-    const struct side *both[2] = {a, b};
+    struct side *both[2] = {a, b};
     for (int i = 0; i < 2; i++) {
-        const struct side *s = both[i];
+        struct side *s = both[i];
         const struct ur_entry *e = &s->n->entry;
-        ino[i] = 0;
-        long ret = e->in_upper ? ur_entry_path(c->u, s->d, s->n->name, e, (char *)s->host) : 0;
+        long ret = e->in_upper ? ur_entry_path(c->u, s->d, s->n->name, e, s->host) : 0;
         if (ret == 0 && e->in_upper)
-            ret = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &ino[i], NULL);
+            ret = read_origin(c, s);
         if (ret < 0)
             return ret;
-        if (!ino[i])
-            ino[i] = ur_ino(s->d->mount, ur_layer(c->u, s->d->mount, e->spot.layer), e->st.st_ino);
+        ino[i] = s->origin ? s->origin : ur_ino(s->d->mount, ur_layer(c->u, s->d->mount, e->spot.layer), e->st.st_ino);
     }
     return ino[0] == ino[1];
 }
@@ -123,11 +128,19 @@ static long check_kinds(const struct side *from, const struct side *to, unsigned
     return !is_dir(from) && is_dir(to) ? -EISDIR : 0;
 }
 
+/* Is it a name that the upper's own directory has for a file, or for nothing? */
+static bool is_plain(const struct side *s) {
+    const struct ur_entry *e = &s->n->entry;
+    return s->d->spots && s->d->spot[0].layer == 0 && (e->kind == UR_FILE ? e->in_upper : ur_is_sole(e));
+}
+
 /* May the two names change, were all this plain? In the order of vfs_rename(): the parents, the kinds, and at last
-   that to give a directory another parent is to write to it. */
+   that to give a directory another parent is to write to it. Where it is plain the kernel will say. */
 static long may_rename(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags, char *host) {
+    if (ur_has_upper(from->d->mount) && is_plain(from) && is_plain(to) && !is_dir(from) && !is_dir(to))
+        return 0;
     long ret = ur_may_take(c->u, from->d, &from->n->entry.st, host);
-    if (ret == 0)
+    if (ret == 0 && (is_there(to) || !same_parent(from, to)))
         ret = ur_may_take(c->u, to->d, is_there(to) ? &to->n->entry.st : NULL, host);
     if (ret == 0)
         ret = check_kinds(from, to, flags);
@@ -192,7 +205,7 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
         ret = ur_upper_path(c->u, s->d, s->n->name, s->host);
     if (ret < 0)
         return ret;
-    ret = ur_origin_read(c->u, s->d->mount, -1, s->host, &e->st, &s->origin, &s->linked);
+    ret = read_origin(c, s);
     if (ret < 0)
         return ret;
     s->travels = !was_upper || s->origin;
@@ -202,7 +215,7 @@ static long prepare(const struct ur_caller *c, struct sides *w, struct side *s, 
     if (ret < 0)
         return ret;
     s->has_lower = w->child.spots > 1;
-    long joins = s->has_lower ? 0 : ur_shows_below(c->u, at->d, at->n->name);
+    long joins = s->has_lower ? 0 : ur_shows_below(c->u, at->d, at->n->name, &at->n->entry);
     if (joins < 0)
         return joins;
     if (!s->has_lower && !joins)
@@ -403,6 +416,21 @@ static long move_and_note(const struct ur_caller *c, struct sides *w, unsigned f
     return ret;
 }
 
+/* What the names of a file have come to mean. What was found of the one that it has left is so of the other, as long as
+   nobody else has changed either: else it may be another file; or a link to the very one that had the other name by
+   then, and nothing was moved. */
+static void tell(const struct ur_union *u, const struct side *from, const struct side *to, struct ur_change *goes,
+                 struct ur_change *comes) {
+    const struct ur_entry *e = &from->n->entry;
+    struct ur_known gone = ur_known_removed(from->d->mount, from->below);
+    struct ur_known come = {
+        .kind = ur_known_kind_of(e->st.st_mode), .plain = e->plain, .sole = ur_is_sole(&to->n->entry)};
+    if (from->below && !leaves_whiteout(from->d->mount)) /* by two steps, of which another may have made one */
+        return;
+    if (ur_change_is_alone(comes) && ur_change_tell(u, from->d, goes, &gone))
+        ur_change_tell(u, to->d, comes, &come);
+}
+
 static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
     if (ur_is_marker_name(to->n->name, strlen(to->n->name)))
@@ -425,20 +453,20 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
         ret = prepare(c, w, to, from);
     if (ret < 0)
         return ret;
-    UR_NAME_CHANGES(c->u, from->d, from->n->name);
-    UR_NAME_CHANGES(c->u, to->d, to->n->name);
+    UR_NAME_BECOMES(goes, c->u, from->d, from->n->name, &from->n->entry);
+    UR_NAME_BECOMES(comes, c->u, to->d, to->n->name, &to->n->entry);
     if (!is_dir(from) && !is_dir(to))
         ur_gone_taken(c->u, to->d, to->n->name);
-    from->below = ur_shows_below(c->u, from->d, from->n->name);
+    from->below = ur_shows_below(c->u, from->d, from->n->name, &from->n->entry);
     if (from->below < 0)
         return from->below;
     if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
-        ret = ur_origin_read(c->u, to->d->mount, -1, to->host, &to->n->entry.st, &to->origin, &to->linked);
+        ret = read_origin(c, to);
     if (ret < 0)
         return ret;
-    const struct side *comes[2] = {from, flags & RENAME_EXCHANGE ? to : NULL};
+    const struct side *moved[2] = {from, flags & RENAME_EXCHANGE ? to : NULL};
     for (int i = 0; i < 2 && ret == 0; i++) {
-        if (!comes[i] || !comes[i]->travels)
+        if (!moved[i] || !moved[i]->travels)
             continue;
         ret = ur_upper_path(c->u, i ? from->d : to->d, NULL, s->real[0]);
         if (ret == 0)
@@ -455,6 +483,8 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     ur_links_cover_end(c->u, to->d->mount, &k, ret == 0);
     if (ret < 0)
         return ur_is_gone(ret) ? UR_AGAIN : ret;
+    if (!(flags & RENAME_EXCHANGE))
+        tell(c->u, from, to, &goes, &comes);
     if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
         ur_quota_removed(c->u, &to->n->entry.st);
     /* The new place first: of a name that is at both, nothing is lost. */

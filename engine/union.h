@@ -72,10 +72,12 @@ struct ur_entry {
     bool in_upper;       /* the holder is the upper (or the host) */
     enum ur_white white; /* absent: how the upper itself says so */
     bool plain;          /* held by the upper, and known to have no origin */
+    bool sole;           /* held by the upper, and the lowers are known to show nothing of this name */
     bool recalled;       /* from the index, and the disk was not asked: of st there is only the type */
     bool indexed;        /* who has it, or that nobody does, is from the index */
     bool linked;         /* a lower hard link whose file was copied up by another name: links.c has it */
-    struct stat st;      /* raw: as the host tells it */
+    uint64_t stamp; /* who begins a change with this entry learns by it if another came first; 0: nothing is known */
+    struct stat st; /* raw: as the host tells it */
 };
 
 /* A path, resolved. */
@@ -240,8 +242,13 @@ bool ur_must_stay(const struct ur_union *u, const struct ur_dir *d, struct ur_sp
 /* A name was not found in a spot. 0, if that is because it is not there; -EIO: the layer itself, or what it had of `d`,
    is there no more, which says nothing of the name; -errno. Of the upper 0, with no call. `host` is room for a path. */
 long ur_lower_lost(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s, char *host);
-/* Whether, were the upper's own entry gone, a lower one would show. 1, 0 or -errno. */
-long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name);
+/* Whether, were the upper's own entry gone, a lower one would show; `e`: what the name was looked up to mean. 1, 0 or
+   -errno. */
+long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e);
+/* Is it known of what was looked up that it would not? */
+static inline bool ur_is_sole(const struct ur_entry *e) {
+    return e->sole || (e->kind == UR_ABSENT && e->white == UR_WHITE_NONE);
+}
 void ur_changing_begin(const struct ur_union *u);
 void ur_changing_end(const struct ur_union *u);
 
@@ -255,22 +262,29 @@ uint64_t ur_dcache_begin(const struct ur_union *u);
    nobody does) is made between begin and end, which is when the variable goes:
        UR_NAME_CHANGES(u, d, name);
    or, where the directory's own times are not to tell of it:
-       UR_NAME_CHANGES_UNSEEN(u, d, name); */
+       UR_NAME_CHANGES_UNSEEN(u, d, name);
+   or, where it will be told what the name means then (ur_change_tell), and `entry` is what it was looked up to mean:
+       UR_NAME_BECOMES(change, u, d, name, entry); */
 struct ur_change {
     _Atomic uint64_t *state;   /* of the name */
     _Atomic uint64_t *listing; /* of its directory (listings.c) */
     _Atomic uint64_t *seen;    /* of its directory, if it is one that all see, and no copy (times.c) */
+    _Atomic uint64_t *entry;   /* where it is told what the name means then; NULL: it cannot be */
+    uint64_t word, hash;       /* what stands there until then; what is to */
 };
-struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name, bool seen);
+struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name,
+                                 const struct ur_entry *entry, bool seen);
 void ur_change_end(struct ur_change *change);
 #define UR_CONCAT_(a, b) a##b
 #define UR_CONCAT(a, b) UR_CONCAT_(a, b)
 #define UR_NAME_CHANGES(u, d, name)                                                                                    \
     __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
-        ur_change_begin(u, d, name, true)
+        ur_change_begin(u, d, name, NULL, true)
 #define UR_NAME_CHANGES_UNSEEN(u, d, name)                                                                             \
     __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
-        ur_change_begin(u, d, name, false)
+        ur_change_begin(u, d, name, NULL, false)
+#define UR_NAME_BECOMES(change, u, d, name, entry)                                                                     \
+    __attribute__((cleanup(ur_change_end))) struct ur_change change = ur_change_begin(u, d, name, entry, true)
 /* All that is known of names is forgotten: called between begin and end of what makes it untrue. */
 void ur_epoch_next(const struct ur_union *u);
 /* Who may search the directories that one of the union merges. All zero: none yet. */

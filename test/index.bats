@@ -281,6 +281,48 @@ openat(AT_FDCWD, \"$W/lowers/2/d/low\",
 openat(AT_FDCWD, \"$W/lowers/1/d/high\"," "$output"
 }
 
+@test "who makes, moves or removes a name tells the index: the next lookup of it asks no lower, nor whether one shows" {
+    needs strace
+    workspace root
+    layers
+    cat >"$W/changes.py" <<'END'
+import os, sys
+os.chdir(sys.argv[1])
+def absent(path):
+    try: os.stat(path)
+    except FileNotFoundError: return
+    raise AssertionError(path)
+d = os.getcwd() + "/d/sub"
+def make(name): os.close(os.open(d + "/" + name, os.O_CREAT | os.O_WRONLY))
+def swap():
+    make("new"); os.rename(d + "/new", d + "/made"); absent(d + "/new"); os.stat(d + "/made")
+    os.symlink("made", d + "/link"); os.lstat(d + "/link"); os.unlink(d + "/link"); absent(d + "/link")
+    os.unlink(d + "/made"); absent(d + "/made")
+make("first"); os.unlink(d + "/first"); absent(d + "/new"); absent(d + "/made"); absent(d + "/link")
+for _ in range(2): os.umask(0o123); swap()
+os.umask(0o123)
+os.unlink(d + "/deep"); absent(d + "/deep"); make("deep"); os.stat(d + "/deep")
+END
+    as strace -f -o "$W/trace" -e trace=%file,umask,getxattr,lgetxattr,llistxattr "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/changes.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk -v up="$UPPER/d/sub/" '/umask\(0123\)/ { on = (++n == 2); next } on { sub(/^[0-9]+ +/, ""); gsub(up, ""); sub(/\(.*"made", AT_FDCWD, /, "(")
+        sub(/AT_FDCWD, /, ""); sub(/, .*/, ""); print }' "$W/trace"
+    echo "$output"
+    same 'the calls' 'openat("new"
+newfstatat("new"
+renameat2("new"
+newfstatat("made"
+symlinkat("link") = 0
+newfstatat("link"
+newfstatat("link"
+unlinkat("link"
+newfstatat("made"
+unlinkat("made"' "$output"
+    run -0 grep -c "\"$W/lowers/2/d/sub/deep\"" "$W/trace"
+    same 'lookups of a name of a lower' 1 "$output"
+}
+
 @test "the index takes the memory that it needs, and who cannot ask for it leaves that to others" {
     workspace
     as mkdir -p "$W/lowers/1/d"{1..200} "$W/run"

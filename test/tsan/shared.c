@@ -5,9 +5,10 @@
  *
  * The disk is an array: `truth` counts the changes of each name, and the layer that holds it is that number. A changer
  * does as the engine does (UR_NAME_CHANGES); a looker asks the index, and enters what the disk says where it knows
- * nothing. What the index says must have been true while it was asked. The index is small, so that entries push each
- * other out. Further: name locks exclude, and the log of moves is read while it grows. Ends with "N lookups, N known, N
- * wrong". ThreadSanitizer follows one mapping; that processes have others changes nothing of the order of accesses.
+ * nothing. Half of the changers know, by what they looked up before, what comes of their change, and tell the index.
+ * What the index says must have been true while it was asked. The index is small, so that entries push each other out.
+ * Further: name locks exclude, and the log of moves is read while it grows. Ends with "N lookups, N known, N wrong".
+ * ThreadSanitizer follows one mapping; that processes have others changes nothing of the order of accesses.
  */
 #include "engine/index.h"
 
@@ -17,13 +18,13 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { NAMES = 512, LOOKERS = 3, CHANGERS = 2, LAYER_NUMBERS = 512, INDEX = 64 << 6 };
+enum { NAMES = 512, OFTEN = 8, LOOKERS = 3, CHANGERS = 2, LAYER_NUMBERS = UR_LAYERS_MAX, INDEX = 64 << 6 };
 
 static struct ur_union u;
 static struct ur_dir dir;
 static char names[NAMES][16];
 static _Atomic uint64_t truth[NAMES];
-static _Atomic unsigned long lookups, known, wrong;
+static _Atomic unsigned long lookups, known, told, wrong;
 static _Atomic bool stop;
 static unsigned long guarded[NAMES]; /* by the locks of their names alone */
 static struct {
@@ -55,7 +56,7 @@ static void look(unsigned name) {
         return;
     }
     struct ur_reservation r = ur_index_reserve(&k);
-    is = (struct ur_known){UR_KNOWN_FILE, (uint16_t)(atomic_load(&truth[name]) % LAYER_NUMBERS), false};
+    is = (struct ur_known){.kind = UR_KNOWN_FILE, .layer = (uint16_t)(atomic_load(&truth[name]) % LAYER_NUMBERS)};
     ur_index_put(&k, &r, &is);
 }
 
@@ -79,11 +80,30 @@ static void moves(void) {
     ur_moving_unlock(&u, lock);
 }
 
+/* As the disk was when it was looked up, and once more: if nobody else came between. */
+static void change(unsigned name, bool yields) {
+    struct ur_key k;
+    struct ur_entry e = {0};
+    ur_index_key(&u, dir.path, dir.len, names[name], strlen(names[name]), &k);
+    e.stamp = ur_index_stamp(&k);
+    uint64_t before = atomic_load(&truth[name]);
+    if (yields)
+        sched_yield();
+    UR_NAME_BECOMES(change, &u, &dir, names[name], &e);
+    atomic_fetch_add(&truth[name], 1);
+    if (yields)
+        sched_yield();
+    if (ur_change_tell(&u, &dir, &change,
+                       &(struct ur_known){.kind = UR_KNOWN_FILE, .layer = (before + 1) % LAYER_NUMBERS}))
+        atomic_fetch_add(&told, 1);
+}
+
 static void *changes(void *arg) {
     uint64_t seed = (uint64_t)(uintptr_t)arg + 100;
     while (!atomic_load(&stop)) {
         unsigned name = draw(&seed, NAMES), other = draw(&seed, NAMES);
         struct ur_names_held held;
+        change(draw(&seed, OFTEN), draw(&seed, 20) == 0);
         ur_names_lock(&u, names[name], names[other], &held);
         guarded[name]++;
         guarded[other]++;
@@ -128,6 +148,8 @@ int main(int argc, char **argv) {
     dir.mount = &t.mount;
     dir.rels = 1;
     dir.len = 2;
+    dir.even = true;
+    dir.generation = ur_dcache_begin(&u);
     memcpy(dir.path, "/t", 3);
     for (unsigned i = 0; i < NAMES; i++)
         snprintf(names[i], sizeof names[i], "name%u", i);
@@ -142,6 +164,6 @@ int main(int argc, char **argv) {
     unsigned long sum = 0;
     for (unsigned i = 0; i < NAMES; i++)
         sum += guarded[i];
-    printf("%lu changes, %lu lookups, %lu known, %lu wrong\n", sum / 2, lookups, known, wrong);
-    return wrong > 0 || !known || !sum;
+    printf("%lu changes, %lu lookups, %lu told, %lu known, %lu wrong\n", sum / 2, lookups, told, known, wrong);
+    return wrong > 0 || !known || !told || !sum;
 }
