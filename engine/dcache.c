@@ -9,7 +9,7 @@
 /* Those of the host's directories lie together: a page that is touched costs more than a lookup. They are few, but each
    walk needs all that lead to a target: where two share a slot, one of the next ones serves. The few that merge many
    layers have slots of their own, behind the others. */
-enum { SLOTS = 1024, HOST_SLOTS = 32, HOST_WAYS = 4, PATH_BYTES = 196, SPOTS = 12, WIDE = 64 };
+enum { SLOTS = 1024, HOST_SLOTS = 32, HOST_WAYS = 16, PATH_BYTES = 196, SPOTS = 12, WIDE = 64 };
 
 struct slot {
     _Atomic uint32_t sequence; /* odd while it is written */
