@@ -91,7 +91,10 @@ bool session_remove(const struct launch *launch, bool uppers);
 /* The same of a session by its path, `shared` last. 0 or -errno. */
 int remove_session(const char *session);
 
-/* leftover.c. Removes what runs of this user that were killed whole have left where `session` is. */
+/* leftover.c. Removes what runs of this user that were killed whole have left where `session` is: sessions, and the
+   ephemeral uppers of which two symlinks say that they are theirs, one in the session, one beside the uppers. */
+#define EPHEMERAL_LINK "ephemeral"
+#define EPHEMERAL_SESSION "session"
 void leftover_remove(const char *session);
 
 /* try.c. The mounts of unionrun try, and its upper if that is to stay. False: has been said. */

@@ -3,12 +3,13 @@
  *
  * Whoever uses a session has its `shared` open for writing: the launcher from its making on, the keeper for its life,
  * the guard and every program with the shim by their maps. So the kernel tells whether somebody does, in whatever pid
- * namespace, by granting a read lease or not (fcntl(2), F_SETLEASE). That is known to hold on tmpfs; on overlayfs, say,
- * a map does not count, and there nothing is removed. Who has just called exec has no map yet, and a static program
- * never has: their environment names the session, for their children.
+ * namespace, by granting a read lease or not (fcntl(2), F_SETLEASE). That is known to hold on tmpfs, ext4, xfs and
+ * btrfs; on overlayfs, say, a map does not count, and there nothing is removed. Who has just called exec has no map
+ * yet, and a static program never has: their environment names the session, for their children.
  *
  * `shared` is the first thing that a session has (session.c). One that is not of its size yet, or not there, is being
- * made, or was left so: its age tells. An ephemeral upper bears such a name, too, and has no `shared`.
+ * made, or was left so: its age tells. An ephemeral upper bears such a name, too, and has no `shared`: it goes with its
+ * session, if each says of the other that it is that one's. What `try` has made does not: it may be wanted.
  */
 #include "config/table.h"
 #include "config/text.h"
@@ -113,6 +114,37 @@ static bool is_owed(const char *session, int dir, int shared) {
     return owed;
 }
 
+static bool is_ours(int dir, struct stat *st) {
+    mode_t mode = geteuid() == 0 ? 0711 : 0700;
+    return fstat(dir, st) == 0 && st->st_uid == geteuid() &&
+           ((st->st_mode & 07777) == mode || (st->st_mode & 07777) == 0700);
+}
+
+/* Could others move what is ours in this directory? */
+static bool is_open_to_others(const char *place) {
+    struct stat st;
+    return stat(place, &st) < 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX));
+}
+
+/* The directory of the session's ephemeral uppers; NULL: it has none that is its own. The caller's. */
+static char *ephemeral_of(const char *session, int dir) {
+    char path[UR_PATH_MAX], back[UR_PATH_MAX];
+    struct stat st;
+    ssize_t n = readlinkat(dir, EPHEMERAL_LINK, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *name = strrchr(path, '/');
+    if (!name)
+        return NULL;
+    UR_AUTO_TEXT place = ur_copy(path, (size_t)(name - path));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    n = fd < 0 ? 0 : readlinkat(fd, EPHEMERAL_SESSION, back, sizeof back - 1);
+    back[n > 0 ? n : 0] = '\0';
+    bool own = fd >= 0 && is_ours(fd, &st) && strcmp(back, session) == 0 && !is_open_to_others(place);
+    if (fd >= 0)
+        close(fd);
+    return own ? ur_format("%s", path) : NULL;
+}
+
 static bool is_old(const struct stat *dir) {
     enum { MAKING = 60 };
     return time(NULL) - dir->st_ctim.tv_sec > MAKING;
@@ -125,9 +157,7 @@ static void look_at(const char *place, int all, const char *name) {
     int dir = openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return;
-    mode_t mode = geteuid() == 0 ? 0711 : 0700;
-    if (fstat(dir, &st) < 0 || st.st_uid != geteuid() ||
-        ((st.st_mode & 07777) != mode && (st.st_mode & 07777) != 0700)) {
+    if (!is_ours(dir, &st)) {
         close(dir);
         return;
     }
@@ -136,11 +166,30 @@ static void look_at(const char *place, int all, const char *name) {
         unlinkat(all, name, AT_REMOVEDIR); /* if it is empty */
     bool whole = shared >= 0 && fstat(shared, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == st.st_uid &&
                  (file.st_size >= (off_t)UR_SHARED_SIZE || is_old(&st));
-    if (whole && !is_open(shared) && !is_owed(session, dir, shared) && !is_named(session) && !is_open(shared))
-        remove_session(session);
+    if (whole && !is_open(shared)) {
+        UR_AUTO_TEXT ephemeral = ephemeral_of(session, dir);
+        bool left = (ephemeral || !is_owed(session, dir, shared)) && !is_named(session) && !is_open(shared);
+        if (left && (!ephemeral || remove_tree(ephemeral) == 0))
+            remove_session(session);
+    }
     if (shared >= 0)
         close(shared);
     close(dir);
+}
+
+/* Is a file on this filesystem open for writing as long as it is mapped so? */
+static bool counts_maps(const char *place) {
+    struct statfs fs;
+    if (statfs(place, &fs) < 0)
+        return false;
+    switch ((unsigned long)fs.f_type) {
+    case TMPFS_MAGIC:
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+        return true;
+    }
+    return false;
 }
 
 void leftover_remove(const char *session) {
@@ -148,10 +197,7 @@ void leftover_remove(const char *session) {
     enum { RANDOM = 6 };
     const char *own = strrchr(session, '/') + 1;
     UR_AUTO_TEXT place = ur_copy(session, (size_t)(own - session) - 1);
-    struct statfs fs;
-    struct stat st;
-    if (statfs(place, &fs) < 0 || fs.f_type != TMPFS_MAGIC || stat(place, &st) < 0 ||
-        (st.st_mode & 022 && !(st.st_mode & S_ISVTX))) /* where others could move what is ours */
+    if (!counts_maps(place) || is_open_to_others(place))
         return;
     DIR *all = opendir(place);
     for (const struct dirent *e; all && (e = readdir(all));)

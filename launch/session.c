@@ -206,6 +206,15 @@ static bool mend_works(const struct launch *launch) {
     return ret == 0 || failed(launch->session);
 }
 
+/* Each names the other (leftover.c). */
+static bool tie_ephemeral(const struct launch *launch) {
+    if (!launch->ephemeral || launch->options.try)
+        return true;
+    UR_AUTO_TEXT there = ur_path_join(launch->session, EPHEMERAL_LINK);
+    UR_AUTO_TEXT back = ur_path_join(launch->ephemeral, EPHEMERAL_SESSION);
+    return symlink(launch->session, back) == 0 ? symlink(launch->ephemeral, there) == 0 || failed(there) : failed(back);
+}
+
 bool session_make(struct launch *launch) {
     for (unsigned i = 0; i < BASES && !launch->session; i++)
         launch->session = make_in(base(i));
@@ -216,7 +225,8 @@ bool session_make(struct launch *launch) {
     if (!make_shared(launch))
         return false;
     UR_AUTO_TEXT preload = launch->options.no_preload ? ur_format("%s", "") : preload_path(launch);
-    if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !mend_works(launch))
+    if (!preload || !make_skeletons(launch) || !write_table(launch, preload) || !tie_ephemeral(launch) ||
+        !mend_works(launch))
         return false;
     if (!getenv("UNIONRUN_SESSION")) /* in another union that would be the union's change */
         leftover_remove(launch->session);

@@ -18,6 +18,7 @@ place() {
 
 teardown() {
     [ -z "$PLACE" ] || { kill_run; rm -rf "$PLACE"; }
+    [ -z "${MOUNTED:-}" ] || umount "$MOUNTED"
 }
 
 # in_place UPPER OPTION... -- COMMAND...
@@ -141,4 +142,73 @@ sessions() { find "$PLACE" -mindepth 1 -maxdepth 1 | wc -l; }
         wait $!
         [ "$(cat "$W/said")" = low ]
     done
+}
+
+# thrown NAME OPTION...: as in_place, with an ephemeral upper in $W/temp
+thrown() {
+    as env XDG_RUNTIME_DIR="$PLACE" TMPDIR="$W/temp" "$UNIONRUN" "$@"
+}
+uppers() { find "$W/temp" -path '*/upper/*' -name new | wc -l; }
+has_upper() { [ "$(uppers)" = 1 ]; }
+
+@test "the ephemeral upper of a run that was killed whole goes with its session, and no other's, nor what try has made" {
+    local who command
+    for who in root user; do
+        [ "$who" = user ] || [ "$(id -u)" = 0 ] || continue
+        rm -rf "${BATS_TEST_TMPDIR:?}/$who" "$PLACE"
+        place "$who"
+        as mkdir -m 711 "$W/temp"
+        for command in "--ephemeral --fence=off --guard=off --lower $W/lowers/1 --target $TARGET" \
+            "try --yes --fence=off --guard=off"; do
+            # shellcheck disable=SC2086
+            thrown $command -- sh -c 'touch "$1/new"; exec sleep 600' sh "$TARGET" </dev/null 3>&- &
+            soon has_upper
+            run -0 in_place other --guard=off -- true # of one that lives nothing goes
+            [ "$(uppers) $(sessions)" = "1 1" ]
+            kill_run
+            wait $! || true
+            [ "$(uppers)" = 1 ]
+            if [ "${command%% *}" = --ephemeral ]; then
+                as cp -a "$W"/temp/unionrun-* "$W/temp/unionrun-copied" # says the same of the session, which does not
+                run -0 in_place other --guard=off -- true
+                [ -e "$W"/temp/unionrun-copied/0/upper/new ]
+                rm -rf "$W/temp/unionrun-copied"
+                [ "$(find "$W/temp" -mindepth 1)" = "" ]
+            else
+                run -0 in_place other --guard=off -- true
+                [ "$(uppers)" = 1 ]
+            fi
+            [ "$(sessions)" = 0 ]
+        done
+    done
+}
+
+@test "sessions on ext4, xfs and btrfs are removed once nobody uses them, too" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    local fs done=
+    for fs in ext4 xfs btrfs; do
+        command -v "mkfs.$fs" >/dev/null || continue
+        rm -rf "${BATS_TEST_TMPDIR:?}/user"
+        workspace user
+        as mkdir "$W/lowers/1"
+        as sh -c 'echo low >"$1"' sh "$W/lowers/1/file"
+        truncate -s 400M "$W/image"
+        "mkfs.$fs" -q "$W/image"
+        mkdir "$W/disk"
+        mount -o loop "$W/image" "$W/disk" 2>/dev/null || skip "cannot mount"
+        MOUNTED=$W/disk PLACE=$W/disk/place
+        install -d -o "$PLAIN_USER" -m 711 "$PLACE"
+        in_place upper --guard=off -- sh -c 'touch "$1/ready"; sleep 600; true' sh "$W" 3>&- &
+        soon test -e "$W/ready"
+        kill_keepers # a map alone is left
+        wait $! || true
+        run -0 in_place other --guard=off -- cat "$TARGET/file"
+        [ "$output $(sessions)" = "low 1" ]
+        kill_run
+        run -0 in_place other --guard=off -- true
+        [ "$(sessions)" = 0 ]
+        umount "$MOUNTED"
+        MOUNTED='' PLACE='' done+=" $fs"
+    done
+    [ "$done" ] || skip "no mkfs"
 }
