@@ -5,6 +5,8 @@
  */
 #include "union.h"
 
+#include <linux/limits.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum what { CHMOD, CHOWN, UTIMENS, TRUNCATE, SETXATTR, REMOVEXATTR };
@@ -20,6 +22,7 @@ struct change {
     const void *value;
     size_t size;
     int flags;
+    bool empty;   /* of a descriptor, by AT_EMPTY_PATH: it may be an O_PATH */
     uint64_t ino; /* the file's, if it is that which is meant, and not the name: UR_AGAIN, if the name has another */
 };
 
@@ -44,11 +47,11 @@ static long apply_path(const struct change *w, const char *host) {
 static long apply_fd(const struct change *w, int fd) {
     switch (w->what) {
     case CHMOD:
-        return sys_fchmod(fd, w->mode);
+        return w->empty ? UR_SYS(SYS_fchmodat2, fd, "", w->mode, AT_EMPTY_PATH, 0, 0) : sys_fchmod(fd, w->mode);
     case CHOWN:
-        return sys_fchown(fd, w->uid, w->gid);
+        return w->empty ? sys_fchownat(fd, "", w->uid, w->gid, AT_EMPTY_PATH) : sys_fchown(fd, w->uid, w->gid);
     case UTIMENS:
-        return sys_utimensat(fd, NULL, w->ts, 0);
+        return w->empty ? sys_utimensat(fd, "", w->ts, AT_EMPTY_PATH) : sys_utimensat(fd, NULL, w->ts, 0);
     case TRUNCATE:
         return sys_ftruncate(fd, w->len);
     case SETXATTR:
@@ -178,6 +181,8 @@ static long may_change(const struct change *w, const char *host, const struct st
         return ur_may_access(host, W_OK);
     case SETXATTR:
     case REMOVEXATTR: /* xattr_permission() in the kernel */
+        if (sys_geteuid() && (strncmp(w->name, "security.", 9) == 0 || strncmp(w->name, "trusted.", 8) == 0))
+            return -EPERM; /* the privileged's */
         if (strncmp(w->name, "system.", 7) == 0 || strncmp(w->name, "security.", 9) == 0 ||
             strncmp(w->name, "trusted.", 8) == 0)
             return ur_may_own(st);
@@ -207,12 +212,21 @@ static long is_sensible(const struct ur_union *u, const struct change *w, const 
     return 0;
 }
 
-/* Would the call fail on the lower file itself? Then there is nothing to copy. 1: go on. */
+static bool is_acl(const char *name) {
+    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, "system.posix_acl_default") == 0;
+}
+
+/* Would the call fail on the lower file itself, or do nothing? Then there is nothing to copy. 1: go on. */
 static long needs_copy(const struct change *w, const char *host) {
     char probe[1];
+    /* Of an ACL the kernel heeds no flags, and takes away what is not there. */
+    if ((w->what == SETXATTR || w->what == REMOVEXATTR) && is_acl(w->name)) {
+        long n = w->what == REMOVEXATTR ? sys_lgetxattr(host, w->name, probe, 0) : 1;
+        return n == -ENODATA ? 0 : n < 0 ? n : 1;
+    }
     if (w->what == REMOVEXATTR || (w->what == SETXATTR && w->flags)) {
         long n = sys_lgetxattr(host, w->name, probe, 0);
-        if (w->what == REMOVEXATTR || w->flags & 2 /* XATTR_REPLACE */)
+        if (w->what == REMOVEXATTR || w->flags & XATTR_REPLACE)
             return n < 0 ? n : 1;
         return n >= 0 ? -EEXIST : n == -ENODATA ? 1 : n;
     }
@@ -276,8 +290,12 @@ static long change_once(const struct ur_caller *c, int dirfd, const char *path, 
         ret = ur_node_path(c->u, d, n, s->real[0]);
     if (ret < 0)
         return ret;
-    if (n->lost)
-        return -EROFS;
+    if (n->lost) {
+        ret = sys_fstatat(AT_FDCWD, s->real[0], &st, 0);
+        if (ret == 0)
+            ret = is_sensible(c->u, w, &st);
+        return ret < 0 ? ret : -EROFS;
+    }
     if (n->where == UR_AT_MAGIC) {
         long fd = sys_open(s->real[0], O_PATH | O_CLOEXEC, 0);
         if (fd < 0)
@@ -430,10 +448,16 @@ static long change_fd(const struct ur_caller *c, int fd, const struct change *w)
         return ret;
     }
     long flags = UR_SYS(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-    if (flags >= 0 && flags & O_PATH)
+    if (flags >= 0 && flags & O_PATH && !w->empty)
         return -EBADF;
     /* A lower's file. Truncating needs a writable descriptor, which none of these is. */
     return w->what == TRUNCATE ? -EINVAL : UR_RETRY(change_lower(c, fd, &st, w));
+}
+
+/* AT_EMPTY_PATH, and the path is. */
+static long change_empty(const struct ur_caller *c, int dirfd, struct change *w) {
+    w->empty = true;
+    return dirfd == AT_FDCWD ? change(c, dirfd, ".", w, true) : change_fd(c, dirfd, w);
 }
 
 long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, int flags) {
@@ -445,7 +469,7 @@ long ur_chmod(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
-        return change_fd(c, dirfd, &w);
+        return change_empty(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
 
@@ -459,7 +483,7 @@ long ur_chown(const struct ur_caller *c, int dirfd, const char *path, uid_t uid,
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
-        return dirfd == AT_FDCWD ? change(c, dirfd, ".", &w, true) : change_fd(c, dirfd, &w);
+        return change_empty(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
 
@@ -467,19 +491,21 @@ long ur_utimens(const struct ur_caller *c, int dirfd, const char *path, const st
     struct change w = {.what = UTIMENS, .ts = ts};
     if (!ur_active(c))
         return sys_utimensat(dirfd, path, ts, flags);
-    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-        return -EINVAL;
     if (ts && !ur_can_read(c, ts, 2 * sizeof *ts))
         return -EFAULT;
+    /* The kernel does not even look at the path then: utimensat(2). */
+    if (ts && ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
+        return 0;
     for (int i = 0; ts && i < 2; i++)
         if (ts[i].tv_nsec != UTIME_NOW && ts[i].tv_nsec != UTIME_OMIT &&
             (ts[i].tv_nsec < 0 || ts[i].tv_nsec > 999999999))
             return -EINVAL;
-    /* The kernel does not even look at the path then: utimensat(2). */
-    if (ts && ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
-        return 0;
-    if (!path || (flags & AT_EMPTY_PATH && ur_is_empty(c, path)))
-        return change_fd(c, dirfd, &w);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (!path)
+        return flags ? -EINVAL : dirfd == AT_FDCWD ? -EFAULT : change_fd(c, dirfd, &w);
+    if (flags & AT_EMPTY_PATH && ur_is_empty(c, path))
+        return change_empty(c, dirfd, &w);
     return change(c, dirfd, path, &w, flags & AT_SYMLINK_NOFOLLOW);
 }
 
@@ -500,27 +526,39 @@ long ur_fchown(const struct ur_caller *c, int fd, uid_t uid, gid_t gid) {
     return change_fd(c, fd, &w);
 }
 
+/* In the order of setxattr_copy() in the kernel, which comes before the path. 0 or -errno. */
+static long check_xattr(const struct ur_caller *c, const struct change *w) {
+    if (w->flags & ~(XATTR_CREATE | XATTR_REPLACE))
+        return -EINVAL;
+    long len = ur_xattr_name(c, w->name);
+    return len < 0 ? len : w->size > XATTR_SIZE_MAX ? -E2BIG : 0;
+}
+
 long ur_setxattr(const struct ur_caller *c, const char *path, const char *name, const void *value, size_t n, int flags,
                  bool nofollow) {
     struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
     if (!ur_active(c))
         return UR_SYS(nofollow ? SYS_lsetxattr : SYS_setxattr, path, name, value, n, flags, 0);
-    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change(c, AT_FDCWD, path, &w, nofollow);
+    long ret = check_xattr(c, &w);
+    return ret < 0 ? ret : change(c, AT_FDCWD, path, &w, nofollow);
 }
 
 long ur_removexattr(const struct ur_caller *c, const char *path, const char *name, bool nofollow) {
     struct change w = {.what = REMOVEXATTR, .name = name};
     if (!ur_active(c))
         return UR_SYS(nofollow ? SYS_lremovexattr : SYS_removexattr, path, name, 0, 0, 0, 0);
-    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change(c, AT_FDCWD, path, &w, nofollow);
+    long ret = check_xattr(c, &w);
+    return ret < 0 ? ret : change(c, AT_FDCWD, path, &w, nofollow);
 }
 
 long ur_fsetxattr(const struct ur_caller *c, int fd, const char *name, const void *value, size_t n, int flags) {
     struct change w = {.what = SETXATTR, .name = name, .value = value, .size = n, .flags = flags};
-    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change_fd(c, fd, &w);
+    long ret = check_xattr(c, &w);
+    return ret < 0 ? ret : change_fd(c, fd, &w);
 }
 
 long ur_fremovexattr(const struct ur_caller *c, int fd, const char *name) {
     struct change w = {.what = REMOVEXATTR, .name = name};
-    return ur_length_within(c, name, XATTR_NAME_MAX + 1) < 0 ? -EFAULT : change_fd(c, fd, &w);
+    long ret = check_xattr(c, &w);
+    return ret < 0 ? ret : change_fd(c, fd, &w);
 }

@@ -421,12 +421,25 @@ long ur_open_unless_waits(const struct ur_caller *c, int dirfd, const char *path
     return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL, true) : UR_NATIVE;
 }
 
+/* As build_open_flags() in the kernel has it. */
 long ur_open_how(const struct open_how *how, size_t size) {
-    if (size < sizeof *how || how->flags >> 32 || how->mode & ~UINT64_C(07777))
+    const uint64_t resolves = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
+                              RESOLVE_IN_ROOT | RESOLVE_CACHED,
+                   tmpfile = O_TMPFILE & ~O_DIRECTORY, flags = how->flags;
+    if (size < sizeof *how)
         return -EINVAL;
     if (size > sizeof *how)
         return -E2BIG;
-    if (how->mode && !(how->flags & (O_CREAT | O_TMPFILE)))
+    if (flags >> 32 || how->resolve & ~resolves ||
+        (how->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+        return -EINVAL;
+    if (how->mode & ~UINT64_C(07777) || (how->mode && !(flags & (O_CREAT | tmpfile))))
+        return -EINVAL;
+    if (flags & O_CREAT && flags & O_DIRECTORY)
+        return -EINVAL;
+    if (flags & tmpfile && (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY))
+        return -EINVAL;
+    if (flags & O_PATH && flags & ~(uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
         return -EINVAL;
     return how->resolve ? -ENOSYS : 0;
 }

@@ -652,6 +652,8 @@ long ur_set_times(const char *host, const struct timespec ts[2]);
 long ur_set_length(const char *host, off_t len);
 long ur_set_xattr(const char *host, const char *name, const void *value, size_t n, int flags);
 long ur_drop_xattr(const char *host, const char *name);
+/* xattr.c: its length, -ERANGE or -EFAULT. */
+long ur_xattr_name(const struct ur_caller *c, const char *name);
 
 /* make.c */
 /* May a name be made or removed in this directory, were it a plain one? `host` is room for a path. Only a directory

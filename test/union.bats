@@ -613,6 +613,31 @@ END
 }
 @test "hard links of a lower and those made in the union stay one file, also in the next run" { each hard_links; }
 
+# What a descriptor names, be it opened by O_PATH or not; AT_FDCWD is the cwd.
+empty_paths() {
+    lowers 'mkdir -p 1/d; echo f >1/f; ln -s f 1/s'
+    py <<'END'
+AT_FDCWD, AT_EMPTY_PATH, OWN = -100, 0x1000, (os.getuid(), os.getgid())
+class times(ctypes.Structure): _fields_ = [("s", ctypes.c_long * 4)]
+at = times((ctypes.c_long * 4)(5, 0, 900000000, 7))
+def empty(name, *args):
+    if getattr(libc, name)(*args): raise OSError(ctypes.get_errno(), name)
+for name in "f", "s", "d", "new":
+    if name == "new": open(name, "x").close()
+    before = os.lstat(name).st_ino
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW)
+    empty("utimensat", fd, b"", ctypes.byref(at), AT_EMPTY_PATH)
+    eq((os.lstat(name).st_mtime_ns, os.lstat(name).st_ino), (900000000000000007, before))
+    empty("fchownat", fd, b"", *OWN, AT_EMPTY_PATH)
+    refuses(errno.EBADF, os.fchmod, fd, 0o600)
+    refuses(errno.EBADF, empty, "futimens", fd, ctypes.byref(at))
+os.chdir("d")
+empty("utimensat", AT_FDCWD, b"", ctypes.byref(at), AT_EMPTY_PATH)
+eq(os.stat(".").st_mtime_ns, 900000000000000007)
+END
+}
+@test "what O_PATH has opened is changed by its descriptor and an empty path, and not without (EBADF)" { each empty_paths; }
+
 # --- listing --------------------------------------------------------------------------------------------------
 
 long_listing() {
