@@ -113,7 +113,7 @@ struct kind {
     unsigned weight;
     void (*run)(struct rng *rng);
 };
-extern const struct kind path_kinds[], file_kinds[], tree_kinds[]; /* each ends with a NULL name */
+extern const struct kind path_kinds[], file_kinds[], tree_kinds[], way_kinds[]; /* each ends with a NULL name */
 
 /* Was this kind, or habit, left out by --without? */
 bool left_out(const char *kind);

@@ -82,7 +82,7 @@ static void do_open(struct rng *rng) {
     pick_place(rng, &place, chance(rng, 60) ? A_LEAF : ANYWHERE);
     int flags = pick_flags(rng);
     mode_t mode = ONE_OF(rng, ((const mode_t[]){0666, 0666, 0600, 0444, 0777, 0}));
-    mode_t mask = ONE_OF(rng, ((const mode_t[]){022, 022, 0, 077}));
+    mode_t mask = ONE_OF(rng, ((const mode_t[]){022, 022, 022, 0, 077, 077, 0777}));
     bool plain = chance(rng, 50) && place.base != OF_DIRFD;
     int slot = chance(rng, 30) ? (int)below(rng, KEPT_FILES) : -1;
     say("open");

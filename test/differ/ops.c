@@ -2,11 +2,11 @@
  * ops --dump DIR                   prints the whole tree
  *
  *   --only FILE       only the operations whose indexes the file holds
- *   --without A,B     leave out these kinds (see the tables in path_acts.c, file_acts.c, tree_acts.c)
+ *   --without A,B     leave out these kinds (see the tables in *_acts.c)
  *                     or habits: "slash" (trailing ones), "creat-directory" (O_CREAT|O_DIRECTORY), "creat-path"
  *                     (O_CREAT|O_PATH), "root" (removing or moving DIR itself), "removed"
  *                     (paths from a removed cwd or dirfd), "kept-rdonly" (keeping O_RDONLY files open),
- *                     "fork" (operations in a child)
+ *                     "fork" (operations in a child), "shut" (chmods that leave a directory's owner out)
  *   --mark FILE       the plain side: append the indexes of operations that would leave DIR
  *   --heed FILE       the other side: leave those out
  *   --names FILE      the names that the tree began with (populate.py's OUT/names)
@@ -45,13 +45,14 @@ void keep(int slot, int fd) {
 }
 
 static const struct kind *pick_kind(struct rng *rng) {
-    static const struct kind *const tables[] = {path_kinds, file_kinds, tree_kinds};
+    static const struct kind *const tables[] = {path_kinds, file_kinds, tree_kinds, way_kinds};
+    const size_t count = sizeof tables / sizeof *tables;
     unsigned total = 0;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < count; i++)
         for (const struct kind *kind = tables[i]; kind->name; kind++)
             total += kind->weight;
     unsigned roll = below(rng, total);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < count; i++)
         for (const struct kind *kind = tables[i]; kind->name; kind++) {
             if (roll < kind->weight)
                 return kind;

@@ -14,14 +14,14 @@
 
 static const mode_t file_modes[] = {0644, 0600, 0755, 0444, 0400, 0666, 04755, 02711, 0000, 0640};
 static const mode_t directory_modes[] = {0755, 0700, 0775, 0777, 02755, 01755, 0711, 0555};
-static const mode_t umasks[] = {022, 022, 022, 0, 077, 027};
+static const mode_t umasks[] = {022, 022, 022, 0, 077, 027, 0777};
 
 /* A chmod that is as good for a directory, most of the time. */
 static mode_t pick_mode(struct rng *rng) {
     unsigned roll = below(rng, 100);
     return roll < 60   ? ONE_OF(rng, directory_modes)
            : roll < 95 ? ONE_OF(rng, file_modes) | 0700
-                       : ONE_OF(rng, file_modes);
+                       : ONE_OF(rng, file_modes) | (left_out("shut") ? 0700 : 0);
 }
 
 static void pick_owner(struct rng *rng, uid_t *owner, gid_t *group) {
