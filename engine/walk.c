@@ -117,6 +117,15 @@ static long expand(const struct ur_caller *c, struct ur_dir *d, struct ur_node *
     return text[0] == '/' ? ur_dir_load(c->u, d, "/", 1) : 0;
 }
 
+/* What is asked for beneath a magic link to no path: a removed directory has nothing in it. */
+static long beneath_magic(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *node, char *host) {
+    struct stat st;
+    long ret = ur_entry_path(c->u, d, node->name, &node->entry, host);
+    if (ret == 0)
+        ret = sys_fstatat(AT_FDCWD, host, &st, 0);
+    return ret < 0 ? ret : S_ISDIR(st.st_mode) ? -ENOENT : -ENOTDIR;
+}
+
 static long may_search(const struct ur_union *u, const struct ur_dir *d, char *host) {
     static const struct ur_node here = {.self = true};
     long ret = ur_node_path(u, d, &here, host);
@@ -375,7 +384,7 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t 
             return ret;
         if (ret == 1) {
             node->where = UR_AT_MAGIC;
-            return *next ? -ENOTDIR : 0;
+            return *next ? beneath_magic(c, d, node, s->real[0]) : 0;
         }
         rest = jump(c->u, d, s->rest[buffer], s->text);
         buffer ^= 1;
