@@ -366,7 +366,7 @@ static long unlink_once(const struct ur_caller *c, int dirfd, const char *path, 
     long ret = ur_walk(c, dirfd, path, UR_WALK_PARENT, s, 0);
     if (ret < 0)
         return ret;
-    if (n->self)
+    if (n->self || n->last == UR_LAST_DOT) /* the latter of a removed directory */
         return dir ? rmdir_last(n->last) : -EISDIR;
     if (n->entry.kind == UR_ABSENT)
         return -ENOENT;
