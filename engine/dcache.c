@@ -75,6 +75,7 @@ static bool get(const struct ur_union *u, struct slot *s, uint32_t hash, struct 
     d->rel_used = 0;
     d->lower_rel = 0;
     d->special = special;
+    d->below = false;
     d->open = open;
     d->even = even;
     d->generation = generation;

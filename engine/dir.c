@@ -59,6 +59,7 @@ static void start(const struct ur_union *u, struct ur_dir *d, const struct ur_ta
     d->generation = ur_dcache_begin(u);
     ur_root_access(u, m, &d->open, &d->even);
     d->mount = m;
+    d->below = false;
     d->rels = 1;
     d->rel_used = 0;
     d->lower_rel = 0;
@@ -141,6 +142,7 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
 long ur_dir_below(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first,
                   const char *text, size_t len) {
     start(u, d, m, first);
+    d->below = true;
     for (const char *at = text, *end = text + len; at < end;) {
         at += strspn(at, "/");
         size_t n = strcspn(at, "/");
@@ -186,7 +188,8 @@ static long redirect(const struct ur_union *u, struct ur_dir *d, unsigned above,
             if (id < 0)
                 return id;
             size_t cut = d->rel[0].cut;
-            ur_moves_found(u, d->mount, t->spot[i].layer, s->text, len, d->path + cut, d->len - cut);
+            if (!d->below)
+                ur_moves_found(u, d->mount, t->spot[i].layer, s->text, len, d->path + cut, d->len - cut);
         }
         d->spot[d->spots++] = (struct ur_spot){t->spot[i].layer, (uint16_t)id};
     }
@@ -327,7 +330,7 @@ static long step(const struct ur_union *u, struct ur_dir *d, const char *name, s
 
 static void start_host(const struct ur_union *u, struct ur_dir *d, const char *path, size_t len) {
     d->generation = ur_dcache_begin(u);
-    d->open = d->even = false;
+    d->open = d->even = d->below = false;
     d->mount = NULL;
     d->spots = 0;
     d->rels = 1;
@@ -367,7 +370,7 @@ bool ur_dir_recall(const struct ur_union *u, struct ur_dir *d, const char *path,
         return ur_dcache_get(u, d, path, len);
     d->generation = generation;
     d->mount = m;
-    d->special = false;
+    d->special = d->below = false;
     d->len = (uint16_t)len;
     memmove(d->path, path, len);
     d->path[len] = 0;

@@ -45,6 +45,7 @@ struct ur_dir {
     uint16_t rels;       /* at least 1: rel 0 is the union path below the target */
     uint16_t rel_used;   /* bytes of rel_text */
     uint16_t lower_rel;  /* the path at which the lowers alone, seen as a union, hold this directory's lower part */
+    bool below;          /* the stack of some lowers alone: its path is theirs, and may not be the union's */
     bool special;        /* a target or a hidden directory lies beneath: names must be compared with them */
     bool open;           /* all may search it and all above it, up to the target, in every layer: nobody is refused */
     uint64_t generation; /* when its stack was found, as ur_dcache_begin tells it; 0: it may be out of date already */
