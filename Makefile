@@ -228,10 +228,11 @@ $(BUILD)/asan/unionrun: Makefile
 	ln -sf ../unionrun.so ../unionrun-exec ../unionrun-audit.so ../unionrun-layers $(@D)
 
 # Each unit test; engine and shim at the differential test, of root also as a plain user; then the launcher at all of its own
-# tests. What that starts runs with the shim as usual.
+# tests. What that starts runs with the shim as usual. (disable_coredump: ASan would call getrlimit, which is hooked, before
+# its shadow memory is there.)
 check-asan: tests $(BUILD)/asan/unionrun $(BUILD)/asan/unionrun-launch $(BUILD)/asan/ops $(asan_units) check-fuzz
 	set -e; for unit in $(asan_units); do echo "$$unit"; $$unit; done
-	ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:disable_coredump=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		DIFFER_UNION_OPS=$(CURDIR)/$(BUILD)/asan/ops DIFFER_OPS=5000 \
 		test/run $(JOBS) -f 'random operations|all along' test/differential.bats
 	ASAN_OPTIONS=verify_asan_link_order=0 UNIONRUN=$(CURDIR)/$(BUILD)/asan/unionrun \
