@@ -295,8 +295,8 @@ static void do_getdents(struct rng *rng) {
                 snprintf(after, sizeof after, "%s", record->name);
             if (count == mark)
                 from = record->next;
-            if (count < 512 && (names[count] = malloc(strlen(record->name) + 3)))
-                sprintf(names[count++], "%s/%u", record->name, record->type);
+            if (count < 512 && asprintf(&names[count], "%s/%u", record->name, record->type) >= 0)
+                count++;
         }
     say_result(got);
     if (count)
