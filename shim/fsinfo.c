@@ -64,14 +64,14 @@ UR_EXPORT int fstatvfs(int fd, struct statvfs *st) {
 }
 UR_TWIN(fstatvfs64, fstatvfs)
 
-/* What libc tells of any path, be it there or not. */
+/* What libc tells of any path, be it there or not: musl all. */
 static bool is_constant(int name) {
-    return name == _PC_PATH_MAX || name == _PC_PIPE_BUF || name == _PC_MAX_CANON || name == _PC_MAX_INPUT ||
-           name == _PC_NO_TRUNC || name == _PC_VDISABLE;
+    return !ur_in_glibc() || name == _PC_PATH_MAX || name == _PC_PIPE_BUF || name == _PC_MAX_CANON ||
+           name == _PC_MAX_INPUT || name == _PC_NO_TRUNC || name == _PC_VDISABLE;
 }
 
 UR_EXPORT long pathconf(const char *path, int name) {
-    if (*path && is_constant(name))
+    if (is_constant(name) && (*path || !ur_in_glibc()))
         return fpathconf(0, name);
     long fd = *path ? ur_open(UR_SELF, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0) : -ENOENT;
     if (fd < 0)

@@ -67,6 +67,28 @@ static long ur_remove(const char *path) {
     return ret == -EISDIR ? ur_unlink(UR_SELF, AT_FDCWD, path, AT_REMOVEDIR) : ret;
 }
 
+/* musl's fchmod and fchown take what O_PATH has opened, too: by its name in /proc. `ret`: of the call by the
+ * descriptor. */
+static bool by_name(long ret, int fd, char name[32]) {
+    static const char all[] = "/proc/self/fd/";
+    if (ret != -EBADF || ur_in_glibc() || UR_SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0)
+        return false;
+    ur_put_number(ur_put(name, name + 32, all, sizeof all - 1), name + 32, (uint64_t)fd, 10);
+    return true;
+}
+
+static long ur_fchmod_of(int fd, mode_t mode) {
+    char name[32];
+    long ret = ur_fchmod(UR_SELF, fd, mode);
+    return by_name(ret, fd, name) ? ur_chmod(UR_SELF, AT_FDCWD, name, mode, 0) : ret;
+}
+
+static long ur_fchown_of(int fd, uid_t uid, gid_t gid) {
+    char name[32];
+    long ret = ur_fchown(UR_SELF, fd, uid, gid);
+    return by_name(ret, fd, name) ? ur_chown(UR_SELF, AT_FDCWD, name, uid, gid, 0) : ret;
+}
+
 long ur_readlink_of(int dirfd, const char *path, char *buf, size_t n) {
     if (!ur_exe || !ur_names_exe(path))
         return ur_readlink(UR_SELF, dirfd, path, buf, n);

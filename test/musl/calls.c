@@ -105,6 +105,19 @@ TEST(utimensat) {
     stat(p->file, &st);
     say("  %ld", (long)st.st_mtime);
 }
+/* By the descriptor's name in /proc. */
+TEST(o_path) {
+    int fd = open(p->file, O_PATH);
+    CALL(fchmod(fd, 0640));
+    CALL(fchown(fd, geteuid(), getegid()));
+    close(fd);
+    say_path(p->file);
+    CALL(fchmod(fd, 0640));
+}
+TEST(pathconf) {
+    CALL(pathconf(p->absent, _PC_NAME_MAX));
+    CALL(pathconf("", _PC_LINK_MAX));
+}
 TEST(setxattr) {
     char value[16] = "";
     CALL(setxattr(p->file, "user.name", "value", 5, 0));
