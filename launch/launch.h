@@ -12,6 +12,7 @@
  *     progress.c  a long copy-up, shown on a terminal
  *     measure.c   how much the uppers hold, where that is limited
  *     place.c     the directory that the command starts in
+ *     straight.c  the command, where it needs nothing of the union's to be found and started
  *     keeper.c    the process between the two, which outlives the command if need be
  *     ending.c    ends the processes of the run
  *     guard/      the process that answers what the shim does not see (guard.h)
@@ -106,6 +107,9 @@ int try_settle(struct launch *launch, int status);
 /* place.c. In the command's process, the session made. */
 /* False: the layer file's directory cannot be had; has been said. */
 bool start_in_place(const struct launch *launch);
+
+/* straight.c. In the command's process, where no guard serves. Returns where it is for unionrun-exec to start it. */
+void start_straight(const struct launch *launch);
 
 /* Runs the command; returns only if it could not be started at all. */
 void run(struct launch *launch);

@@ -148,6 +148,8 @@ static void start(struct launch *launch) {
         sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
         _exit(run_command(user, launch->options.command));
     }
+    sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
+    start_straight(launch);
     UR_AUTO_TEXT trampoline = ur_path_join(launch->parts, "unionrun-exec");
     size_t words = 0;
     while (launch->options.command[words])
@@ -156,7 +158,6 @@ static void start(struct launch *launch) {
     arguments[0] = trampoline;
     arguments[1] = (char *)user;
     memcpy(arguments + 2, launch->options.command, words * sizeof *arguments);
-    sigprocmask(SIG_SETMASK, &launch->signal_mask, NULL);
     /* Past the hook of a union around this one: it would put its own session back. */
     errno = (int)-UR_SYS(SYS_execve, trampoline, arguments, environ, 0, 0, 0);
     say("%s: %s; build or install unionrun completely", trampoline, strerror(errno));

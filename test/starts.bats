@@ -134,6 +134,66 @@ END
     same 'what the children open' $'1\n1\n1' "$(awk '/openat/ { opened[$1]++ } /forks.c"/ { child[$1] } END { for (pid in child) print opened[pid] }' "$W/trace")"
 }
 
+# --- the command itself -----------------------------------------------------------------------------------------------
+
+# in_union VARIABLE=VALUE... COMMAND...: the shim alone. With LD_LIBRARY_PATH the command's start is left to the shim.
+in_union() {
+    as env -u LD_LIBRARY_PATH "PATH=$TARGET/bin:$W/host:/usr/bin:/bin" "${variables[@]}" \
+        "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- "$@"
+}
+
+@test "without a guard a program of the host is the first that the launcher starts, and is told what the shim would tell it" {
+    needs strace
+    # shellcheck disable=SC2016 # for the shell in the union
+    asks='tr "\0" "\n" <"/proc/$$/cmdline"; cat "/proc/$$/comm"; readlink "/proc/$$/exe"; pwd; umask; trap
+        tr "\0" "\n" <"/proc/$$/environ" | grep -v ^LD_LIBRARY_PATH= | sed "s,/unionrun-[^/]*$,/session,"'
+    for who in root user; do
+        host_and_union "$who"
+        variables=()
+        { in_union sh -c "$asks" one two && in_union grep -E '^(Sig(Blk|Ign|Cgt)|Groups|NoNewPrivs)' /proc/self/status && in_union ls /proc/self/fd; } >"$W/straight"
+        variables=(LD_LIBRARY_PATH=/usr/lib)
+        { in_union sh -c "$asks" one two && in_union grep -E '^(Sig(Blk|Ign|Cgt)|Groups|NoNewPrivs)' /proc/self/status && in_union ls /proc/self/fd; } >"$W/by-the-shim"
+        grep -q '^LD_PRELOAD=.*/unionrun.so$' "$W/straight"
+        same "$who" "$(cat "$W/by-the-shim")" "$(cat "$W/straight")"
+        variables=(LD_SHOW_AUXV=1)
+        same 'its name' "AT_EXECFN: /usr/bin/true" "$(in_union true | grep AT_EXECFN | tail -n 1 | tr -s ' ')"
+        rm -rf "$W"
+    done
+    workspace root
+    as mkdir "$W/lowers/1"
+    as strace -f -o "$W/trace" -e trace=execve "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- true
+    run -0 grep -oE '"[^"]*(unionrun-exec|/true)"' "$W/trace"
+    same 'what is started' '"/usr/bin/true"' "$(tail -n 1 <<<"$output")"
+    [[ $output != *unionrun-exec* ]]
+}
+
+@test "without a guard a command is what the union has of that name, by every way to it" {
+    for who in root user; do
+        host_and_union "$who"
+        variables=()
+        # shellcheck disable=SC2016 # for sh
+        as sh -c 'cd "$1/lowers/1" && mkdir bin && printf "#!/bin/sh\necho of the union: \$0 \$*\n" >bin/true && chmod 755 bin/true &&
+            cp /bin/echo bin/tell && touch bin/false && ln -s "$2/bin/true" "$1/host/link" && cp /bin/false "$1/host/own" &&
+            ln -s "$2/bin" "$1/host/dir" && printf "#!/bin/sh\necho of the host: \$*\n" >"$1/host/text" && chmod 755 "$1/host/text"' sh "$W" "$TARGET"
+        same script "of the union: $TARGET/bin/true a" "$(in_union true a)"
+        same path "of the union: $TARGET/bin/true a" "$(in_union "$TARGET/bin/true" a)"
+        same link "of the union: $W/host/link a" "$(in_union link a)"
+        same 'a directory' "of the union: $W/host/dir/true a" "$(in_union "$W/host/dir/true" a)"
+        same program 'a b' "$(in_union tell a b)"
+        same text 'of the host: a' "$(in_union text a)"
+        same relative 'of the union: ./true a' "$(cd "$TARGET" && in_union sh -c 'cd bin && exec ./true a')"
+        run -1 in_union false # the union's may not be executed: the host's, behind it
+        run -1 in_union own
+        run -127 in_union nowhere
+        [[ $output == *nowhere:* ]]
+        run -127 in_union "$TARGET/bin/nowhere"
+        run -126 in_union "$TARGET/bin/false"
+        run -126 in_union /tmp
+        run -127 in_union ''
+        rm -rf "$W"
+    done
+}
+
 # --- the shim's own start ---------------------------------------------------------------------------------------------
 
 @test "the error of a program's first dlsym is told, though nobody has asked for one before" {
