@@ -204,6 +204,6 @@ long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_
     return ur_base_find(c, dirfd, out, dead, &at);
 }
 
-bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
-    return u->shared && recall(u, st, out, at) > 0;
+long ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
+    return u->shared ? recall(u, st, out, at) : -ENOENT;
 }

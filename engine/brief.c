@@ -16,7 +16,7 @@ static inline vector odd_slashes(const char *text) {
     vector word, next;
     memcpy(&word, text, VECTOR);
     memcpy(&next, text + 1, VECTOR);
-    return (vector)((word == '/') & ((next == '/') | (next == '.')));
+    return (vector)((word == '/') & ((next | ('.' ^ '/')) == '/'));
 }
 
 /* Is each name of "name/name" one that the kernel would look up: none empty, too long, "." or ".."? (An absolute path's
@@ -63,7 +63,7 @@ static const char *last_name(const char *text, size_t len) {
 }
 
 /* The path in the layer that holds it: in the place of its target that layer's root. */
-static const char *put_host(const struct ur_union *u, struct ur_brief *b) {
+static inline const char *put_host(const struct ur_union *u, struct ur_brief *b) {
     const struct ur_table_layer *l = ur_table_layers(u->table) + b->mount->first_layer + b->known.layer;
     size_t root = l->root.len > 1 ? l->root.len : 0, target = b->mount->target.len > 1 ? b->mount->target.len : 0;
     char *tail = b->room + UR_BRIEF_ROOT + target, *host = tail - root;
@@ -75,9 +75,10 @@ static const char *put_host(const struct ur_union *u, struct ur_brief *b) {
     return host;
 }
 
-bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const char *path, size_t len, bool nofollow,
-                   struct ur_brief *b) {
-    const char *from = path;
+static inline __attribute__((always_inline)) bool from(const struct ur_union *u, const struct ur_base *base,
+                                                       const char *path, size_t len, bool nofollow,
+                                                       struct ur_brief *b) {
+    const char *given = path;
     for (; base && len > 1 && path[0] == '.' && path[1] == '/'; path += 2)
         len -= 2;
     if (len >= UR_BRIEF_PATH || len == 0)
@@ -89,7 +90,8 @@ bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const c
         char *to = b->room + UR_BRIEF_ROOT;
         if (to + base_len + 1 + len >= b->room + sizeof b->room)
             return false;
-        memcpy(to, base->path, base_len);
+        if (base->path != to)
+            memcpy(to, base->path, base_len);
         to[base_len] = '/';
         memcpy(to + base_len + 1, path, len);
         b->text = to;
@@ -99,8 +101,12 @@ bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const c
     b->name = last_name(b->text, b->len);
     b->dir_len = b->name > b->text + 1 ? (size_t)(b->name - 1 - b->text) : 1;
     b->mount = ur_mount_of(u, b->text, b->dir_len);
-    if (!b->mount || !ur_index_key(u, b->text, b->dir_len, b->name, (size_t)(b->text + b->len - b->name), &b->key) ||
-        !is_plain(base ? path : path + 1, base ? len : len - 1) || !ur_index_get(&b->key, &b->known) ||
+    if (!b->mount)
+        return false;
+    /* The base is canonical, and so is the target: they are not looked at. */
+    size_t seen = base ? 0 : (b->mount->target.len > 1 ? b->mount->target.len : 0) + 1;
+    if (!ur_index_key(u, b->text, b->dir_len, b->name, (size_t)(b->text + b->len - b->name), &b->key) ||
+        !is_plain(path + seen, len - seen) || !ur_index_get(&b->key, &b->known) ||
         (b->known.kind == UR_KNOWN_SYMLINK && !nofollow))
         return false;
     b->at = AT_FDCWD;
@@ -109,10 +115,15 @@ bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const c
         return true;
     if (base && base->at.plain && base->at.mount == b->mount && base->at.layer == b->known.layer) {
         b->at = base->fd;
-        b->path = from;
+        b->path = given;
     } else
         b->path = put_host(u, b);
     return b->path;
+}
+
+bool ur_brief_from(const struct ur_union *u, const struct ur_base *base, const char *path, size_t len, bool nofollow,
+                   struct ur_brief *b) {
+    return from(u, base, path, len, nofollow, b);
 }
 
 const char *ur_brief_host(const struct ur_union *u, struct ur_brief *b) {
@@ -127,14 +138,16 @@ bool ur_brief(const struct ur_caller *c, int dirfd, const char *path, bool nofol
         return false;
     if (path[0] == '/') {
         begun->tried = true;
-        return ur_brief_from(c->u, NULL, path, (size_t)len, nofollow, b);
+        return from(c->u, NULL, path, (size_t)len, nofollow, b);
     }
-    char text[UR_BASE_MAX];
-    struct ur_base base = {.path = text, .fd = dirfd};
+    char *to = b->room + UR_BRIEF_ROOT;
+    _Static_assert((int)UR_BASE_MAX < (int)UR_BRIEF_PATH, "a directory's path has room where the name's will be");
+    struct ur_base base = {.path = to, .fd = dirfd};
     begun->known = !ur_is_dot(path) && ur_base_stat(c, dirfd, &begun->st);
-    if (!begun->known || !ur_base_known(c->u, &begun->st, text, &base.at))
+    long base_len = begun->known ? ur_base_known(c->u, &begun->st, to, &base.at) : -ENOENT;
+    if (base_len <= 0)
         return false;
-    base.len = strlen(text);
+    base.len = (size_t)base_len;
     begun->tried = true;
-    return ur_brief_from(c->u, &base, path, (size_t)len, nofollow, b);
+    return from(c->u, &base, path, (size_t)len, nofollow, b);
 }

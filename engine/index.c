@@ -73,7 +73,7 @@ static inline uint64_t other(uint64_t h) {
 }
 
 /* A long text in two halves, for a product takes longer to be known than to be begun. */
-static inline uint64_t half_hash(const char *text, size_t len, uint64_t seed) {
+static inline __attribute__((always_inline)) uint64_t half_hash(const char *text, size_t len, uint64_t seed) {
     uint64_t h = seed ^ len * odd[1], a = 0, b = 0;
     if (len > 16) {
         uint64_t g = other(h);

@@ -20,17 +20,8 @@
 
 #define TIMES "user.unionrun.times" /* "ATIME NS MTIME NS" of a file that is being filled */
 
-static unsigned number_of(const struct ur_table_mount *m, unsigned layer) {
-    return (m->first_layer + layer) % UR_METACOPIES;
-}
-
-bool ur_may_lack_data(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer) {
-    unsigned n = number_of(m, layer);
-    return !u->shared || atomic_load_explicit(&u->shared->metacopies[n / 64], memory_order_relaxed) >> n % 64 & 1;
-}
-
 void ur_may_lack_data_now(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer) {
-    unsigned n = number_of(m, layer);
+    unsigned n = ur_metacopies_bit(m, layer);
     if (u->shared && !ur_may_lack_data(u, m, layer)) {
         atomic_fetch_or(&u->shared->metacopies[n / 64], UINT64_C(1) << n % 64);
         atomic_store(&u->shared->metacopies_any, 1);

@@ -1,12 +1,6 @@
 /* Strings of paths. Nothing here asks the disk. */
 #include "union.h"
 
-bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len) {
-    if (root_len == 1 && root[0] == '/')
-        return len > 0 && path[0] == '/';
-    return len >= root_len && memcmp(path, root, root_len) == 0 && (len == root_len || path[root_len] == '/');
-}
-
 char *ur_put(char *at, const char *end, const char *text, size_t len) {
     if (!at || (size_t)(end - at) <= len)
         return NULL;

@@ -201,7 +201,7 @@ static long fstat_union(const struct ur_caller *c, int fd, struct stat *st, bool
     UR_SCRATCH(s);
     struct ur_fdinfo info;
     struct ur_layer_at at;
-    if (S_ISDIR(st->st_mode) && !copied && ur_base_known(c->u, st, s->text, &at)) {
+    if (S_ISDIR(st->st_mode) && !copied && ur_base_known(c->u, st, s->text, &at) > 0) {
         bool held = at.layer == 0 && ur_has_upper(at.mount);
         ret = ur_identify(c->u, at.mount, ur_layer(c->u, at.mount, at.layer), held ? UR_HOLDER_UPPER : UR_HOLDER_LOWER,
                           NULL, fd, st);

@@ -10,15 +10,17 @@ enum { PAGE = 4096, KNOWN = 128, MASK = 8 /* bytes of a signal mask */, PROBE = 
 /* Pages that could be read and written, by their number. */
 static _Atomic uintptr_t known[KNOWN], written[KNOWN];
 
-static bool can_read(uintptr_t page) {
-    _Atomic uintptr_t *slot = &known[page / PAGE % KNOWN];
-    if (__builtin_expect(atomic_load_explicit(slot, memory_order_relaxed) == page && page, 1))
-        return true;
+static __attribute__((noinline)) bool ask_read(uintptr_t page) {
     /* It reads the new mask, and then knows no such way of using it: -EINVAL. */
     if (!page || UR_SYS(SYS_rt_sigprocmask, -1, page, 0, MASK, 0, 0) == -EFAULT)
         return false;
-    atomic_store_explicit(slot, page, memory_order_relaxed);
+    atomic_store_explicit(&known[page / PAGE % KNOWN], page, memory_order_relaxed);
     return true;
+}
+
+static inline bool can_read(uintptr_t page) {
+    uintptr_t last = atomic_load_explicit(&known[page / PAGE % KNOWN], memory_order_relaxed);
+    return __builtin_expect(last == page && page, 1) || ask_read(page);
 }
 
 long ur_length_within(const struct ur_caller *c, const char *text, size_t most) {

@@ -185,7 +185,12 @@ static inline void ur_count_data(const struct ur_union *u, bool cloned, off_t si
 }
 
 /* path.c: strings */
-bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len); /* equal or beneath */
+/* Equal or beneath. */
+static inline bool ur_path_below(const char *path, size_t len, const char *root, size_t root_len) {
+    if (root_len == 1 && root[0] == '/')
+        return len > 0 && path[0] == '/';
+    return len >= root_len && memcmp(path, root, root_len) == 0 && (len == root_len || path[root_len] == '/');
+}
 uint64_t ur_get_number(const char **at, unsigned base);
 uint32_t ur_hash(const char *text, size_t len);
 
@@ -410,9 +415,9 @@ long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, cha
 /* The raw stat of a directory descriptor or the cwd. False: it must be asked in another way. */
 bool ur_base_stat(const struct ur_caller *c, int dirfd, struct stat *st);
 /* Does this process remember the directory of which a descriptor's `st` is? Then where it is, of UR_BASE_MAX bytes at
-   most. */
+   most, and its length; or -ENOENT. */
 enum { UR_BASE_MAX = 204 };
-bool ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at);
+long ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at);
 /* `fd` was opened at `path`, which was found at `generation` (ur_dcache_begin): what ur_base_path will be asked. */
 void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
                   uint64_t generation);
@@ -492,8 +497,14 @@ void ur_copying_step(struct ur_copying *copying, off_t done);
 void ur_copying_end(struct ur_copying *copying);
 
 /* metacopy.c: files of which a layer has the metadata alone */
+static inline unsigned ur_metacopies_bit(const struct ur_table_mount *m, unsigned layer) {
+    return (m->first_layer + layer) % UR_METACOPIES;
+}
 /* May a layer hold any? Nearly always not, and no call is made to know. */
-bool ur_may_lack_data(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer);
+static inline bool ur_may_lack_data(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer) {
+    unsigned n = ur_metacopies_bit(m, layer);
+    return !u->shared || atomic_load_explicit(&u->shared->metacopies[n / 64], memory_order_relaxed) >> n % 64 & 1;
+}
 void ur_may_lack_data_now(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer);
 /* Where the data of a regular file are. */
 struct ur_data {
