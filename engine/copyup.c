@@ -502,7 +502,7 @@ static long copy_entry(const struct ur_union *u, const struct ur_dir *d, const c
     ret = ur_dir_unlock(u, m, parent, parent, NULL, &k);
     if (ret < 0)
         return ret;
-    ur_times_take(u, d, 0, upper, strlen(parent), &times);
+    ur_times_take(u, d, upper, strlen(parent), &times);
     if (S_ISDIR(st->st_mode)) {
         ur_changing_begin(u);
         ret = copy_directory(u, m, l, host, st, upper, &k);

@@ -30,7 +30,7 @@ static size_t parent_of(const char *path, size_t len) {
 
 /* That others may see that it was cut. With no place free they do when they change one of the names. */
 static void claim(const struct ur_union *u, const struct ur_table_mount *m, struct ur_halfway *k) {
-    uint32_t self = (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    uint32_t self = ur_self();
     for (int i = 0; u->shared && i < UR_HALFWAY; i++) {
         struct ur_halfway_place *place = &u->shared->halfway[i];
         uint32_t nobody = 0;
@@ -105,7 +105,7 @@ void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, st
     if (s)
         ur_scratch_put(s);
     if (k->place >= 0)
-        leave(u->shared, &u->shared->halfway[k->place], (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0));
+        leave(u->shared, &u->shared->halfway[k->place], ur_self());
 }
 
 bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_halfway *k) {
@@ -281,7 +281,7 @@ void ur_halfway_cut(const struct ur_union *u) {
     for (int i = 0; i < UR_HALFWAY; i++) {
         struct ur_halfway_place *place = &u->shared->halfway[i];
         uint32_t owner = atomic_load(&place->owner);
-        if (!owner || UR_SYS(SYS_kill, owner, 0, 0, 0, 0, 0) != -ESRCH)
+        if (!owner || !ur_is_dead(owner))
             continue;
         const struct ur_table_mount *m = &ur_table_mounts(u->table)[place->mount % u->table->mounts];
         char note[UR_HALFWAY_NOTE];

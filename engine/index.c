@@ -322,11 +322,10 @@ static void reserve_outcome(const struct ur_union *u, const struct ur_dir *d, co
 
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name,
                                  const struct ur_entry *entry, bool seen) {
-    enum { BEGUN = 32 };
-    struct ur_change change = {.seen = seen ? ur_names_changed(u, d) : NULL};
+    struct ur_change change = {0};
     struct ur_key k;
-    if (change.seen)
-        atomic_fetch_add(change.seen, 1 + (UINT64_C(1) << BEGUN));
+    if (seen)
+        ur_names_change_begin(u, d, &change);
     if (!d->mount || !u->index)
         return change;
     if (key_of(u, d->path, d->len, name, strlen(name), true, &k)) {
@@ -366,10 +365,11 @@ bool ur_change_is_alone(const struct ur_change *change) {
 
 void ur_change_end(struct ur_change *change) {
     put(&(struct ur_reservation){change->entry, change->word}, 0);
-    _Atomic uint64_t *const all[] = {change->state, change->listing, change->seen};
+    _Atomic uint64_t *const all[] = {change->state, change->listing};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i])
             atomic_fetch_sub(all[i], 1);
+    ur_names_change_end(change);
     *change = (struct ur_change){0};
 }
 

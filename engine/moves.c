@@ -221,7 +221,7 @@ static long apply(const struct ur_union *u, const struct ur_table_mount *m, unsi
 long ur_moves_apply(const struct ur_union *u, const struct ur_table_mount *m, unsigned layer, char *rel, size_t len) {
     bool known;
     uint64_t owner = u->shared ? atomic_load_explicit(&u->shared->under_way.owner, memory_order_relaxed) : 0;
-    if (owner && UR_SYS(SYS_kill, (uint32_t)owner, 0, 0, 0, 0, 0) == -ESRCH)
+    if (owner && ur_is_dead((uint32_t)owner))
         ur_moving_unlock(u, ur_moving_lock(u));
     return apply(u, m, layer, rel, len, u->shared ? atomic_load(&u->shared->moves_used) : 0, &known);
 }

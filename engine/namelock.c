@@ -6,10 +6,11 @@
  * first one's, and both would have removed it; a rename would carry a whiteout away. So who replaces a whiteout, or a
  * name by one, takes the name's lock and looks once more.
  *
- * The locks are words in shared memory that hold the owner's thread id, and when he took it. One whose owner has died
+ * The locks are words in shared memory that hold their owner (owner.c), and when he took it. One whose owner has died
  * is taken from him, also while he is a zombie or if his number is another's by now. A living one is waited for, unless
- * he is stopped: that may be for ever. What he does when he goes on must be no harm then: he gives up only what is his
- * still, and the second step of a rename looks at what it covers (rename.c).
+ * he is stopped: that may be for ever. So may be he of whom nothing is known, and it is taken from him after a while.
+ * What he does when he goes on must be no harm then: he gives up only what is his still, and the second step of a
+ * rename looks at what it covers (rename.c).
  */
 #include "union.h"
 
@@ -32,45 +33,17 @@ static _Atomic uint64_t *lock_of(struct ur_shared *sh, const char *host) {
 #define OWNER UINT64_C(0xffffffff)
 #define TAKEN_SHIFT 32 /* in hundredths of a second since boot, as /proc tells when a thread began */
 
-static uint64_t word_of(uint32_t owner) {
+static uint32_t hundredths(void) {
     struct timespec now = {0};
     UR_SYS(SYS_clock_gettime, CLOCK_BOOTTIME, &now, 0, 0, 0, 0);
-    return (uint64_t)(uint32_t)(now.tv_sec * 100 + now.tv_nsec / 10000000) << TAKEN_SHIFT | owner;
-}
-
-enum fate { LIVES, STOPPED, UNKNOWN, DEAD };
-
-/* What has become of the thread that left this word? */
-static enum fate fate_of(uint64_t word) {
-    enum { STATE = 1, BEGUN = 20 }; /* of stat's fields, counted from the name's end */
-    char text[512], path[40], *end = path + sizeof path, *p = ur_put(path, end, "/proc/", 6);
-    p = ur_put_number(p, end, word & OWNER, 10);
-    ur_put(p, end, "/stat", 5);
-    long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-    long n = fd < 0 ? fd : UR_SYS(SYS_read, fd, text, sizeof text - 1, 0, 0, 0);
-    if (fd >= 0)
-        sys_close((int)fd);
-    const char *at = NULL;
-    for (long i = n; i > 0 && !at; i--)
-        at = text[i - 1] == ')' ? text + i : NULL;
-    if (at)
-        text[n] = 0;
-    if (!at || !at[0] || !at[STATE])
-        return UNKNOWN;
-    if (strchr("ZXx", at[STATE]))
-        return DEAD;
-    char state = at[STATE];
-    for (int field = 0; field < BEGUN && *at; at++)
-        field += *at == ' ';
-    int32_t after = (int32_t)((uint32_t)ur_get_number(&at, 10) - (uint32_t)(word >> TAKEN_SHIFT));
-    return after > 1 ? DEAD : state == 'T' || state == 't' ? STOPPED : LIVES;
+    return (uint32_t)(now.tv_sec * 100 + now.tv_nsec / 10000000);
 }
 
 /* What to unlock it with; 0: this thread has it already, in a call that a signal has interrupted. From who is stopped
    it is taken only if `from_stopped`; else this is 0, too. */
 static uint64_t take(struct ur_shared *sh, _Atomic uint64_t *lock, uint32_t self, bool from_stopped) {
-    enum { SPINS = 200, LOOKS = 20000, LONG = 200000 };
-    const uint64_t mine = word_of(self);
+    enum { SPINS = 200, LOOKS = 20000, LONG = 200000, PATIENCE = 500 /* hundredths */ };
+    const uint64_t mine = (uint64_t)hundredths() << TAKEN_SHIFT | self;
     for (unsigned tries = 0;; tries += tries < LONG) {
         uint64_t word = 0;
         if (atomic_compare_exchange_strong(lock, &word, mine))
@@ -79,12 +52,14 @@ static uint64_t take(struct ur_shared *sh, _Atomic uint64_t *lock, uint32_t self
             return 0;
         if (tries < SPINS)
             continue;
-        bool dead = tries % SPINS == 0 && UR_SYS(SYS_kill, word & OWNER, 0, 0, 0, 0, 0) == -ESRCH;
+        bool dead = tries % SPINS == 0 && ur_is_dead(word & OWNER);
         if (!dead && tries % LOOKS == 0) {
-            enum fate fate = fate_of(word);
-            if (tries == LONG && fate == STOPPED && !from_stopped)
+            uint32_t taken = (uint32_t)(word >> TAKEN_SHIFT);
+            enum ur_fate fate = ur_fate_of(word & OWNER, taken);
+            if (tries == LONG && fate == UR_FATE_STOPPED && !from_stopped)
                 return 0;
-            dead = fate == DEAD || (tries == LONG && fate != LIVES);
+            dead = fate == UR_FATE_DEAD || (tries == LONG && fate == UR_FATE_STOPPED) ||
+                   (tries == LONG && fate == UR_FATE_UNKNOWN && hundredths() - taken > PATIENCE);
         }
         if (dead && atomic_compare_exchange_strong(lock, &word, mine)) {
             atomic_store(&sh->names_left, 1);
@@ -103,7 +78,7 @@ void ur_names_lock(const struct ur_union *u, const char *host, const char *other
     if (!u->shared)
         return;
     _Atomic uint64_t *a = lock_of(u->shared, host), *b = other ? lock_of(u->shared, other) : a;
-    uint32_t self = (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    uint32_t self = ur_self();
     _Atomic uint64_t *const order[2] = {a < b ? a : b, a < b ? b : a};
     for (int i = 0; i < (a == b ? 1 : 2); i++)
         if ((k->word[i] = take(u->shared, order[i], self, true)))
@@ -123,7 +98,7 @@ void ur_names_unlock(struct ur_names_held *k) {
 }
 
 uint64_t ur_moving_lock(const struct ur_union *u) {
-    uint32_t self = (uint32_t)UR_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    uint32_t self = ur_self();
     uint64_t held = u->shared ? take(u->shared, &u->shared->moving, self, false) : 0;
     if (held)
         ur_moves_settle(u);

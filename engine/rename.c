@@ -284,8 +284,7 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
     long ret = ur_upper_path(c->u, to->d, NULL, s->real[0]);
     if (ret < 0)
         return ret;
-    unsigned own = ur_names_changed(c->u, from->d) == ur_names_changed(c->u, to->d) ? 2 : 1; /* rename_union's */
-    ur_times_take(c->u, to->d, own, to->host, strlen(s->real[0]), &times);
+    ur_times_take(c->u, to->d, to->host, strlen(s->real[0]), &times);
     ret = ur_whiteout_put(c->u, to->d, to->n->name, false);
     ur_times_give(c->u, s->real[0], &times, ret == 0);
     *made = ret == 0;

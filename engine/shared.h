@@ -25,6 +25,7 @@ enum {
     UR_MOVES_FULL = UR_MOVES_BYTES + 1,
     UR_TIMES = 64, /* copy-ups under way */
     UR_DIRS = 1024,
+    UR_CHANGERS = 64,
     UR_TIMES_PATH = 4096,
     UR_GONE_BITS = 1 << 17,   /* 16 KiB of filter */
     UR_ROOTS = 1024,          /* at least UR_MOUNTS_MAX */
@@ -157,7 +158,7 @@ struct ur_shared {
         struct ur_ids ids;
     } ids[UR_IDS];
 
-    /* Locks of names that whiteouts have to do with (namelock.c): the owner's thread id and when he took it, or 0. */
+    /* Locks of names that whiteouts have to do with (namelock.c): the owner (owner.c) and when he took it, or 0. */
     _Atomic uint64_t names[UR_NAMES];
     _Atomic uint32_t names_left; /* set once one was taken from who had died: he may have left a note (halfway.c) */
     _Atomic uint64_t moving;     /* such a lock: of who moves what the log of moves is to tell (rename.c) */
@@ -165,17 +166,22 @@ struct ur_shared {
     /* The times of directories in which a copy appears, until they are given back (times.c). A slot that is left `set`
        is a killed process'. */
     _Atomic uint32_t times_given;
-    /* Changes of names in directories, by the hash of the directory's union path: how many are under way, and, from bit
-       32 on, how many have begun. Copies are none. */
+    /* Changes of names in directories, by the hash of the directory's union path: from bit 32 on how many have begun,
+       and below how many are under way that found no place in `changers`, where the others are. Copies are none. */
     _Atomic uint64_t names_changed[UR_DIRS];
+    struct ur_changer {
+        _Atomic uint32_t owner; /* owner.c; 0: free */
+        _Atomic uint32_t dir;   /* of names_changed */
+    } changers[UR_CHANGERS];
     _Atomic uint32_t times_state[UR_TIMES]; /* UR_TIMES_FREE ... */
     struct ur_times_slot {
         int64_t time[4]; /* atime, mtime: seconds and nanoseconds */
-        uint32_t pid, hash;
+        uint32_t owner, hash;
+        uint32_t begun;           /* of names_changed, when they were taken */
         char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
     } times[UR_TIMES];
 
-    /* Renames by two steps under way (halfway.c): how many, and of each the thread (0: free) and its note. */
+    /* Renames by two steps under way (halfway.c): how many, and of each the owner (0: free) and its note. */
     _Atomic uint32_t halfway_any;
     struct ur_halfway_place {
         _Atomic uint32_t owner;

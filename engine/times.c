@@ -9,11 +9,11 @@
  */
 #include "union.h"
 
-#include <signal.h>
+enum { BEGUN = 32 }; /* of names_changed */
 
-static int claim(struct ur_shared *sh, uint32_t pid) {
+static int claim(struct ur_shared *sh, uint32_t self) {
     for (unsigned i = 0; i < UR_TIMES; i++) {
-        unsigned slot = (pid + i) % UR_TIMES;
+        unsigned slot = (self + i) % UR_TIMES;
         uint32_t seen = UR_TIMES_FREE;
         if (atomic_load_explicit(&sh->times_state[slot], memory_order_relaxed) == UR_TIMES_FREE &&
             atomic_compare_exchange_strong(&sh->times_state[slot], &seen, UR_TIMES_TAKEN))
@@ -22,13 +22,14 @@ static int claim(struct ur_shared *sh, uint32_t pid) {
     return -1;
 }
 
-/* The times that another is about to give back to the same directory. */
+/* The times that another is about to give back to the same directory; if a name has changed there since, or is about
+   to, they are not its any more. */
 static bool borrow(struct ur_shared *sh, const struct ur_times_slot *own, size_t parent_len, struct ur_times *t) {
     for (unsigned i = 0; i < UR_TIMES; i++) {
         const struct ur_times_slot *s = &sh->times[i];
         if (atomic_load(&sh->times_state[i]) != UR_TIMES_SET || s == own || s->hash != own->hash ||
-            memcmp(s->path, own->path, parent_len) != 0 || s->path[parent_len] != '/' ||
-            UR_SYS(SYS_kill, s->pid, 0, 0, 0, 0, 0) == -ESRCH)
+            s->begun != own->begun || memcmp(s->path, own->path, parent_len) != 0 || s->path[parent_len] != '/' ||
+            ur_is_dead(s->owner))
             continue;
         t->ts[0] = (struct timespec){s->time[0], s->time[1]};
         t->ts[1] = (struct timespec){s->time[2], s->time[3]};
@@ -47,24 +48,67 @@ static void look(const char *parent, struct ur_times *t) {
     }
 }
 
-_Atomic uint64_t *ur_names_changed(const struct ur_union *u, const struct ur_dir *d) {
+static _Atomic uint64_t *names_changed(const struct ur_union *u, const struct ur_dir *d) {
     return u->shared && d->mount ? &u->shared->names_changed[ur_hash(d->path, d->len) % UR_DIRS] : NULL;
+}
+
+/* Who is killed before the end leaves his place, by which he is known to be dead. */
+void ur_names_change_begin(const struct ur_union *u, const struct ur_dir *d, struct ur_change *change) {
+    struct ur_shared *sh = u->shared;
+    change->seen = names_changed(u, d);
+    change->changer = NULL;
+    if (!change->seen)
+        return;
+    change->self = ur_self();
+    for (unsigned i = 0; i < UR_CHANGERS && !change->changer; i++) {
+        struct ur_changer *place = &sh->changers[(change->self + i) % UR_CHANGERS];
+        uint32_t nobody = 0;
+        if (atomic_load_explicit(&place->owner, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(&place->owner, &nobody, change->self))
+            change->changer = place;
+    }
+    if (change->changer)
+        atomic_store(&change->changer->dir, (uint32_t)(change->seen - sh->names_changed));
+    atomic_fetch_add(change->seen, (UINT64_C(1) << BEGUN) + !change->changer);
+}
+
+void ur_names_change_end(struct ur_change *change) {
+    if (change->changer)
+        atomic_compare_exchange_strong(&change->changer->owner, &change->self, 0);
+    else if (change->seen)
+        atomic_fetch_sub(change->seen, 1);
+}
+
+/* Is anybody else about to change a name there? A change of one's own is still to be made, and sets the time then. */
+static bool others_change(struct ur_shared *sh, const _Atomic uint64_t *changed, uint32_t self) {
+    if ((uint32_t)atomic_load(changed))
+        return true;
+    for (unsigned i = 0; i < UR_CHANGERS; i++) {
+        struct ur_changer *place = &sh->changers[i];
+        uint32_t owner = atomic_load(&place->owner);
+        if (!owner || owner == self || atomic_load(&place->dir) != (uint32_t)(changed - sh->names_changed))
+            continue;
+        if (ur_fate_of(owner, 0) != UR_FATE_DEAD)
+            return true;
+        atomic_compare_exchange_strong(&place->owner, &owner, 0);
+    }
+    return false;
 }
 
 /* Has another changed a name in the directory since, or is he about to? */
 static bool is_changed(const struct ur_times *t) {
-    return t->changed && ((uint32_t)t->before > t->own || atomic_load(t->changed) >> 32 != t->before >> 32);
+    return t->changed && (t->changes || atomic_load(t->changed) >> BEGUN != t->before >> BEGUN);
 }
 
-void ur_times_take(const struct ur_union *u, const struct ur_dir *d, unsigned own, const char *host, size_t parent_len,
+void ur_times_take(const struct ur_union *u, const struct ur_dir *d, const char *host, size_t parent_len,
                    struct ur_times *t) {
     struct ur_shared *sh = u->shared;
-    uint32_t pid = (uint32_t)sys_getpid();
+    uint32_t self = ur_self();
     t->taken = false;
-    t->changed = ur_names_changed(u, d);
-    t->own = own;
+    t->changed = names_changed(u, d);
     t->before = t->changed ? atomic_load(t->changed) : 0;
-    t->slot = sh ? claim(sh, pid) : -1;
+    t->changes = t->changed && others_change(sh, t->changed, self);
+    t->slot = sh ? claim(sh, self) : -1;
     struct ur_scratch *room = ur_scratch_get();
     if (!room)
         return;
@@ -75,8 +119,9 @@ void ur_times_take(const struct ur_union *u, const struct ur_dir *d, unsigned ow
         return;
     }
     struct ur_times_slot *s = &sh->times[t->slot];
-    s->pid = pid;
+    s->owner = self;
     s->hash = ur_hash(host, parent_len);
+    s->begun = (uint32_t)(t->before >> BEGUN);
     ur_put(s->path, s->path + UR_TIMES_PATH, host, strlen(host));
     for (int tries = 0; tries < 4; tries++) {
         uint32_t given = atomic_load(&sh->times_given);

@@ -272,11 +272,13 @@ uint64_t ur_dcache_begin(const struct ur_union *u);
    or, where it will be told what the name means then (ur_change_tell), and `entry` is what it was looked up to mean:
        UR_NAME_BECOMES(change, u, d, name, entry); */
 struct ur_change {
-    _Atomic uint64_t *state;   /* of the name */
-    _Atomic uint64_t *listing; /* of its directory (listings.c) */
-    _Atomic uint64_t *seen;    /* of its directory, if it is one that all see, and no copy (times.c) */
-    _Atomic uint64_t *entry;   /* where it is told what the name means then; NULL: it cannot be */
-    uint64_t word, hash;       /* what stands there until then; what is to */
+    _Atomic uint64_t *state;    /* of the name */
+    _Atomic uint64_t *listing;  /* of its directory (listings.c) */
+    _Atomic uint64_t *seen;     /* of its directory, if it is one that all see, and no copy (times.c) */
+    struct ur_changer *changer; /* its place there; NULL: none */
+    uint32_t self;
+    _Atomic uint64_t *entry; /* where it is told what the name means then; NULL: it cannot be */
+    uint64_t word, hash;     /* what stands there until then; what is to */
 };
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name,
                                  const struct ur_entry *entry, bool seen);
@@ -582,6 +584,19 @@ long ur_sync_names(const struct ur_union *u, const struct ur_dir *d);
 /* "/journal", "/links" or "/origin". */
 long ur_sync_work(const struct ur_union *u, const struct ur_table_mount *m, const char *part);
 
+/* owner.c: who has something in shared memory; never 0 */
+uint32_t ur_self(void);
+/* Is it known that he has died? Of a zombie it is not. */
+bool ur_is_dead(uint32_t owner);
+enum ur_fate {
+    UR_FATE_LIVES,
+    UR_FATE_STOPPED,
+    UR_FATE_UNKNOWN, /* he is in another pid namespace, or there is no /proc */
+    UR_FATE_DEAD,
+};
+/* What has become of him, who was there at `taken`, in hundredths of a second since boot; 0: it is not known when. */
+enum ur_fate ur_fate_of(uint32_t owner, uint32_t taken);
+
 /* namelock.c: for who makes or replaces a whiteout, by the name's path in the upper; `other`: a second one, or NULL */
 struct ur_names_held {
     _Atomic uint64_t *lock[2];
@@ -642,13 +657,13 @@ struct ur_times {
     struct timespec ts[2];
     _Atomic uint64_t *changed; /* of shared.h's names_changed: its directory's; NULL: none */
     uint64_t before;           /* what it was */
-    unsigned own;
+    bool changes;              /* another was changing names then */
 };
-/* Changes of names in `d` that all see. NULL: they are not counted. */
-_Atomic uint64_t *ur_names_changed(const struct ur_union *u, const struct ur_dir *d);
-/* Before a copy appears as `host`, in `d`; `parent_len`: of its directory; `own`: how many of the changes of names that
-   are counted with those in `d` are the caller's own, and still to be made. */
-void ur_times_take(const struct ur_union *u, const struct ur_dir *d, unsigned own, const char *host, size_t parent_len,
+/* Around a change of a name in `d` that all see. */
+void ur_names_change_begin(const struct ur_union *u, const struct ur_dir *d, struct ur_change *change);
+void ur_names_change_end(struct ur_change *change);
+/* Before a copy appears as `host`, in `d`; `parent_len`: of its directory. */
+void ur_times_take(const struct ur_union *u, const struct ur_dir *d, const char *host, size_t parent_len,
                    struct ur_times *t);
 /* After it; `appeared`: it did, and the directory gets its times back. */
 void ur_times_give(const struct ur_union *u, const char *parent, struct ur_times *t, bool appeared);

@@ -343,6 +343,7 @@ on_overlay() {
     needs strace
     workspace root
     overlay "$W/o"
+    # shellcheck disable=SC2030 # union's
     local UPPER=$W/o/upper
     mkdir "$W/lowers/base"
     echo low | tee "$W/lowers/base/from-upper" >"$W/lowers/base/from-lower"
@@ -381,6 +382,32 @@ END
 
 @test "a kill between the rename of a directory and its note in the log of moves leaves what is in it listed" {
     sweep root --option --guard=off --kill --only "rename of a renamed directory back"
+}
+
+@test "after a kill in the middle of a change of a name the directory keeps its time when a copy appears in it" {
+    needs strace
+    local who option
+    for who in root user; do
+        workspace $who
+        as mkdir -p "$W/lowers/base/d"
+        as touch "$W/lowers/base/d/low"
+        for option in --guard=off --guard=require; do
+            # shellcheck disable=SC2031 # workspace's
+            as rm -rf "$UPPER" "$UPPER.work"
+            # shellcheck disable=SC2034 # union's
+            UNION_OPTIONS=("$option")
+            # shellcheck disable=SC2016 # the inner shell's
+            run union sh -c '
+                cd "$1/d" && touch new
+                strace -qq -o /dev/null -e trace=unlink,unlinkat -e inject=unlink,unlinkat:signal=KILL:when=1 \
+                    perl -e "unlink q(new)" && echo lived
+                touch -d "2001-01-01 UTC" . && chmod 600 low && stat -c %Y .' sh "$TARGET"
+            echo "$output"
+            [ "${lines[-1]}" = 978307200 ]
+            [[ $output != *lived* ]]
+        done
+        rm -rf "$W"
+    done
 }
 
 teardown() {

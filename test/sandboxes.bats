@@ -37,6 +37,72 @@ each_user() {
     done
 }
 
+# --- pid namespaces: a thread has another number in each ----------------------------------------------------------------
+
+@test "who is stopped in a copy-up is not taken for dead in another pid namespace: the directory keeps its time" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    needs strace
+    workspace root
+    mkdir -p "$W/lowers/base/d"
+    touch "$W/lowers/base/d/one" "$W/lowers/base/d/two"
+    touch -d "2001-01-01 UTC" "$W/lowers/base/d"
+    cat >"$W/script" <<'END'
+cd "$1/d"
+strace -qq -o /dev/null -e trace=linkat -e inject=linkat:signal=STOP:when=1 \
+    sh -c 'echo $$ >"$1"; exec chmod 600 one' sh "$2" &
+for tries in $(seq 600); do
+    [ -s "$2" ] && grep -q "^State:.*[tT] " "/proc/$(cat "$2")/status" && break
+    sleep 0.05
+done
+[ "$tries" -lt 600 ] && $3 chmod 600 two
+stat -c %Y .
+kill -CONT "$(cat "$2")"
+wait $!
+stat -c %Y .
+END
+    local enter
+    for enter in '' 'unshare --pid --fork'; do
+        rm -rf "$UPPER" "$UPPER.work" "$W/said"
+        UNION_OPTIONS=(--guard=off --fence=off)
+        run -0 union bash "$W/script" "$TARGET" "$W/said" "$enter"
+        echo "$output"
+        [ "$output" = $'978307200\n978307200' ]
+    done
+}
+
+@test "who was killed in another pid namespace with a name locked keeps nobody, though another lives by his number" {
+    [ "$(id -u)" = 0 ] || skip "not root"
+    needs strace
+    workspace root
+    mkdir "$W/lowers/base"
+    touch "$W/lowers/base/low"
+    cat >"$W/script" <<'END'
+cd "$1" && touch low
+for number in $(seq 16); do /bin/true; done
+sleep 60 &
+cat >"$2" <<'PERL'
+my ($number) = @ARGV;
+my $pid = 0;
+while ($pid < $number) {
+    $pid = fork // die;
+    exit unlink "low" if !$pid && $$ == $number;
+    exit if !$pid;
+    waitpid $pid, 0;
+}
+print $pid == $number && $? == 9 ? "killed\n" : "lived\n";
+PERL
+unshare --pid --fork strace -f -qq -o /dev/null -e trace=rename,renameat2 -e inject=rename,renameat2:signal=KILL:when=1 \
+    perl "$2" $!
+kill -0 $! && touch low && rm low && echo "went on"
+kill $!
+END
+    run timeout --kill-after 1 60 unshare --pid --fork --mount-proc --kill-child \
+        "$UNIONRUN" --guard=off --fence=off --lower "$W/lowers/base" --upper "$UPPER" --target "$TARGET" -- \
+        bash "$W/script" "$TARGET" "$W/kill.pl"
+    echo "$output"
+    [ "$output" = $'killed\nwent on' ]
+}
+
 # --- bubblewrap -------------------------------------------------------------------------------------------------------
 
 in_bwrap() {
