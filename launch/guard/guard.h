@@ -181,12 +181,13 @@ struct inject {
     pid_t tid;
     uint64_t room, room_size, room_used; /* mapped in the caller */
     uint64_t mask;                       /* of signals, its own */
+    long lacks;                          /* why something could not be put there: the next call is not made */
     unsigned char saved[288];            /* its registers */
 };
 /* Stops the caller where it can be made to do something. From then on its call is answered: inject_end must tell how.
    0; -EPERM if another traces it (nothing has happened yet); GIVEN if it is gone. `room`: bytes of memory wanted. */
 long inject_begin(struct inject *i, struct call *q, size_t room);
-/* Puts bytes into the caller's room: the address there, 0 if they do not fit. */
+/* Puts bytes into the caller's room: the address there; 0 if that fails, and the next inject_do says why. */
 uint64_t inject_put(struct inject *i, const void *from, size_t size);
 /* Makes the caller do a system call, from the gate. `waits`: it may wait, and signals may end it. */
 long inject_do(struct inject *i, bool waits, long number, const uint64_t arg[6]);

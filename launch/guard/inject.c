@@ -254,14 +254,20 @@ long inject_begin(struct inject *i, struct call *q, size_t room) {
 
 uint64_t inject_put(struct inject *i, const void *from, size_t size) {
     uint64_t at = i->room + i->room_used;
-    if (size > i->room_size - i->room_used || peer_write(i->call, at, from, size) < 0)
+    long ret = size > i->room_size - i->room_used ? -ENOMEM : peer_write(i->call, at, from, size);
+    if (ret < 0) {
+        i->lacks = ret;
         return 0;
+    }
     i->room_used += (size + 7) & ~(size_t)7;
     return at;
 }
 
 long inject_do(struct inject *i, bool waits, long number, const uint64_t arg[6]) {
-    long result;
+    long result = i->lacks;
+    i->lacks = 0;
+    if (result < 0)
+        return result;
     make_call(i, UR_GATE + UR_GATE_SYSCALL, waits, number, arg, &result);
     return result;
 }

@@ -122,8 +122,10 @@ static long name_by_caller(struct call *q, uint32_t room) {
         return ret == -EPERM ? PASS : ret;
     const uint64_t arg[6] = {q->arg[0], inject_put(&i, &un, sizeof un), inject_put(&i, &len, sizeof len)};
     ret = inject_do(&i, false, q->number, arg);
-    if (ret == 0 && (peer_read(q, arg[1], &un, sizeof un) < 0 || peer_read(q, arg[2], &len, sizeof len) < 0))
-        ret = -EFAULT;
+    if (ret == 0)
+        ret = peer_read(q, arg[1], &un, sizeof un);
+    if (ret == 0)
+        ret = peer_read(q, arg[2], &len, sizeof len);
     if (ret == 0) {
         if (len > sizeof un)
             len = sizeof un; /* of no family that is known here */
