@@ -51,6 +51,31 @@ errors=EIO,ENOSPC,EDQUOT,ENOMEM,EMFILE,EROFS,EINTR
     sweep user --option --guard=require --option --no-preload --own guard --fail "$errors" --sample 40 --seed 11
 }
 
+# all_of CALL ERRNO: each such call of the guard's, while a static program does what is done in place, by a descriptor, and
+# by the program itself
+all_of() {
+    rm -rf "$W"
+    sweep root --option --guard=require --option --no-preload --own guard --call "$1" --fail "$2" --only "append to a lower file"
+}
+
+@test "an ioctl of the guard that is interrupted is done again: nobody waits for ever, and no open is EINTR" {
+    all_of ioctl EINTR
+}
+
+@test "want of memory or of descriptors where the guard looks into its caller is told as that" {
+    all_of process_vm_readv ENOMEM
+    all_of process_vm_writev ENOMEM
+    all_of openat EMFILE
+}
+
+@test "a gate that the guard could not write whole is none, and later calls do not wait for it" {
+    all_of ptrace EIO
+}
+
+@test "a guard that cannot say that it is ready is not waited for, and waits for nobody" {
+    all_of write EIO
+}
+
 # What is told of an fsync is no matter here.
 meet() {
     sweep "$1" --option --guard=off --option --durability=volatile "${@:2}"

@@ -8,6 +8,7 @@
  *   --all                a kill of the whole run at each stop
  *   --own ROLE           a kill of the launcher, guard, keeper or (until its exec) command, or in turn of all, at each
  *                        stop of its own, while an act is done; with --fail an error of each of its own calls
+ *   --call NAME          of these the calls of that name alone (all of them, not a sample)
  *   --meet TEXT          acts with --only in their names are held at each stop while one with TEXT in its name (""
  *                        any) is done; a listing, too, is one that is held
  *   --fail ERRNO,...     each call fails with each of them (EIO, ENOSPC ...)
@@ -31,9 +32,9 @@ static struct {
     const char *only, *errors;
     bool kill, all, show;
     const char *own, *meet;
-    long one, sample;
+    long call, one, sample;
     uint64_t seed;
-} options = {.seed = 1};
+} options = {.call = -1, .seed = 1};
 
 static uint64_t draw(void) {
     options.seed ^= options.seed << 13;
@@ -139,7 +140,7 @@ static void sweep(struct sum *sum) {
         } else if (options.sample) {
             known++;
         } else if (options.own) {
-            own_sweep(&plains[known], options.own, own_errors(), options.one, 0, draw, sum);
+            own_sweep(&plains[known], options.own, options.call, own_errors(), options.one, 0, draw, sum);
             plain_free(&plains[known]);
         } else {
             all_points(&plains[known], sum);
@@ -149,7 +150,7 @@ static void sweep(struct sum *sum) {
     for (long i = 0; known && i < options.sample; i++) {
         struct plain *plain = &plains[draw() % known];
         if (options.own)
-            own_sweep(plain, options.own, own_errors(), 0, 1, draw, sum);
+            own_sweep(plain, options.own, -1, own_errors(), 0, 1, draw, sum);
         else
             one_point(plain, sum);
     }
@@ -181,7 +182,7 @@ static int in_the_union(char **argv) {
 static int usage(void) {
     fprintf(stderr,
             "usage: sweep [--unionrun PATH] [--option WORD]... [--only TEXT] [--kill] [--all] [--fail ERRNO,...]\n"
-            "             [--own ROLE] [--meet TEXT] [--one N] [--sample N] [--seed N] [--show] DIR\n");
+            "             [--own ROLE] [--call NAME] [--meet TEXT] [--one N] [--sample N] [--seed N] [--show] DIR\n");
     return 2;
 }
 
@@ -192,9 +193,9 @@ int main(int argc, char **argv) {
         return in_the_union(argv);
     static const struct option known[] = {{"unionrun", 1, NULL, 'u'}, {"option", 1, NULL, 'o'}, {"only", 1, NULL, 'a'},
                                           {"kill", 0, NULL, 'k'},     {"all", 0, NULL, 'K'},    {"own", 1, NULL, 'O'},
-                                          {"meet", 1, NULL, 'm'},     {"fail", 1, NULL, 'f'},   {"one", 1, NULL, '1'},
-                                          {"sample", 1, NULL, 'n'},   {"seed", 1, NULL, 's'},   {"show", 0, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
+                                          {"call", 1, NULL, 'c'},     {"meet", 1, NULL, 'm'},   {"fail", 1, NULL, 'f'},
+                                          {"one", 1, NULL, '1'},      {"sample", 1, NULL, 'n'}, {"seed", 1, NULL, 's'},
+                                          {"show", 0, NULL, 'v'},     {NULL, 0, NULL, 0}};
     size_t words = 0;
     world.unionrun = "./unionrun";
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -217,6 +218,11 @@ int main(int argc, char **argv) {
             break;
         case 'O':
             options.own = optarg;
+            break;
+        case 'c':
+            options.call = call_number(optarg);
+            if (options.call < 0)
+                return usage();
             break;
         case 'm':
             options.meet = optarg;

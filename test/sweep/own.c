@@ -38,6 +38,7 @@ struct own_fate {
     enum role role;
     long stop; /* 0: none */
     int error; /* that call fails with it; 0: a kill */
+    long call; /* calls of this number alone are counted; -1: all */
 };
 
 struct own_run {
@@ -109,7 +110,8 @@ static void note_child(struct own_run *run, const struct traced *parent, bool th
 /* At a stop; where calls fail, entries count alone, and what ld.so does before main() does not. */
 static void meet_fate(struct own_run *run, struct traced *t, const struct __ptrace_syscall_info *info) {
     const struct own_fate *fate = run->fate;
-    if (fate->error && (!run->begun || info->op != PTRACE_SYSCALL_INFO_ENTRY))
+    bool entry = info->op == PTRACE_SYSCALL_INFO_ENTRY;
+    if ((fate->error && (!run->begun || !entry)) || (fate->call >= 0 && (!entry || (long)info->entry.nr != fate->call)))
         return;
     if (++run->stops[t->role] != fate->stop || t->role != fate->role)
         return;
@@ -394,7 +396,7 @@ static bool count_stops(const struct plain *plain, long *stops) {
     struct own_run run;
     char *said;
     world_renew();
-    run_own(plain->act, &(struct own_fate){0}, &run, &said);
+    run_own(plain->act, &(struct own_fate){.call = -1}, &run, &said);
     char *fresh = look_afresh(NULL);
     bool right = run.status == 0 && !*said && !world_sessions() && fresh && strcmp(fresh, plain->after) == 0;
     if (!right)
@@ -424,7 +426,7 @@ static void draw_one(const struct plain *plain, enum role role, const int errors
         count++;
     unsigned long points = sum->points;
     for (int tries = 0; tries < 50 && sum->points == points; tries++) {
-        struct own_fate fate = {role, 1 + (long)(draw() % (uint64_t)plain->own_stops[role]), 0};
+        struct own_fate fate = {role, 1 + (long)(draw() % (uint64_t)plain->own_stops[role]), 0, -1};
         if (count) {
             fate.error = errors[draw() % count];
             fate.stop = (fate.stop + 1) / 2;
@@ -435,7 +437,7 @@ static void draw_one(const struct plain *plain, enum role role, const int errors
     }
 }
 
-void own_sweep(struct plain *plain, const char *whose, const int errors[], long one, long sample,
+void own_sweep(struct plain *plain, const char *whose, long call, const int errors[], long one, long sample,
                uint64_t (*draw)(void), struct sum *sum) {
     long *stops = plain->own_stops;
     int roles[ROLES], count = 0;
@@ -456,7 +458,7 @@ void own_sweep(struct plain *plain, const char *whose, const int errors[], long 
         draw_one(plain, role, errors, draw, sum);
     }
     for (int k = 0; !sample && k < count; k++) {
-        struct own_fate fate = {(enum role)roles[k], one ? one : 1, 0};
+        struct own_fate fate = {(enum role)roles[k], one ? one : 1, 0, call};
         for (long last = one ? one : stops[roles[k]]; fate.stop <= last; fate.stop++)
             if (!all_errors(plain, fate, errors, sum) && errors)
                 break;

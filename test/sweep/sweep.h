@@ -51,6 +51,7 @@ struct outcome {
 /* Performs the act in a child process. */
 struct outcome trace(const struct act *act, const struct fate *fate);
 const char *call_name(long call);
+long call_number(const char *name); /* -1: it has none here */
 /* The path of a call at its entry, or its end; "": it has none that is known. */
 void call_path(pid_t pid, long call, const uint64_t arguments[6], char path[96]);
 /* Could it, as it is asked for? What a filesystem or the lack of something can do to it. */
@@ -130,10 +131,11 @@ void show_difference(const char *named, const char *expected, const char *other)
 
 /* --- own.c --- */
 enum role { OWN_LAUNCHER, OWN_GUARD, OWN_KEEPER, OWN_COMMAND, ROLES };
-/* Of an act without preparation, in `role` or "all". `errors`: each call fails with one of them, or if there are none
-   is killed at. `one`: that stop alone, or 0; `sample`: as many points, as `draw` tells; 0: all. */
-void own_sweep(struct plain *plain, const char *role, const int errors[], long one, long sample, uint64_t (*draw)(void),
-               struct sum *sum);
+/* Of an act without preparation, in `role` or "all". `call`: of calls of that number alone, if there is no sample; -1:
+   of all. `errors`: each call fails with one of them, or if there are none is killed at. `one`: that stop alone, or 0;
+   `sample`: as many points, as `draw` tells; 0: all. */
+void own_sweep(struct plain *plain, const char *role, long call, const int errors[], long one, long sample,
+               uint64_t (*draw)(void), struct sum *sum);
 /* In the union: an act, and if it has failed once more. */
 enum { PERFORMED = 0, PERFORMED_AGAIN = 101, PERFORMED_NEVER = 102 };
 int own_inside(const char *target, const struct act *act);

@@ -31,10 +31,11 @@ static const struct {
                         CALL(ftruncate, -1) CALL(copy_file_range, -1) CALL(lseek, -1) CALL(getdents64, -1)
                             CALL(getrandom, -1) CALL(mmap, -1) CALL(munmap, -1) CALL(exit_group, -1) CALL(ioctl, -1)
                                 CALL(fsync, -1) CALL(fdatasync, -1) CALL(fcntl, -1) CALL(sendfile, -1)
+                                    CALL(process_vm_readv, -1) CALL(process_vm_writev, -1) CALL(ptrace, -1)
 #ifdef SYS_open
-                                    CALL(open, 0) CALL(lstat, 0) CALL(stat, 0) CALL(link, 1) CALL(rename, 1)
-                                        CALL(unlink, 0) CALL(mkdir, 0) CALL(rmdir, 0) CALL(symlink, 1) CALL(readlink, 0)
-                                            CALL(chmod, 0) CALL(mknod, 0) CALL(access, 0)
+                                        CALL(open, 0) CALL(lstat, 0) CALL(stat, 0) CALL(link, 1) CALL(rename, 1)
+                                            CALL(unlink, 0) CALL(mkdir, 0) CALL(rmdir, 0) CALL(symlink, 1)
+                                                CALL(readlink, 0) CALL(chmod, 0) CALL(mknod, 0) CALL(access, 0)
 #endif
 };
 
@@ -45,6 +46,13 @@ const char *call_name(long call) {
             return calls[i].name;
     snprintf(number, sizeof number, "system call %ld", call);
     return number;
+}
+
+long call_number(const char *name) {
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strcmp(calls[i].name, name) == 0)
+            return calls[i].number;
+    return -1;
 }
 
 /* The end of a path in the child's memory: its beginning is the same for all. */
