@@ -882,6 +882,31 @@ upper_as_lower() {
 }
 @test "uppers of earlier runs serve as lowers, with whiteouts, opaque directories and redirects" { each upper_as_lower; }
 
+redirect_behind_redirect() {
+    lowers 'mkdir -p 1/a/sub; echo f >1/a/sub/f'
+    UPPER=$W/up/1
+    in_target 'mv a b'
+    LOWERS=("$UPPER" "$W/lowers/1")
+    UPPER=$W/up/2
+    in_target 'mv b c'
+    LOWERS=("$UPPER" "${LOWERS[@]}")
+    UPPER=$W/up/3
+    py <<'END'
+here = os.getcwd() + "/c/sub"
+eq(os.listdir("c/sub"), ["f"])
+fd = os.open("c/sub", os.O_RDONLY)
+eq(os.readlink(f"/proc/self/fd/{fd}"), here)
+eq(os.listdir(fd), ["f"])
+os.chdir("c/sub")
+eq(os.getcwd(), here)
+eq(os.listdir("."), ["f"])
+eq(read("f"), "f\n")
+eq(os.stat("../sub").st_ino, os.fstat(fd).st_ino)
+END
+    same 'what find says' $'c\nc/sub\nc/sub/f' "$(in_target 'find . -mindepth 1 -printf "%P\n"')"
+}
+@test "a directory reached by a redirect behind another redirect is told by its own path, and lists its names" { each redirect_behind_redirect; }
+
 two_mounts() {
     lowers 'mkdir -p a/d b/d; echo a >a/d/f; echo b >b/d/f'
     cat >"$W/layers.json" <<'END'
