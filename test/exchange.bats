@@ -182,6 +182,19 @@ import() { as "$UNIONRUN" import "$@"; }
     [[ $output == *'/etc/keep: the layer file'*'No such file or directory'* ]]
 }
 
+@test "a layer of umoci insert is taken: it ends with its file's last byte" {
+    workspace user
+    needs umoci
+    as umoci init --layout "$W/oci"
+    as umoci new --image "$W/oci:x"
+    as sh -c "echo one >'$W/one'; head -c 1024 /dev/zero >'$W/two'"
+    as umoci insert --rootless --image "$W/oci:x" "$W/one" /d/one
+    as umoci insert --rootless --image "$W/oci:x" "$W/two" /two
+    import "$W/oci" -o "$W/img"
+    cmp "$W/one" "$W"/img/layers/1-*/d/one
+    cmp "$W/two" "$W"/img/layers/2-*/two
+}
+
 # What docker run makes of an image's User, by root and by a plain user.
 @test "an image's user is who its command is, as the image's own passwd and group have it" {
     workspace root

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TAR_BLOCK = 512 };
+
 static la_ssize_t read_packed(struct archive *a, void *data, const void **buffer) {
     struct ur_blob *blob = data;
     ssize_t got;
@@ -29,6 +31,21 @@ static void count_zeros(struct ur_blob *blob, const char *bytes, size_t size) {
     blob->zeros = zeros == size ? blob->zeros + zeros : zeros;
 }
 
+/* `umoci insert` ends a tar with the last file's data, and who reads it by Go's archive/tar does not notice. */
+static la_ssize_t pad(struct ur_blob *blob, const void **buffer) {
+    static const char zeros[TAR_BLOCK];
+    size_t over = blob->size % TAR_BLOCK;
+    if (over == 0 || blob->padded)
+        return 0;
+    blob->padded = true;
+    *buffer = zeros;
+    return (la_ssize_t)(TAR_BLOCK - over);
+}
+
+bool ur_blob_whole(const struct ur_blob *blob, uint64_t end) {
+    return !blob->padded || (blob->size >= end && blob->size - end < TAR_BLOCK);
+}
+
 /* The bytes that the tar reader sees. */
 static la_ssize_t read_plain(struct archive *a, void *data, const void **buffer) {
     struct ur_blob *blob = data;
@@ -41,7 +58,7 @@ static la_ssize_t read_plain(struct archive *a, void *data, const void **buffer)
         status = archive_read_data_block(blob->filter, buffer, &size, &offset);
     while (status == ARCHIVE_RETRY || (status == ARCHIVE_OK && !size));
     if (status == ARCHIVE_EOF)
-        return 0;
+        return pad(blob, buffer);
     if (status < ARCHIVE_WARN) {
         archive_set_error(a, archive_errno(blob->filter), "%s", archive_error_string(blob->filter));
         return -1;
@@ -52,6 +69,7 @@ static la_ssize_t read_plain(struct archive *a, void *data, const void **buffer)
         return -1;
     }
     *blob->left -= size;
+    blob->size += size;
     ur_sha256_add(&blob->plain, *buffer, size);
     count_zeros(blob, *buffer, size);
     return (la_ssize_t)size;
@@ -78,9 +96,9 @@ static bool open_filter(struct ur_blob *blob, const char *what) {
 
 bool ur_blob_open(struct ur_blob *blob, int fd, uint64_t *left, const char *what) {
     blob->fd = fd;
-    blob->read = blob->zeros = 0;
+    blob->read = blob->size = blob->zeros = 0;
     blob->left = left;
-    blob->over = blob->empty = false;
+    blob->over = blob->empty = blob->padded = false;
     ur_sha256_begin(&blob->packed);
     ur_sha256_begin(&blob->plain);
     blob->filter = archive_read_new();

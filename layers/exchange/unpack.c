@@ -521,14 +521,27 @@ static bool add_item(struct job *job, struct item *item) {
     return ret == 0 || failed(job, item->path, (int)-ret);
 }
 
+/* Where the data end of an entry of which the header was read. Of a sparse file nobody tells. */
+static uint64_t end_of(const struct job *job, struct archive_entry *entry) {
+    la_int64_t size = archive_entry_size(entry);
+    return size < 0 || archive_entry_sparse_count(entry)
+               ? 0
+               : (uint64_t)archive_filter_bytes(job->blob->tar, 0) + (uint64_t)size;
+}
+
 static bool add_all(struct job *job) {
     struct archive_entry *entry;
+    uint64_t end = 0;
     struct item *item = ur_allocate(sizeof *item);
     bool right = true;
     while (right) {
         int status = archive_read_next_header(job->blob->tar, &entry);
-        if (status == ARCHIVE_EOF)
+        if (status == ARCHIVE_EOF) {
+            right = ur_blob_whole(job->blob, end);
+            if (!right)
+                say("%s: cut short", job->u->what);
             break;
+        }
         if (status == ARCHIVE_RETRY)
             continue;
         if (status < ARCHIVE_WARN) {
@@ -536,6 +549,7 @@ static bool add_all(struct job *job) {
             right = false;
         } else {
             job->u->entries++;
+            end = end_of(job, entry);
             right = count_file(job) && job->u->tick(job->u->arg) && read_item(job, entry, item) && add_item(job, item);
             free(item->path);
             free(item->dir);

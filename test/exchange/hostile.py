@@ -109,9 +109,8 @@ write("fine-marks", archive([member("a", pax_headers={"SCHILY.xattr.user.overlay
 write("fine-aufs", archive([member(".wh..wh.plnk", D), member(".wh..wh.plnk/1.2"), ok]))
 
 
-def image(name, change):
+def image(name, change, layer=archive([ok])):
     """An OCI layout as a tar, of one layer; `change` spoils a dict of its parts."""
-    layer = archive([ok])
     blobs, part = {}, {}
 
     def add(data):
@@ -144,6 +143,17 @@ def swap(blobs, descriptor):
 
 
 image("fine-image", lambda *_: None)
+# `whole` has two files, each of a header, 5000 bytes and 120 of padding, and its end.
+as_it_is = lambda *_: None
+image("fine-image-layer-without-end", as_it_is, whole[:11264])
+image("fine-image-layer-of-half-an-end", as_it_is, whole[:11776])
+image("fine-image-layer-without-padding", as_it_is, whole[:11264 - 120])
+image("fine-image-layer-of-half-a-padding", as_it_is, whole[:11264 - 60])
+image("image-layer-cut-in-last-block", as_it_is, whole[:11264 - 121])
+image("image-layer-cut-in-data", as_it_is, whole[:11264 - 120 - 512])
+image("image-layer-cut-before-data", as_it_is, whole[:5632 + 512])
+image("image-layer-cut-in-header", as_it_is, whole[:5632 + 400])
+image("image-layer-cut-in-directory", as_it_is, archive([member("d", D)], tarfile.USTAR_FORMAT)[:400])
 image("image-layer-changed", change_at("index", lambda p, b: swap(b, p["layer"])))
 image("image-config-changed", change_at("index", lambda p, b: swap(b, p["config"])))
 image("image-manifest-changed", change_at("index", lambda p, b: swap(b, p["manifest"])))
