@@ -255,7 +255,7 @@ void ur_list_close(struct ur_list *l);
    name that is there all along is told once, whatever is made or removed in between; one that is renamed meanwhile may
    be told by both names or by neither, unless the listing is kept from one call to the next. */
 long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, size_t n);
-/* The same on any descriptor, with nothing kept. */
+/* The same on any descriptor. What is kept for the next call is the process' (getdents.c). */
 long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n);
 
 /* Makes `n` bytes of these records the older getdents(2)'s, in place. */

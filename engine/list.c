@@ -6,9 +6,9 @@
  * so before and nothing has changed in it (listings.c). While it is built there is a hash table of its names. d_ino
  * agrees with what stat says.
  *
- * Who reads one by getdents64(2) has no snapshot that lasts: his place in it is the offset of his descriptor, and what
- * he goes on with may have been read anew, when names had come and gone. So he is told the names by their hashes, and
- * his place is one. A name that is there all along is told once.
+ * Who reads one by getdents64(2) has no snapshot that lasts for sure (getdents.c): his place in it is the offset of his
+ * descriptor, and what he goes on with may have been read anew, when names had come and gone. So he is told the names
+ * by their hashes, and his place is one. A name that is there all along is told once.
  */
 #define UR_TELLS /* it asks itself */
 #include "snapshot.h"
@@ -733,30 +733,4 @@ long ur_list_getdents(const struct ur_caller *c, struct ur_list *l, void *buf, s
     if (ret < 0)
         return ret;
     return l->merged ? emit(c, l, buf, n) : stream(c, l, buf, n);
-}
-
-long ur_getdents64(const struct ur_caller *c, int fd, void *buf, size_t n) {
-    struct ur_list l;
-    ur_list_init(&l, fd);
-    struct stat st;
-    if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-        return sys_getdents64(fd, buf, n);
-    if (!ur_can_write(c, buf, n))
-        return -EFAULT;
-    long ret = ur_list_getdents(c, &l, buf, n);
-    ur_list_close(&l);
-    return ret;
-}
-
-/* The older record has the same size: the name stands where the type was, the type in the last byte. */
-void ur_old_dirents(void *buf, long n) {
-    enum { LENGTH = 16, TYPE = 18, NAME = 19 };
-    for (char *record = buf, *end = record + n; record < end;) {
-        unsigned short len;
-        memcpy(&len, record + LENGTH, sizeof len);
-        char type = record[TYPE];
-        memmove(record + TYPE, record + NAME, len - (size_t)NAME);
-        record[len - 1] = type;
-        record += len;
-    }
 }

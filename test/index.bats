@@ -212,6 +212,62 @@ END
     same 'the calls' "openat(AT_FDCWD, \"$W/lowers/1/d\"," "$output"
 }
 
+@test "getdents64 in small pieces reads a merged directory's layers once, and tells each name once" {
+    needs strace
+    workspace root
+    as mkdir -p "$W"/lowers/{1,2}/d
+    # shellcheck disable=SC2016 # the inner shell's
+    as sh -c 'cd "$1" && seq -f 1/d/one-%g 400 | xargs touch && seq -f 2/d/two-%g 400 | xargs touch' sh "$W/lowers"
+    cat >"$W/lists.py" <<'END'
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+buf = ctypes.create_string_buffer(512)
+def piece(fd):
+    got = libc.getdents64(fd, buf, len(buf))
+    assert got >= 0, os.strerror(ctypes.get_errno())
+    names = []
+    at = 0
+    while at < got:
+        size = int.from_bytes(buf[at + 16:at + 18], "little")
+        names.append(buf[at + 19:at + size].split(b"\0")[0].decode())
+        at += size
+    return names
+def rest(fd):
+    names, more = [], piece(fd)
+    while more:
+        names += more
+        more = piece(fd)
+    return names
+wanted = sorted([".", ".."] + [f"{n}-{i}" for n in ("one", "two") for i in range(1, 401)])
+os.umask(0o123)
+fds = [os.open(sys.argv[1] + "/d", os.O_RDONLY) for _ in range(3)]
+begun = [piece(fd) for fd in fds]       # three at a time
+for fd, names in zip(fds, begun):
+    assert sorted(names + rest(fd)) == wanted
+os.umask(0o123)
+assert rest(fds[0]) == []
+os.lseek(fds[0], 0, os.SEEK_SET)
+begun = piece(fds[0])
+open(sys.argv[1] + "/d/new", "w").close()
+os.dup2(fds[0], fds[1])                 # another descriptor, at the same place
+assert sorted(set(begun + rest(fds[1])) - {"new"}) == wanted
+os.lseek(fds[0], 0, os.SEEK_SET)
+assert sorted(rest(fds[0])) == sorted(wanted + ["new"])
+os.lseek(fds[0], 0, os.SEEK_SET)
+piece(fds[0])
+for name in os.listdir(fds[2]):
+    os.unlink(f"{sys.argv[1]}/d/{name}")
+os.rmdir(sys.argv[1] + "/d")
+assert libc.getdents64(fds[0], buf, len(buf)) == -1 and ctypes.get_errno() == 2
+END
+    as strace -f -o "$W/trace" -e trace=open,openat,umask "$UNIONRUN" --guard=off --index=0 --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/lists.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/umask\(0123\)/ { on = !on; next } on { sub(/^[0-9]+ +/, ""); print $1, $2 }' "$W/trace"
+    # Each by the program, and both of them once for each listing.
+    same 'how often the layers are opened' 9 "$(grep -c "lowers/[12]/d" <<<"$output")"
+}
+
 ask_permission() {
     layers
     as chmod 755 "$W/lowers"/*/d
