@@ -118,6 +118,38 @@ bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m
     return settled;
 }
 
+long ur_whiteout_aside(const struct ur_union *u, const struct ur_table_mount *m, const char *host, char *tmp,
+                       struct ur_halfway *k) {
+    struct stat st;
+    long ret = ur_work_path(u, m, "/tmp/", NULL, tmp);
+    if (ret == 0)
+        ret = ur_halfway_begin(u, m, host, host, false, k);
+    if (ret < 0)
+        return ur_is_gone(ret) ? UR_AGAIN : ret;
+    ret = sys_rename(host, tmp, 0);
+    if (ret < 0) {
+        ur_halfway_end(u, m, k);
+        return ur_is_gone(ret) ? UR_AGAIN : ret;
+    }
+    ret = sys_lstat(tmp, &st);
+    if (ret == 0)
+        ret = ur_is_whiteout(tmp, &st);
+    if (ret > 0)
+        return 0;
+    if (sys_rename(tmp, host, RENAME_NOREPLACE) == 0)
+        ur_halfway_end(u, m, k);
+    return ret < 0 ? ret : UR_AGAIN;
+}
+
+void ur_whiteout_aside_end(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *tmp,
+                           struct ur_halfway *k, bool replaced) {
+    long ret = replaced ? 0 : sys_rename(tmp, host, RENAME_NOREPLACE);
+    if (replaced || ret == -EEXIST)
+        sys_unlink(tmp);
+    if (ret == 0 || ret == -EEXIST) /* else the recovery puts one there */
+        ur_halfway_end(u, m, k);
+}
+
 struct note {
     uint64_t ino, with, parent;
     size_t length;
@@ -236,10 +268,11 @@ static long one_note(void *arg, const char *name, unsigned char type) {
 
 void ur_halfway_of(const struct ur_union *u, const char *host) {
     const struct ur_table_mount *all = ur_table_mounts(u->table);
+    const uint32_t one_step = UR_CAP_CHARDEV | UR_CAP_RENAME_WHITEOUT | UR_CAP_RENAME_EXCHANGE;
     for (uint32_t i = 0; i < u->table->mounts; i++) {
         const struct ur_table_mount *m = &all[i];
         const struct ur_table_string *upper = ur_has_upper(m) ? &ur_layer(u, m, 0)->root : NULL;
-        if (!upper || (m->caps & UR_CAP_CHARDEV && m->caps & UR_CAP_RENAME_WHITEOUT) ||
+        if (!upper || (m->caps & one_step) == one_step ||
             !ur_path_below(host, strlen(host), ur_table_text(u->table, *upper), upper->len))
             continue;
         struct of_name w = {u, m, host + root_of(u, m)};

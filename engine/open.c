@@ -80,7 +80,7 @@ static long create(const struct ur_caller *c, struct ur_scratch *s, struct ur_di
     if (ret < 0)
         return ret;
     long fd = sys_open(s->stage.path, flags | O_EXCL | O_NOFOLLOW, mode);
-    ret = fd < 0 ? fd : ur_stage_over_whiteout(c->u, &s->stage, host);
+    ret = fd < 0 ? fd : ur_stage_over_whiteout(c->u, d->mount, &s->stage, host);
     ur_stage_drop(&s->stage);
     if (fd >= 0 && ret < 0)
         sys_close((int)fd);

@@ -252,6 +252,30 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     return ret;
 }
 
+/* A directory and a whiteout that cannot change places: it goes to `aside` first. Who is killed then leaves a note
+   (halfway.c). */
+static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, const char *host, const char *tmp,
+                             const char *aside) {
+    struct ur_halfway k;
+    long ret = ur_halfway_begin(u, d->mount, host, host, false, &k), back = 0;
+    if (ret == 0)
+        ret = sys_rename(host, aside, 0);
+    if (ret == 0) {
+        ret = sys_rename(tmp, host, RENAME_NOREPLACE);
+        if (ret == -EEXIST && ur_halfway_settled(u, d->mount, &k))
+            ret = sys_unlink(tmp);
+        if (ret == 0 && sys_rmdir(aside) == -ENOTEMPTY) {
+            sys_unlink(host);
+            ret = -ENOTEMPTY;
+        }
+        if (ret < 0)
+            back = sys_rename(aside, host, RENAME_NOREPLACE);
+    }
+    if (back == 0) /* else the recovery covers it */
+        ur_halfway_end(u, d->mount, &k);
+    return ret;
+}
+
 /* The upper's own directory gives way to a whiteout by one step; who was quick enough to make something in it
    meanwhile gets it back. */
 static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const struct ur_dir *child,
@@ -265,13 +289,19 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
         ret = ur_whiteout_make(d->mount, tmp);
     if (ret < 0)
         return ret;
-    ur_dead_note(u, d->mount, tmp, child->path);
+    const bool exchanges = d->mount->caps & UR_CAP_RENAME_EXCHANGE;
+    UR_SCRATCH(s);
+    char *aside = s->real[0];
+    if (!exchanges)
+        ret = ur_work_path(u, d->mount, "/tmp/", NULL, aside);
+    ur_dead_note(u, d->mount, exchanges ? tmp : aside, child->path);
     struct ur_names_held k;
     ur_names_lock(u, host, NULL, &k);
-    ret = ur_is_still(host, st);
     if (ret == 0)
-        ret = sys_rename(tmp, host, RENAME_EXCHANGE);
-    if (ret == 0 && sys_rmdir(tmp) == -ENOTEMPTY) {
+        ret = ur_is_still(host, st);
+    if (ret == 0)
+        ret = exchanges ? sys_rename(tmp, host, RENAME_EXCHANGE) : remove_and_cover(u, d, host, tmp, aside);
+    if (ret == 0 && exchanges && sys_rmdir(tmp) == -ENOTEMPTY) {
         sys_rename(tmp, host, RENAME_EXCHANGE);
         ret = -ENOTEMPTY;
     }

@@ -295,11 +295,12 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
 
 /* By two steps, where the kernel leaves no whiteout. Should the second fail, the first is taken back: so a file that is
    replaced changes places with the one that comes until that has its whiteout. Who is killed between them leaves a note
-   of it (halfway.c). Who was stopped there so long that another took the names' locks may find that it was made, and
-   something new at the old name. */
+   of it (halfway.c), and so does who cannot take it back, since what was replaced is lost. Who was stopped there so
+   long that another took the names' locks may find that it was made, and something new at the old name. */
 static long move_and_cover(const struct ur_caller *c, const struct side *from, const struct side *to, unsigned flags) {
     const struct ur_table_mount *m = from->d->mount;
-    bool replaced = is_there(to) && to->n->entry.in_upper;
+    bool white = !is_dir(from) && to->n->entry.white == UR_WHITE_NODE;
+    bool replaced = white || (is_there(to) && to->n->entry.in_upper);
     bool exchanges = replaced && !is_dir(from) && m->caps & UR_CAP_RENAME_EXCHANGE;
     struct ur_halfway k;
     long ret = ur_halfway_begin(c->u, m, from->host, to->host, exchanges, &k);
@@ -324,6 +325,22 @@ static long move_and_cover(const struct ur_caller *c, const struct side *from, c
     return ret;
 }
 
+/* Over a whiteout where nothing changes places: a file replaces it, for a directory it must go first. */
+static long move_over_whiteout(const struct ur_caller *c, const struct side *from, const struct side *to) {
+    const struct ur_table_mount *m = from->d->mount;
+    if (!is_dir(from))
+        return from->below ? move_and_cover(c, from, to, 0) : sys_rename(from->host, to->host, 0);
+    UR_SCRATCH(s);
+    struct ur_halfway k;
+    long ret = ur_whiteout_aside(c->u, m, to->host, s->real[0], &k);
+    if (ret < 0)
+        return ret;
+    ret = from->below ? move_and_cover(c, from, to, RENAME_NOREPLACE)
+                      : sys_rename(from->host, to->host, RENAME_NOREPLACE);
+    ur_whiteout_aside_end(c->u, m, to->host, s->real[0], &k, ret == 0);
+    return ret == -EEXIST ? UR_AGAIN : ret;
+}
+
 /* The step that is seen. */
 static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
@@ -333,6 +350,8 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
     /* A whiteout in the way: a file replaces it as it would any other; a directory changes places with it. So does
        what must not replace anything, since a whiteout is nothing. */
     bool exchange = is_dir(from) || flags & RENAME_NOREPLACE || (from->below && !leaves_whiteout(m));
+    if (to->n->entry.white == UR_WHITE_NODE && exchange && !(m->caps & UR_CAP_RENAME_EXCHANGE))
+        return move_over_whiteout(c, from, to);
     if (to->n->entry.white == UR_WHITE_NODE && exchange) {
         UR_SCRATCH(s);
         struct stat st;

@@ -572,7 +572,8 @@ long ur_stage(const struct ur_union *u, const struct ur_table_mount *m, const ch
 /* Removes what is still there, if anything is. */
 void ur_stage_drop(struct ur_stage *stage);
 /* Puts what was staged in the place of the whiteout `host`. UR_AGAIN if that is no whiteout any more. */
-long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, const char *host);
+long ur_stage_over_whiteout(const struct ur_union *u, const struct ur_table_mount *m, struct ur_stage *stage,
+                            const char *host);
 
 /* durable.c: what is on disk, as the run's durability has it. Each 0 or -errno; 0 with no call where nothing is asked.
    A copy, complete but for its name; `data`: it holds data that no other file has. */
@@ -621,6 +622,12 @@ long ur_halfway_begin(const struct ur_union *u, const struct ur_table_mount *m, 
 void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, struct ur_halfway *k);
 /* Has another made the second step, who took the names' locks from who was stopped? */
 bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_halfway *k);
+/* Where the two cannot change places, a whiteout goes out of a directory's way, to `tmp` (room for a path): 0, UR_AGAIN
+   (there was none) or -errno. Then `replaced`, or it is put back. The same note stands meanwhile: it came from `host`. */
+long ur_whiteout_aside(const struct ur_union *u, const struct ur_table_mount *m, const char *host, char *tmp,
+                       struct ur_halfway *k);
+void ur_whiteout_aside_end(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *tmp,
+                           struct ur_halfway *k, bool replaced);
 /* Of a note in the journal: if only its first step was made, the second is. `text` is what it says, and is changed.
    1: it was one of these, and is gone; 0: another. */
 long ur_halfway_settle(const struct ur_union *u, const struct ur_table_mount *m, const char *note, char *text);

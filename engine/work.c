@@ -64,7 +64,8 @@ void ur_stage_drop(struct ur_stage *stage) {
 }
 
 /* Under the name's lock. The exchange shows what stood there: were it no whiteout, it is put back. */
-static long over_whiteout(struct ur_stage *stage, const char *host) {
+static long over_whiteout(const struct ur_union *u, const struct ur_table_mount *m, struct ur_stage *stage,
+                          const char *host) {
     struct stat st;
     long ret = sys_lstat(host, &st);
     if (ret == 0)
@@ -76,9 +77,17 @@ static long over_whiteout(struct ur_stage *stage, const char *host) {
         return UR_AGAIN;
     if (ret == -EINVAL) {
         /* A filesystem that cannot exchange. A directory cannot take a whiteout's name in one step there. */
-        if (sys_lstat(stage->path, &st) == 0 && S_ISDIR(st.st_mode))
-            sys_unlink(host);
-        return sys_rename(stage->path, host, 0);
+        ret = sys_lstat(stage->path, &st);
+        if (ret < 0 || !S_ISDIR(st.st_mode))
+            return ret < 0 ? ret : sys_rename(stage->path, host, 0);
+        UR_SCRATCH(s);
+        struct ur_halfway k;
+        ret = ur_whiteout_aside(u, m, host, s->real[0], &k);
+        if (ret < 0)
+            return ret;
+        ret = sys_rename(stage->path, host, RENAME_NOREPLACE);
+        ur_whiteout_aside_end(u, m, host, s->real[0], &k, ret == 0);
+        return ret;
     }
     if (ret < 0)
         return ret;
@@ -88,10 +97,11 @@ static long over_whiteout(struct ur_stage *stage, const char *host) {
     return UR_AGAIN;
 }
 
-long ur_stage_over_whiteout(const struct ur_union *u, struct ur_stage *stage, const char *host) {
+long ur_stage_over_whiteout(const struct ur_union *u, const struct ur_table_mount *m, struct ur_stage *stage,
+                            const char *host) {
     struct ur_names_held k;
     ur_names_lock(u, host, NULL, &k);
-    long ret = over_whiteout(stage, host);
+    long ret = over_whiteout(u, m, stage, host);
     ur_names_unlock(&k);
     return ret;
 }

@@ -330,6 +330,27 @@ on_overlay() {
     on_overlay root --all --sample 30 --seed 2 --only "rename of a lower file over a lower one"
 }
 
+# One on which no names can be exchanged.
+without_exchange() { # OPTION...: a sweep
+    workspace user
+    local act
+    for act in "rename of a lower directory to a whiteout" "rename of an upper directory to a whiteout of a full one" \
+        "rmdir of an emptied merged directory" "mkdir over the whiteout of a directory"; do
+        as "$REPO/build/test/contained" EINVAL exchange "$SWEEP" --unionrun "$UNIONRUN" --option --guard=off "$@" --only "$act" \
+            "$W/world" >"$BATS_TEST_TMPDIR/sum" 2>&1 || cat "$BATS_TEST_TMPDIR/sum"
+        [[ $(tail -n 1 "$BATS_TEST_TMPDIR/sum") =~ ^[1-9][0-9]*\ points,\ 0\ wrong$ ]]
+        as rm -rf "$W/world"
+    done
+}
+
+@test "a kill of all between two steps, where no names can be exchanged, is finished by the next run: a sample" {
+    without_exchange --all --sample 40 --seed 2
+}
+
+@test "an error of any system call where no names can be exchanged: a sample" {
+    without_exchange --fail "$errors" --sample 25 --seed 2
+}
+
 @test "a kill between the two steps of a rename is finished in the same run by the next who looks" {
     [ "$(id -u)" = 0 ] || skip "not root"
     needs strace

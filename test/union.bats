@@ -907,6 +907,20 @@ END
 }
 @test "a directory reached by a redirect behind another redirect is told by its own path, and lists its names" { each redirect_behind_redirect; }
 
+without_exchange() {
+    lowers 'mkdir -p 1/d/in 1/e 1/x/y 1/s/one 1/s/two; for f in d/f d/in/f e/e g h k m x/y/z; do echo "$f" >"1/$f"; done'
+    local real=$UNIONRUN UNIONRUN=$W/unionrun
+    as sh -c 'printf "#!/bin/sh\nexec %s EINVAL exchange %s \"\$@\"\n" "$1" "$2" >"$3" && chmod +x "$3"' \
+        sh "$REPO/build/test/contained" "$real" "$UNIONRUN"
+    in_target 'no mv --exchange g h 2>/dev/null'
+    lasts 'rm -r g h e
+        mv d g; mv k h; mv x e
+        mkdir n; mv -T n x; mkdir m2 && mv -T m2 x && echo empty >x/new
+        echo new >new; mv new d; mv -n m k; mv s/one s/1; mv s/1 s/2; mv s/2 s/one; rm -r s/two; mv s/one s/two
+        rm -r g/in; mkdir g/in; mv g/in s/in; mv s S; cat d h k e/y/z g/f; ls S'
+}
+@test "renames and removals are those of a plain directory where no names can be exchanged" { each without_exchange; }
+
 two_mounts() {
     lowers 'mkdir -p a/d b/d; echo a >a/d/f; echo b >b/d/f'
     cat >"$W/layers.json" <<'END'
