@@ -421,16 +421,25 @@ long ur_open_unless_waits(const struct ur_caller *c, int dirfd, const char *path
     return ur_active(c) ? open_for(c, dirfd, path, flags, mode, NULL, true) : UR_NATIVE;
 }
 
+#if defined __aarch64__
+enum { LARGEFILE = 0400000 };
+#else
+enum { LARGEFILE = 0100000 }; /* the kernel's: libc has 0 for it */
+#endif
+
 /* As build_open_flags() in the kernel has it. */
 long ur_open_how(const struct open_how *how, size_t size) {
     const uint64_t resolves = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
                               RESOLVE_IN_ROOT | RESOLVE_CACHED,
-                   tmpfile = O_TMPFILE & ~O_DIRECTORY, flags = how->flags;
+                   tmpfile = O_TMPFILE & ~O_DIRECTORY, flags = how->flags,
+                   known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
+                           O_DSYNC | O_ASYNC | O_DIRECT | LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
+                           O_PATH | O_TMPFILE;
     if (size < sizeof *how)
         return -EINVAL;
     if (size > sizeof *how)
         return -E2BIG;
-    if (flags >> 32 || how->resolve & ~resolves ||
+    if (flags & ~known || how->resolve & ~resolves ||
         (how->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
         return -EINVAL;
     if (how->mode & ~UINT64_C(07777) || (how->mode && !(flags & (O_CREAT | tmpfile))))

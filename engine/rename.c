@@ -84,16 +84,26 @@ static long same_file(const struct ur_caller *c, struct side *a, struct side *b)
     return ino[0] == ino[1];
 }
 
+/* "." of a removed directory, or of one that nobody may search for. */
+static bool is_dead(const struct side *s) {
+    return s->n->where == UR_AT_MAGIC && s->n->last == UR_LAST_DOT && s->n->was;
+}
+
 /* Not a name that could be renamed: ".", "..", "/". A target is a name too, though a mount point. */
 static bool is_nameless(const struct side *s) {
-    return s->n->self && s->n->last != UR_LAST_TARGET;
+    return is_dead(s) || (s->n->self && s->n->last != UR_LAST_TARGET);
+}
+
+static const struct ur_table_mount *mount_of(const struct side *s) {
+    return is_dead(s) || s->n->in_dead ? s->n->was : s->d->mount;
 }
 
 /* What the kernel (do_renameat2) checks before it looks at permissions, in its order. 1: nothing is to be done. */
 static long check_names(const struct ur_caller *c, struct side *from, struct side *to, unsigned flags) {
     bool exchange = flags & RENAME_EXCHANGE;
     bool target = from->n->last == UR_LAST_TARGET || to->n->last == UR_LAST_TARGET; /* then `d` is what lies on it */
-    if (from->n->where == UR_AT_MAGIC || to->n->where == UR_AT_MAGIC || (!target && from->d->mount != to->d->mount))
+    if ((from->n->where == UR_AT_MAGIC && !is_dead(from)) || (to->n->where == UR_AT_MAGIC && !is_dead(to)) ||
+        (!target && mount_of(from) != mount_of(to)))
         return -EXDEV;
     if (is_nameless(from))
         return -EBUSY;
@@ -570,8 +580,14 @@ static long rename_once(const struct ur_caller *c, int fromfd, const char *from,
     /* Both parents come before either name: one that is too long is told after what is wrong with the other's parent.
      */
     long ret = ur_walk(c, fromfd, from, UR_WALK_PARENT, s, 0);
-    if (ret == 0 || ret == -ENAMETOOLONG) {
+    const bool in_dead = ret == -ENOENT && s->node[0].in_dead;
+    if (ret == 0 || ret == -ENAMETOOLONG || in_dead) {
         long other = ur_walk(c, tofd, to, UR_WALK_PARENT, s, 1);
+        /* What has no name is told before a name that is not there. */
+        if ((in_dead && other == 0) || (ret == 0 && other == -ENOENT && s->node[1].in_dead)) {
+            ret = check_names(c, &w->from, &w->to, flags);
+            return ret < 0 ? ret : -ENOENT;
+        }
         bool long_name = other == -ENAMETOOLONG && to_len < UR_PATH_MAX;
         if (ret == 0 && long_name && !s->node[0].self && s->node[0].entry.kind == UR_ABSENT)
             other = -ENOENT;

@@ -103,7 +103,9 @@ struct ur_node {
     int at;           /* with `rel`: the caller's own descriptor, from which it leads to the host's file */
     const char *rel;  /* NULL: only ur_node_path does */
     bool brief;       /* of `dir` only mount and path are known (UR_WALK_BRIEF) */
-    bool foreign;     /* the kernel, given the path as it is, may come to something else; known also on failure */
+    bool in_dead;     /* -ENOENT: its directory was removed, and `was` in that mount; UR_AT_MAGIC: so was it itself */
+    const struct ur_table_mount *was;
+    bool foreign; /* the kernel, given the path as it is, may come to something else; known also on failure */
     struct ur_entry entry;
     char name[UR_NAME_MAX + 1]; /* last: it is not cleared */
 };
@@ -623,7 +625,8 @@ void ur_halfway_end(const struct ur_union *u, const struct ur_table_mount *m, st
 /* Has another made the second step, who took the names' locks from who was stopped? */
 bool ur_halfway_settled(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_halfway *k);
 /* Where the two cannot change places, a whiteout goes out of a directory's way, to `tmp` (room for a path): 0, UR_AGAIN
-   (there was none) or -errno. Then `replaced`, or it is put back. The same note stands meanwhile: it came from `host`. */
+   (there was none) or -errno. Then `replaced`, or it is put back. The same note stands meanwhile: it came from `host`.
+ */
 long ur_whiteout_aside(const struct ur_union *u, const struct ur_table_mount *m, const char *host, char *tmp,
                        struct ur_halfway *k);
 void ur_whiteout_aside_end(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *tmp,

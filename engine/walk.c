@@ -214,9 +214,18 @@ static long leave_blind(const struct ur_union *u, struct ur_dir *d, const char *
     return ur_dir_load(u, d, d->path, at_len > 1 ? at_len - 1 : 1);
 }
 
+/* Has it but one name, and "."s before? */
+static bool is_one_name(const char *path) {
+    while (path[0] == '.' && path[1] == '/')
+        path += 1 + strspn(path + 1, "/");
+    path += strcspn(path, "/");
+    return !path[strspn(path, "/")];
+}
+
 /* The directory itself, which has no name, or none that may be used: /proc has one that leads there. */
 static long dead_self(const struct ur_caller *c, struct ur_dir *d, struct ur_node *node, int dirfd,
                       enum ur_dead_dir dead) {
+    node->was = ur_mount_of(c->u, d->path, strlen(d->path));
     ur_proc_path(c, dirfd == AT_FDCWD ? "" : "/fd", -1, d->path, UR_PATH_MAX);
     long ret = ur_dir_load(c->u, d, d->path, strlen(d->path));
     if (dirfd == AT_FDCWD)
@@ -301,10 +310,14 @@ static long walk(const struct ur_caller *c, int dirfd, const char *path, size_t 
         if (dead) {
             node->foreign = true;
             memcpy(d->path, s->text, (size_t)ret + 1);
-            bool here;
+            bool here, one = is_one_name(path);
             path = leave_dead(c->u, d, path, (size_t)ret, &here);
             if (here)
                 return dead_self(c, d, node, dirfd, dead);
+            if (!path && one) {
+                node->in_dead = true;
+                node->was = ur_mount_of(c->u, s->text, strlen(s->text));
+            }
             ret = path ? 0 : -ENOENT;
         } else if (ret > 0) {
             base.len = (size_t)ret;

@@ -638,6 +638,37 @@ END
 }
 @test "what O_PATH has opened is changed by its descriptor and an empty path, and not without (EBADF)" { each empty_paths; }
 
+from_a_removed_directory() {
+    lowers 'mkdir -p 1/d 1/e; touch 1/f 1/e/f'
+    cat >"$W/renames.py" <<'END'
+import ctypes, errno, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+for flags in 0, 1, 2:
+    for names in (".", "x"), ("x", "."), (".", "."), ("..", "x"), ("x", ".."), ("x", "y"), ("./x/", "y"), ("./", "x"), (".", "../f"), \
+            ("../f", "."), ("../e/f", "x"), ("../f", "x"), ("../none", "."), (".", "../none"), ("x", "../f"), ("x/y", "."), \
+            (".", "x/y"), (".", "/proc/x"), ("x", "/proc/x"), ("/proc/x", "."), (".", "../f/x"):
+        ret = libc.renameat2(-100, names[0].encode(), -100, names[1].encode(), flags)
+        print(flags, *names, ret and errno.errorcode[ctypes.get_errno()])
+END
+    as_in_plain 'mkdir n; for d in d n; do (cd $d && rmdir ../$d && python3 -S -E "$2/renames.py"); done; find . | sort'
+}
+@test "rename by names in a removed directory, and of itself, fails as in a plain one" { each from_a_removed_directory; }
+
+unknown_flags() {
+    lowers 'mkdir 1; echo f >1/f'
+    cat >"$W/opens.py" <<'END'
+import ctypes, errno, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+for bit in range(64):
+    for more in 0, os.O_PATH, os.O_CREAT:
+        fd = libc.syscall(437, -100, b"f", struct.pack("QQQ", 1 << bit | more, 0, 0), 24)
+        print(bit, more, errno.errorcode[ctypes.get_errno()] if fd < 0 else "open")
+        if fd >= 0: os.close(fd)
+END
+    as_in_plain 'python3 -S -E "$2/opens.py"'
+}
+@test "openat2 refuses the flags that the kernel does not know" { each unknown_flags; }
+
 # --- listing --------------------------------------------------------------------------------------------------
 
 long_listing() {
