@@ -244,6 +244,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
             return ret;
         if (ur_is_hidden(c->u, host, strlen(host)))
             return creating ? -EACCES : -ENOENT;
+        if (exclusive && n->where == UR_AT_MAGIC) /* "." of a removed directory: no link is followed */
+            return -EEXIST;
         struct stat st;
         if (n->lost && wants_write(flags)) { /* but of a symlink or a directory the kernel has its own word */
             mode_t type = sys_fstatat(AT_FDCWD, host, &st, 0) == 0 ? st.st_mode & S_IFMT : 0;

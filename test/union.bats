@@ -469,9 +469,9 @@ looks_empty() {
 }
 removed_here() {
     lowers 'mkdir -p 1/d 2/d 2/e'
-    as_in_plain 'for n in d e; do (cd $n && rmdir ../$n && { : >. ; }) 2>&1; (cd $n) 2>&1; done; ls -A'
+    as_in_plain 'for n in d e; do (cd $n && rmdir ../$n && { dd if=/dev/null of=. conv=excl status=none; : >. ; }) 2>&1; (cd $n) 2>&1; done; ls -A'
 }
-@test "a directory that was removed beneath its reader is a directory yet: it is not opened for writing (EISDIR)" { each removed_here; }
+@test "a directory that was removed beneath its reader is a directory yet: it is not opened for writing (EISDIR), nor made (EEXIST)" { each removed_here; }
 
 @test "a merged directory that looks empty can be removed, and only then" { each looks_empty; }
 
