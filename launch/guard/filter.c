@@ -24,7 +24,7 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-enum class {
+enum kind {
     ALLOW,
     PATH,
     ACCESS_PATH,
@@ -41,22 +41,22 @@ enum class {
     REFUSED_ENOSYS,
     REFUSED_EPERM,
     REFUSED_EOPNOTSUPP,
-    CLASSES
+    KINDS
 };
 
 struct row {
     int number;
-    enum class class;
+    enum kind kind;
 };
 
 /* What the guard has no say in. */
 enum { UNION = ALLOW, SHIM = ALLOW, GUARDED = ALLOW, LIMITED = ALLOW, PASSES = ALLOW };
 static const struct row others[] = {
-#define CALL(name, x86_64, aarch64, meaning) {CALL_##name, (enum class)meaning},
+#define CALL(name, x86_64, aarch64, meaning) {CALL_##name, (enum kind)meaning},
 #include "engine/numbers.def"
 };
 static const struct row calls[] = {
-#define GUARD(call, class, answer) {CALL_##call, class},
+#define GUARD(call, kind, answer) {CALL_##call, kind},
 #include "launch/guard/calls.def"
 };
 enum { RANGES = CALL_NUMBERS, CODE = 2048 };
@@ -66,13 +66,13 @@ struct program {
     unsigned used;
     struct range {
         uint32_t from;
-        enum class class;
+        enum kind kind;
     } range[RANGES];
     unsigned ranges;
     struct jump {
         unsigned at;
-        enum class class;
-    } jump[RANGES]; /* JA instructions that lead to their class' code */
+        enum kind kind;
+    } jump[RANGES]; /* JA instructions that lead to their kind's code */
     unsigned jumps;
 };
 
@@ -91,32 +91,40 @@ static size_t low(unsigned n) {
     return offsetof(struct seccomp_data, args) + n * sizeof(uint64_t);
 }
 
-static enum class class_in(enum class class, enum filter_ids ids) {
-    bool told = ids == FILTER_IDS_TOLD; if (class == WHO) return told ? PATH : ALLOW;
-    if (class == LIMIT || class == KEEP) return told ? class : ALLOW;
-    return class == IDS && ids == FILTER_IDS_REAL ? ALLOW : class;
+static enum kind kind_in(enum kind kind, enum filter_ids ids) {
+    switch (kind) {
+    case WHO:
+        return ids == FILTER_IDS_TOLD ? PATH : ALLOW;
+    case LIMIT:
+    case KEEP:
+        return ids == FILTER_IDS_TOLD ? kind : ALLOW;
+    case IDS:
+        return ids == FILTER_IDS_REAL ? ALLOW : kind;
+    default:
+        return kind;
+    }
 }
 
-/* Numbers as ranges of one class, in their order. What no table knows is no call yet. */
+/* Numbers as ranges of one kind, in their order. What no table knows is no call yet. */
 static void make_ranges(struct program *p, enum filter_ids ids, bool limited) {
-    enum class of[CALL_NUMBERS];
+    enum kind of[CALL_NUMBERS];
     for (unsigned number = 0; number < CALL_NUMBERS; number++)
         of[number] = REFUSED_ENOSYS;
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].number >= 0)
-            of[others[i].number] = others[i].class;
+            of[others[i].number] = others[i].kind;
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i].number >= 0)
-            of[calls[i].number] = calls[i].class == WRITE && !limited ? ALLOW : class_in(calls[i].class, ids);
+            of[calls[i].number] = calls[i].kind == WRITE && !limited ? ALLOW : kind_in(calls[i].kind, ids);
     for (uint32_t number = 0; number < CALL_NUMBERS; number++)
         if (number == 0 || of[number] != of[number - 1])
             p->range[p->ranges++] = (struct range){number, of[number]};
 }
 
-/* A balanced search of ranges a..b: each leaf jumps to its class. */
+/* A balanced search of ranges a..b: each leaf jumps to its kind. */
 static void search(struct program *p, unsigned a, unsigned b) {
     if (a == b) {
-        p->jump[p->jumps++] = (struct jump){emit(p, BPF_JMP | BPF_JA, 0, 0, 0), p->range[a].class};
+        p->jump[p->jumps++] = (struct jump){emit(p, BPF_JMP | BPF_JA, 0, 0, 0), p->range[a].kind};
         return;
     }
     unsigned middle = (a + b + 1) / 2;
@@ -170,14 +178,14 @@ static void allow_loader(struct program *p, const struct loader_call *asked, uns
     }
 }
 
-static void class_access(struct program *p, const struct loader *loader) {
+static void kind_access(struct program *p, const struct loader *loader) {
     allow_gate(p);
     allow_loader(p, loader->access, loader->accesses, 0, R_OK);
     give(p, SECCOMP_RET_USER_NOTIF);
 }
 
 /* Kinds of requests (_IOC_TYPE) that filesystems have for a file: attributes, verity, encryption, versions, extents. */
-static void class_ioctl(struct program *p) {
+static void kind_ioctl(struct program *p) {
     static const char kinds[] = {'f', 'X', 'v', (char)0x94};
     load(p, low(1));
     emit(p, BPF_ALU | BPF_RSH | BPF_K, 0, 0, 8);
@@ -189,7 +197,7 @@ static void class_ioctl(struct program *p) {
 }
 
 /* O_TRUNC with O_RDONLY: the flags are open's second argument, openat's third. */
-static void class_open(struct program *p, const struct loader *loader) {
+static void kind_open(struct program *p, const struct loader *loader) {
 #ifdef SYS_open
     load(p, offsetof(struct seccomp_data, nr));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_open);
@@ -206,7 +214,7 @@ static void class_open(struct program *p, const struct loader *loader) {
     give(p, SECCOMP_RET_USER_NOTIF);
 }
 
-static void class_address(struct program *p) {
+static void kind_address(struct program *p) {
     load(p, low(4));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
     load(p, low(4) + 4);
@@ -218,7 +226,7 @@ static void class_address(struct program *p) {
 /* What the kernel maps where it likes lies in the highest 2^41 bytes of user space; a program without a loader does
    not, since Linux 6.10. (Before that one that is static and position-independent may be taken for a library: it
    sees the numbers of a copied-up file's copy in fstat.) The flags are the fourth argument. */
-static void class_fstat(struct program *p, bool shim) {
+static void kind_fstat(struct program *p, bool shim) {
     if (shim) {
         load(p, low(3));
         emit(p, BPF_JMP | BPF_JSET | BPF_K, 0, 5, AT_EMPTY_PATH);
@@ -232,7 +240,7 @@ static void class_fstat(struct program *p, bool shim) {
 }
 
 /* The limit is prlimit64's second argument, the others' first. */
-static void class_limit(struct program *p) {
+static void kind_limit(struct program *p) {
     load(p, offsetof(struct seccomp_data, nr));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_prlimit64);
     load(p, low(1));
@@ -243,43 +251,43 @@ static void class_limit(struct program *p) {
     unless_gate(p);
 }
 
-static void class_keep(struct program *p) {
+static void kind_keep(struct program *p) {
     load(p, low(0));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PR_SET_KEEPCAPS);
     give(p, SECCOMP_RET_ALLOW);
     unless_gate(p);
 }
 
-static void class_code(struct program *p, enum class class, bool shim, const struct loader *loader) {
-    switch (class) {
+static void kind_code(struct program *p, enum kind kind, bool shim, const struct loader *loader) {
+    switch (kind) {
     case PATH:
     case WRITE:
         unless_gate(p);
         break;
     case ACCESS_PATH:
-        class_access(p, loader);
+        kind_access(p, loader);
         break;
     case OPEN:
-        class_open(p, loader);
+        kind_open(p, loader);
         break;
     case FSTAT:
-        class_fstat(p, shim);
+        kind_fstat(p, shim);
         break;
     case IOCTL:
-        class_ioctl(p);
+        kind_ioctl(p);
         break;
     case ADDRESS:
-        class_address(p);
+        kind_address(p);
         break;
     case META:
     case IDS:
         give(p, SECCOMP_RET_USER_NOTIF);
         break;
     case LIMIT:
-        class_limit(p);
+        kind_limit(p);
         break;
     case KEEP:
-        class_keep(p);
+        kind_keep(p);
         break;
     case REFUSED_ENOSYS:
         give(p, SECCOMP_RET_ERRNO | ENOSYS);
@@ -292,7 +300,7 @@ static void class_code(struct program *p, enum class class, bool shim, const str
         break;
     case ALLOW:
     case WHO:
-    case CLASSES:
+    case KINDS:
         give(p, SECCOMP_RET_ALLOW);
         break;
     }
@@ -309,12 +317,12 @@ static void make(struct program *p, enum filter_ids ids, bool shim, bool limited
 #endif
     make_ranges(p, ids, limited);
     search(p, 0, p->ranges - 1);
-    for (enum class class = ALLOW; class < CLASSES; class ++) {
+    for (enum kind kind = ALLOW; kind < KINDS; kind++) {
         unsigned at = p->used;
         for (unsigned i = 0; i < p->jumps; i++)
-            if (p->jump[i].class == class)
+            if (p->jump[i].kind == kind)
                 p->code[p->jump[i].at].k = at - p->jump[i].at - 1;
-        class_code(p, class, shim, loader);
+        kind_code(p, kind, shim, loader);
     }
 }
 
