@@ -104,12 +104,12 @@ static void of_loader(const struct program *p, int number, unsigned name, uint64
 }
 
 /* What calls.def says beyond numbers.def. */
-static uint32_t guard_says(enum class class, enum filter_ids ids, uint32_t number_says) {
-    if (class == WHO)
+static uint32_t guard_says(enum kind kind, enum filter_ids ids, uint32_t number_says) {
+    if (kind == WHO)
         return ids == FILTER_IDS_TOLD ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
-    if (class == LIMIT || class == KEEP) /* of another limit, another option */
+    if (kind == LIMIT || kind == KEEP) /* of another limit, another option */
         return SECCOMP_RET_ALLOW;
-    if (class == IDS)
+    if (kind == IDS)
         return ids == FILTER_IDS_REAL ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
     /* A refusal that the guard has a row for is the guard's own, who says so. */
     return number_says == (SECCOMP_RET_ERRNO | EPERM) ? SECCOMP_RET_USER_NOTIF : number_says;
@@ -151,9 +151,9 @@ static void whole(enum filter_ids ids, bool shim, bool limited) {
     if (CALL_##name >= 0)                                                                                              \
         wanted[CALL_##name] = meaning##_SAYS;
 #include "engine/numbers.def"
-#define GUARD(call, class, answer)                                                                                     \
+#define GUARD(call, kind, answer)                                                                                      \
     if (CALL_##call >= 0)                                                                                              \
-        wanted[CALL_##call] = guard_says(class, ids, wanted[CALL_##call]);
+        wanted[CALL_##call] = guard_says(kind, ids, wanted[CALL_##call]);
 #include "launch/guard/calls.def"
     for (int n = 0; n < 2 * CALL_NUMBERS; n++) {
         struct seccomp_data d = from_outside(n);
