@@ -10,26 +10,30 @@
 enum { NUMBER_BITS = 22 /* the kernel gives no greater ones */, NAMESPACES = 1 << 10, NO_NAMESPACE = NAMESPACES - 1 };
 #define NUMBER ((UINT32_C(1) << NUMBER_BITS) - 1)
 
-/* A process stays in its namespace, but a child may be born into another. */
-static uint32_t own_namespace(void) {
-    static _Atomic uint64_t known; /* the process, and its namespace */
-    uint64_t pid = (uint64_t)sys_getpid(), last = atomic_load_explicit(&known, memory_order_relaxed);
-    if (last / NAMESPACES == pid)
+/* A process stays in its namespace, but a child may be born into another. Each change of a name asks: one call, for the
+   thread's number. */
+static uint32_t namespace_of(uint32_t self) {
+    enum { KNOWN = 64 };
+    static _Atomic uint64_t known[KNOWN]; /* threads of this process, and its namespace */
+    _Atomic uint64_t *slot = &known[self % KNOWN];
+    uint64_t last = atomic_load_explicit(slot, memory_order_relaxed);
+    if (last / NAMESPACES == self)
         return last % NAMESPACES;
     struct stat st;
     long ret = sys_fstatat(AT_FDCWD, "/proc/self/ns/pid", &st, 0);
     uint32_t found = ret < 0 ? NO_NAMESPACE : (uint32_t)(st.st_ino % NO_NAMESPACE);
-    atomic_store_explicit(&known, pid * NAMESPACES + found, memory_order_relaxed);
+    atomic_store_explicit(slot, (uint64_t)self * NAMESPACES + found, memory_order_relaxed);
     return found;
 }
 
 static bool is_of_here(uint32_t owner) {
-    uint32_t here = own_namespace();
+    uint32_t here = namespace_of((uint32_t)sys_gettid());
     return here != NO_NAMESPACE && owner >> NUMBER_BITS == here;
 }
 
 uint32_t ur_self(void) {
-    return own_namespace() << NUMBER_BITS | ((uint32_t)sys_gettid() & NUMBER);
+    uint32_t self = (uint32_t)sys_gettid();
+    return namespace_of(self) << NUMBER_BITS | (self & NUMBER);
 }
 
 bool ur_is_dead(uint32_t owner) {
