@@ -321,13 +321,12 @@ static long move_and_cover(const struct ur_caller *c, const struct side *from, c
     bool moved = ret == 0, back = false;
     if (moved && exchanges)
         ret = sys_lstat(from->host, &st);
-    if (ret == 0 && exchanges && ur_halfway_settled(c->u, m, &k))
-        return 0;
-    if (ret == 0)
+    bool settled = ret == 0 && exchanges && ur_halfway_settled(c->u, m, &k);
+    if (ret == 0 && !settled)
         ret = exchanges ? ur_whiteout_instead(c->u, from->d, from->n->name, &st)
                         : ur_whiteout_put(c->u, from->d, from->n->name, false);
     if (moved && ret == -EEXIST && ur_halfway_settled(c->u, m, &k))
-        return 0;
+        ret = 0;
     if (moved && ret < 0 && (exchanges || !replaced))
         back = sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0;
     if (ret == 0 || !moved || back) /* else the recovery covers it */
