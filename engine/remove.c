@@ -106,19 +106,23 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
     return ret;
 }
 
+/* Makes one in tmp/ that is to come into `d`: its path in `tmp`. */
+static long stage_whiteout(const struct ur_union *u, const struct ur_dir *d, char *tmp) {
+    long ret = ur_upper_path(u, d, NULL, tmp);
+    if (ret == 0)
+        ret = ur_mark_whiteouts(d->mount, tmp);
+    if (ret == 0)
+        ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
+    return ret < 0 ? ret : ur_whiteout_make(d->mount, tmp);
+}
+
 long ur_whiteout_instead(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct stat *was) {
     UR_SCRATCH(s);
     char *host = s->real[0], *tmp = s->real[1];
     struct stat st;
-    long ret = ur_upper_path(u, d, NULL, host);
+    long ret = ur_upper_path(u, d, name, host);
     if (ret == 0)
-        ret = ur_mark_whiteouts(d->mount, host);
-    if (ret == 0)
-        ret = ur_upper_path(u, d, name, host);
-    if (ret == 0)
-        ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
-    if (ret == 0)
-        ret = ur_whiteout_make(d->mount, tmp);
+        ret = stage_whiteout(u, d, tmp);
     if (ret < 0)
         return ret;
     ret = sys_rename(tmp, host, RENAME_EXCHANGE);
@@ -280,13 +284,7 @@ static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, c
    meanwhile gets it back. */
 static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir *d, const struct ur_dir *child,
                                   const struct stat *st, const char *host, char *tmp) {
-    long ret = ur_upper_path(u, d, NULL, tmp);
-    if (ret == 0)
-        ret = ur_mark_whiteouts(d->mount, tmp);
-    if (ret == 0)
-        ret = ur_work_path(u, d->mount, "/tmp/", NULL, tmp);
-    if (ret == 0)
-        ret = ur_whiteout_make(d->mount, tmp);
+    long ret = stage_whiteout(u, d, tmp);
     if (ret < 0)
         return ret;
     const bool exchanges = d->mount->caps & UR_CAP_RENAME_EXCHANGE;
