@@ -285,9 +285,15 @@ struct ur_exec {
 /* Fills `x` for an execve of `path`. Returns 0 or -errno as execve(2) gives it (-ENOENT, -EACCES; -ENOEXEC may be the
    kernel's to say; -ELOOP for more than UR_EXEC_SCRIPTS scripts in a row). */
 long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int flags, struct ur_exec *x);
-/* Is it known, without a plan, that this process may execve `path` (from AT_FDCWD, no flags) just as it stands, with
-   its arguments as they are? `audit` as in the plan. False says nothing. */
-bool ur_exec_known(const struct ur_caller *c, const char *path, bool *audit);
+/* Is it known, without a plan, that this process may execve `path` (from AT_FDCWD, no flags) by k->host, with its
+   arguments as they are? False says nothing. Takes no working memory but this, and some 1.5 KiB of the stack. */
+enum { UR_KNOWN_HOST = 768 };
+struct ur_known_program {
+    bool audit;       /* as in the plan */
+    const char *host; /* `path` itself, or, of what lies in a union, in `room` */
+    char room[UR_KNOWN_HOST];
+};
+bool ur_exec_known(const struct ur_caller *c, const char *path, struct ur_known_program *k);
 /* What stands in the plan's arguments before the caller's own second one: strings of `x`, and NULL for the caller's own
    first one. Returns how many; 0: the arguments are the caller's as they are. */
 enum { UR_EXEC_FIRST = 6 + 2 * UR_EXEC_SCRIPTS };

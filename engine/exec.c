@@ -303,9 +303,10 @@ long ur_exec_plan(const struct ur_caller *c, int dirfd, const char *path, int fl
     /* By its own path, which may be a symlink's: a process goes by the name that it was called. */
     if (ret == 0 && !c->pid && !node->foreign && dirfd == AT_FDCWD && !x->interp[0] && !x->loader)
         ur_put(x->path, x->path + sizeof x->path, path, strlen(path));
-    if (ret == 0 && elf && !x->set_uid && !x->set_gid && !node->foreign && node->where == UR_AT_HOST &&
+    bool in_union = node->where == UR_AT_UNION && !node->entry.linked && !node->entry.recalled;
+    if (ret == 0 && elf && !x->set_uid && !x->set_gid && (in_union || (node->where == UR_AT_HOST && !node->foreign)) &&
         dirfd == AT_FDCWD && !flags)
-        ur_program_keep(c, path, &node->entry.st, x->audit);
+        ur_program_keep(c, path, &node->entry.st, in_union, x->audit);
     return ret;
 }
 

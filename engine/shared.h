@@ -81,7 +81,7 @@ struct ur_shared {
     } own_loader;
     struct ur_program {            /* programs.c */
         _Atomic uint32_t sequence; /* odd while it is written */
-        bool audit;
+        bool in_union, audit;
         uint64_t dev, ino;
         int64_t ctime, ctime_ns, size;
         char path[UR_PROGRAM_PATH]; /* NUL-terminated */

@@ -359,8 +359,9 @@ long ur_mark_metacopies(const char *root);
 /* The redirect of a file (UR_PATH_MAX bytes): its length, 0: none, or -errno. */
 long ur_redirect_of(const char *host, char *redirect);
 
-/* programs.c: ur_exec_known is to tell that `path`, of whose file `st` is, needs no plan; `audit`: as in the plan. */
-void ur_program_keep(const struct ur_caller *c, const char *path, const struct stat *st, bool audit);
+/* programs.c: ur_exec_known is to tell that `path`, of whose file `st` is (raw), needs no plan; `audit`: as in the
+   plan. `in_union`: it is a file in a union, which the kernel is to be given by the path in its layer. */
+void ur_program_keep(const struct ur_caller *c, const char *path, const struct stat *st, bool in_union, bool audit);
 
 /* What the disk said of an entry that the index has told of: -EIO where that says that a lower has lost it. */
 static inline long ur_if_lost(const struct ur_union *u, const struct ur_dir *d, const struct ur_entry *e, long ret) {

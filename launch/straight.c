@@ -29,9 +29,9 @@ static bool is_right(const struct launch *launch) {
 /* As it stands, or it returns. 0 or -errno: what the union has at `path`. */
 static long attempt(const struct ur_caller *c, const char *path, char **command) {
     struct ur_exec x;
-    bool audit;
+    struct ur_known_program known;
     long ret = path[0] == '/' ? ur_exec_plan(c, AT_FDCWD, path, 0, &x) : -EINVAL;
-    if (ret == 0 && ur_exec_known(c, path, &audit) && !audit)
+    if (ret == 0 && ur_exec_known(c, path, &known) && known.host == path && !known.audit)
         UR_SYS(SYS_execve, path, command, environ, 0, 0, 0);
     return ret;
 }

@@ -21,6 +21,8 @@
 /* Room for what comes beside the caller's own: loader and interpreters; /bin/sh; variables. */
 enum { ARGS_MORE = UR_EXEC_FIRST + 2, SHELL_MORE = 4, VARS_MORE = 8 };
 
+enum { EXECFN_NAME = 16 };
+static const char execfn_name[] = "UNIONRUN_EXECFN=";
 static const char audit_name[] = "unionrun-audit.so"; /* beside the shim */
 
 static size_t count(char *const list[]) {
@@ -170,9 +172,14 @@ static bool lists_union(const char *list, const char *separators, bool files) {
     return false;
 }
 
+/* What the program that comes is told of its names: variables, or NULL. */
+struct told {
+    char *exe, *comm, *execfn;
+};
+
 /* The environment that goes to the kernel: the caller's, in its order, with what the run needs. `out` and `text` are
-   room for it; of `plan` NULL means that there is none. */
-static char **environment(char **out, char *text, char *const envp[], bool audited, struct ur_launch_plan *plan) {
+   room for it. */
+static char **environment(char **out, char *text, char *const envp[], bool audited, struct told told) {
     const struct ur_table *t = UR_SELF->u->table;
     const char *shim = ur_table_text(t, t->preload), *preload = NULL, *audit = NULL;
     size_t n = 0, preload_at = SIZE_MAX, audit_at = SIZE_MAX, session_at = SIZE_MAX;
@@ -219,12 +226,12 @@ static char **environment(char **out, char *text, char *const envp[], bool audit
         out[audit_at] = list_with(&text, "LD_AUDIT", audit, ":", own, dir + sizeof audit_name - 1, wanted);
     }
 
-    if (plan && plan->exec.loader)
-        out[n++] = plan->exe;
-    if (plan && plan->comm[0])
-        out[n++] = plan->comm;
-    if (plan && plan->execfn[0])
-        out[n++] = plan->execfn;
+    if (told.exe)
+        out[n++] = told.exe;
+    if (told.comm)
+        out[n++] = told.comm;
+    if (told.execfn)
+        out[n++] = told.execfn;
     size_t kept = 0; /* a list that came to nothing leaves a hole */
     for (size_t i = 0; i < n; i++)
         if (out[i])
@@ -252,14 +259,13 @@ static void told_comm(struct ur_launch_plan *p, const char *path) {
 
 /* AT_EXECFN is what was said of the program, of a script too; the kernel would tell the path that it gets. */
 static void told_execfn(struct ur_launch_plan *p, int dirfd, const char *path) {
-    enum { NAME = 16 };
-    char *at = append(p->execfn, "UNIONRUN_EXECFN=", NAME), *end = p->execfn + sizeof p->execfn;
+    char *at = append(p->execfn, execfn_name, EXECFN_NAME), *end = p->execfn + sizeof p->execfn;
     if (dirfd != AT_FDCWD && *path != '/') {
         at = ur_put_number(append(at, "/dev/fd/", 8), end, (unsigned)dirfd, 10);
         if (*path)
             *at++ = '/';
     }
-    if (!ur_put(at, end, path, length(path)) || strcmp(p->execfn + NAME, p->exec.path) == 0)
+    if (!ur_put(at, end, path, length(path)) || strcmp(p->execfn + EXECFN_NAME, p->exec.path) == 0)
         p->execfn[0] = 0;
 }
 
@@ -321,17 +327,28 @@ static long start(const char *path, char *const argv[], char *const envp[], cons
 }
 
 /* What starts as it stands, and needs no plan. */
-static bool is_known(int dirfd, const char *path, int flags, bool *audit) {
-    return dirfd == AT_FDCWD && !flags && !UR_SELF->u->traced && ur_exec_known(UR_SELF, path, audit);
+static bool is_known(int dirfd, const char *path, int flags, struct ur_known_program *k) {
+    return dirfd == AT_FDCWD && !flags && !UR_SELF->u->traced && ur_exec_known(UR_SELF, path, k);
+}
+
+/* Its last name is the same in its layer. `execfn` is room for told_execfn's variable. */
+static long start_known(const char *path, char *const argv[], char *const envp[], const struct ur_known_program *k,
+                        char **out, char *text, char *execfn) {
+    struct told told = {0};
+    if (k->host != path) {
+        told.execfn = execfn;
+        append(append(execfn, execfn_name, EXECFN_NAME), path, length(path) + 1);
+    }
+    return start(k->host, argv, environment(out, text, envp, k->audit, told), NULL);
 }
 
 long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *const argv[], char *const envp[],
                     int flags) {
     if (!ur_in_session())
         return plain_exec(l, dirfd, path, argv, envp, flags);
-    bool audit;
-    if (is_known(dirfd, path, flags, &audit))
-        return start(path, argv, environment(l->envp, l->text, envp, audit, NULL), NULL);
+    struct ur_known_program known;
+    if (is_known(dirfd, path, flags, &known))
+        return start_known(path, argv, envp, &known, l->envp, l->text, l->plan->execfn);
     struct ur_exec *x = &l->plan->exec;
     int held = ur_cancel_hold(); /* released before the exec: a vfork child's is its parent's */
     long ret = ur_exec_plan(UR_SELF, dirfd, ur_name(path), flags, x);
@@ -344,7 +361,9 @@ long ur_launch_exec(struct ur_launch *l, int dirfd, const char *path, char *cons
         ret = told_exe(l->plan);
     if (ret < 0)
         return ret;
-    return start(x->path, arguments(l, argv), environment(l->envp, l->text, envp, x->audit, l->plan), x);
+    struct told told = {x->loader ? l->plan->exe : NULL, l->plan->comm[0] ? l->plan->comm : NULL,
+                        l->plan->execfn[0] ? l->plan->execfn : NULL};
+    return start(x->path, arguments(l, argv), environment(l->envp, l->text, envp, x->audit, told), x);
 }
 
 static long exec_or_shell(struct ur_launch *l, const char *file, char *const argv[], char *const envp[], bool shell) {
@@ -397,25 +416,34 @@ long ur_launch_search(struct ur_launch *l, const char *file, char *const argv[],
 
 /* --- the hooks ------------------------------------------------------------------------------------------ */
 
-/* Executes what is known with no memory but some of the stack. UNKNOWN: it is not, or it needs more. */
+/* Can it be gone through? Of libc's own, which getenv(3) reads too, nobody asks: a child would pay for it with a page.
+ */
+static bool is_environment(char *const envp[]) {
+    return envp == environ || ur_is_vector(envp);
+}
+
+/* Executes what is known with no memory but some of the stack. UNKNOWN: it is not, or it needs more. The arguments are
+   not looked at: they are the kernel's to read. */
 enum { LITTLE = 2048, UNKNOWN = -4096 };
 static long exec_known(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
-    bool audit;
+    struct ur_known_program known;
     size_t words = count(envp) + VARS_MORE, size = words * sizeof(char *) + text_size(envp);
-    if (size > LITTLE || !is_known(dirfd, path, flags, &audit))
+    if (size > LITTLE || !is_known(dirfd, path, flags, &known))
         return UNKNOWN;
-    char **vars = alloca(size);
-    return start(path, argv, environment(vars, (char *)(vars + words), envp, audit, NULL), NULL);
+    char **vars = alloca(size), execfn[EXECFN_NAME + UR_PROGRAM_PATH];
+    return start_known(path, argv, envp, &known, vars, (char *)(vars + words), execfn);
 }
 
 long ur_exec_at(int dirfd, const char *path, char *const argv[], char *const envp[], int flags) {
     if (!ur_in_session() && !ur_filtered())
         return plain_exec(NULL, dirfd, path, argv, envp, flags);
-    if (!ur_is_vector(argv) || !ur_is_vector(envp))
+    if (!is_environment(envp))
         return -EFAULT;
     long known = exec_known(dirfd, path, argv, envp, flags);
     if (known != UNKNOWN)
         return known;
+    if (!ur_is_vector(argv))
+        return -EFAULT;
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = path ? ur_exec_memory_get(size, &held) : NULL;
@@ -431,11 +459,13 @@ static int exec_at(int dirfd, const char *path, char *const argv[], char *const 
 }
 
 static int exec_search(const char *file, char *const argv[], char *const envp[]) {
-    if (!ur_is_vector(argv) || !ur_is_vector(envp))
+    if (!is_environment(envp))
         return (int)ur_edge_of(-EFAULT);
     long known = exec_known(AT_FDCWD, file, argv, envp, 0);
     if (known != UNKNOWN && known != -ENOEXEC)
         return (int)ur_edge_of(known);
+    if (!ur_is_vector(argv))
+        return (int)ur_edge_of(-EFAULT);
     int held;
     size_t size = ur_launch_size(argv, envp);
     void *block = ur_exec_memory_get(size, &held);

@@ -22,27 +22,33 @@ let_it_settle() {
 
 # --- what is remembered -----------------------------------------------------------------------------------------------
 
-@test "a program of the host that the run knows costs its next child one call more than a bare start" {
+@test "a program that the run knows costs its next child one call more than a bare start, and one of a union two" {
     needs strace
     workspace root
     as mkdir "$W/lowers/1"
+    as cp /bin/true "$W/lowers/1/true"
+    let_it_settle "$W/lowers/1/true"
     cat >"$W/starts.py" <<'END'
-import os
+import os, sys
 for i in range(3):
     child = os.fork()
-    if child == 0: os.execv("/bin/true", ["true"])
+    if child == 0: os.execv(sys.argv[1], ["true"])
     os.waitpid(child, 0)
 END
-    as strace -f -o "$W/trace" -e trace=all "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- \
-        python3 -S -E "$W/starts.py"
-    # Of each child: what the shim may call before its exec.
-    # shellcheck disable=SC2016 # awk's own
-    run -0 awk '/ execve\("\/bin\/true"/ { print calls[$1]; next } $2 ~ /^(newfstatat|openat|mmap|munmap|mprotect|readlinkat|faccessat2|pread64|fstat|close)\(/ { calls[$1] = calls[$1] " " $2 }' "$W/trace"
-    echo "$output"
-    [ "${#lines[@]}" = 3 ]
-    [[ ${lines[0]} == *openat* ]] # its plan
-    same 'the second' ' newfstatat(AT_FDCWD,' "${lines[1]}"
-    same 'the third' ' newfstatat(AT_FDCWD,' "${lines[2]}"
+    local program calls=
+    for program in /bin/true "$TARGET/true"; do
+        calls+=' newfstatat(AT_FDCWD,'
+        as strace -f -o "$W/trace" -e trace=all "$UNIONRUN" --guard=off --lower "$W/lowers/1" --target "$TARGET" -- \
+            python3 -S -E "$W/starts.py" "$program"
+        # Of each child: what the shim may call before its exec.
+        # shellcheck disable=SC2016 # awk's own
+        run -0 awk '/ execve\("[^"]*\/true"/ { print calls[$1]; next } $2 ~ /^(rt_sigprocmask|getcpu|newfstatat|openat|mmap|munmap|mprotect|readlinkat|faccessat2|pread64|fstat|close)\(/ { calls[$1] = calls[$1] " " $2 }' "$W/trace"
+        echo "$output"
+        [ "${#lines[@]}" = 3 ]
+        [[ ${lines[0]} == *openat* ]] # its plan
+        same 'the second' "$calls" "${lines[1]}"
+        same 'the third' "$calls" "${lines[2]}"
+    done
 }
 
 @test "a program that is replaced by a script, a link into the union or other bytes, or goes, is what it is now" {
@@ -93,18 +99,98 @@ for name in names: start(name)' "$W/host" "$TARGET" 2>&1)"
     done
 }
 
+@test "a program of a union that is replaced, changed, covered or moved is what it is now, and may be started by whom it may" {
+    for who in root user; do
+        for net in --guard=auto --guard=off; do
+            [ "$(id -u)" = 0 ] || [ "$who" = user ] || continue
+            workspace "$who"
+            UNION_OPTIONS=("$net")
+            as mkdir -p "$W/lowers/1/dir" "$W/lowers/1/other" "$W/lowers/2/dir"
+            for program in plain rewritten renamed script link gone modes dir/it other/it; do
+                as cp /bin/echo "$W/lowers/1/$program"
+            done
+            as cp /bin/cat "$W/lowers/1/cat"
+            as cp /bin/cat "$W/lowers/2/dir/it"
+            let_it_settle "$W/lowers/2/dir/it"
+            expected="plain
+rewritten
+renamed
+script
+link
+gone
+modes
+dir/it
+plain
+rewritten: other
+cat: renamed: No such file or directory
+script: script
+cat: link: No such file or directory
+gone: ENOENT
+modes: EACCES
+cat: dir/it: No such file or directory
+modes
+moved/it
+ENOENT"
+            same "$who $net" "$expected" "$(union python3 -S -c '
+import errno, os, shutil, sys
+os.chdir("/")
+target = sys.argv[1] + "/"
+def start(name, tell=""):
+    child = os.fork()
+    if child == 0:
+        try: os.execv(target + name, ["cat", name])
+        except OSError as e:
+            os.write(1, (tell + errno.errorcode[e.errno] + "\n").encode())
+            os._exit(1)
+    os.waitpid(child, 0)
+names = "plain", "rewritten", "renamed", "script", "link", "gone", "modes", "dir/it"
+for name in names: start(name)
+with open(target + "rewritten", "w") as f: f.write("#!/bin/sh\necho rewritten: other\n")
+shutil.copy(target + "cat", target + "new")
+os.rename(target + "new", target + "renamed")
+with open(target + "new", "w") as f: f.write("#!/bin/sh\necho script: $1\n")
+os.chmod(target + "new", 0o755)
+os.rename(target + "new", target + "script")
+os.unlink(target + "link")
+os.symlink("cat", target + "link")
+os.unlink(target + "gone")
+os.chmod(target + "modes", 0o644)
+os.rename(target + "dir", target + "moved")
+os.mkdir(target + "dir")
+shutil.copy(target + "cat", target + "dir/it")
+for name in names: start(name, name + ": ")
+os.chmod(target + "modes", 0o755)
+start("modes")
+start("moved/it")
+os.unlink(target + "moved/it")
+start("moved/it")' "$TARGET" 2>&1)"
+            rm -rf "$W"
+        done
+    done
+}
+
 @test "what a program is told by is the same whether the run knows it or not" {
+    echo '#include <stdio.h>
+    #include <sys/auxv.h>
+    int main(void) { puts((const char *)getauxval(AT_EXECFN)); }' >"$BATS_TEST_TMPDIR/execfn.c"
+    gcc -o "$BATS_TEST_TMPDIR/execfn" "$BATS_TEST_TMPDIR/execfn.c"
     for net in --guard=auto --guard=off; do
         host_and_union root "$net"
-        as cp /bin/cat "$W/host/known"
-        let_it_settle "$W/host/known"
-        # shellcheck disable=SC2016 # for the shell in the union
-        same "$net" "$(for _ in 1 2 3; do echo known; echo "$W/host/known"; echo A=b; done)" "$(union sh -c '
-            for i in 1 2 3; do
-                "$1" /proc/self/comm
-                cd / && "$1" /proc/self/cmdline | tr "\0" "\n" | head -n 1
-                A=b LD_PRELOAD=/none.so UNIONRUN_COMM=x "$1" /proc/self/environ 2>/dev/null | tr "\0" "\n" | grep -E "^(A=|UNIONRUN_COMM)"
-            done' sh "$W/host/known")"
+        for at in "$W/host" "$W/lowers/1"; do
+            as cp /bin/cat "$at/known"
+            as cp "$BATS_TEST_TMPDIR/execfn" "$at/execfn"
+        done
+        let_it_settle "$W/lowers/1/execfn"
+        for at in "$W/host" "$TARGET"; do
+            # shellcheck disable=SC2016 # for the shell in the union
+            same "$net $at" "$(for _ in 1 2 3; do printf '%s\n' known "$at/known" A=b "$at/execfn"; done)" "$(union sh -c '
+                for i in 1 2 3; do
+                    "$1/known" /proc/self/comm
+                    cd / && "$1/known" /proc/self/cmdline | tr "\0" "\n" | head -n 1
+                    A=b LD_PRELOAD=/none.so UNIONRUN_COMM=x "$1/known" /proc/self/environ 2>/dev/null | tr "\0" "\n" | grep -E "^(A=|UNIONRUN_COMM)"
+                    "$1/execfn"
+                done' sh "$at")"
+        done
         rm -rf "$W"
     done
 }
