@@ -51,7 +51,9 @@ quick_strings := $(call if_known,-mmemcpy-strategy=$(strategy)) $(call if_known,
 SHIM_CFLAGS ?= -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE $(quick_strings) $(call if_known,-mno-outline-atomics)
 # Each start of a program pays for each segment, each page that is written and each name that is looked up. What a signal
 # handler may call is looked up then all the same (no_plt): later there may be no stack for it. The rest waits for its use.
-SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,relro -Wl,--as-needed -Wl,-z,noseparate-code
+# As the tables of what was looked up are written to all along, to make a part of them read-only (relro) would protect
+# little, and cost a call, a page and one more area. Nor has the object anything to do for libgcc's crt files.
+SHIM_LDFLAGS ?= -shared -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro -Wl,--as-needed -Wl,-z,noseparate-code -nostartfiles -Wl,-T,shim/layout.ld
 no_plt := $(call if_known,-fno-plt)
 # The audit object runs in ld.so's own namespace, before there is a libc to call.
 AUDIT_CFLAGS ?= -fPIC -fvisibility=hidden -ffreestanding -U_FORTIFY_SOURCE -fno-stack-protector $(call if_known,-fno-tree-loop-distribute-patterns) \
@@ -115,8 +117,8 @@ $(BUILD)/tool/layers/tree_page.o: layers/page.html
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/become.c launch/say.c config/text.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c)
-	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $^
+$(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c) shim/layout.ld
+	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.o,$^)
 
 $(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/table.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(AUDIT_LDFLAGS) -o $@ $^
@@ -130,7 +132,8 @@ $(BUILD)/shim/%.o: %.c
 	$(COMPILE) $(SHIM_CFLAGS) -c -o $@ $<
 
 $(BUILD)/shim/%.o: SHIM_CFLAGS += $(no_plt)
-$(addprefix $(BUILD)/shim/shim/,dl.o fts.o glob_search.o scandir.o stdio.o system.o temp.o walk.o wordexp.o): no_plt =
+$(addprefix $(BUILD)/shim/shim/,cwd.o dir.o dl.o fsinfo.o fts.o glob_search.o ids.o libc.o scandir.o spawn.o spawn_actions.o stdio.o \
+	system.o temp.o walk.o wordexp.o): no_plt =
 
 # Its own few loops are not to become calls of libc.
 $(BUILD)/shim/shim/exec.o $(BUILD)/shim/shim/start.o $(BUILD)/shim/engine/programs.o: \

@@ -458,6 +458,16 @@ static int exec_at(int dirfd, const char *path, char *const argv[], char *const 
     return (int)ur_edge_of(ur_exec_at(dirfd, path, argv, envp, flags));
 }
 
+/* As getenv(3), which may be called nowhere that this is. */
+static const char *search_path(void) {
+    for (char **e = environ; e && *e; e++) {
+        const char *value = value_of(*e, "PATH");
+        if (value)
+            return value;
+    }
+    return NULL;
+}
+
 static int exec_search(const char *file, char *const argv[], char *const envp[]) {
     if (!is_environment(envp))
         return (int)ur_edge_of(-EFAULT);
@@ -471,7 +481,7 @@ static int exec_search(const char *file, char *const argv[], char *const envp[])
     void *block = ur_exec_memory_get(size, &held);
     if (!block)
         return (int)ur_edge_of(-ENOMEM);
-    long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, getenv("PATH"), ur_in_glibc());
+    long ret = ur_launch_search(ur_launch_init(block, argv, envp), file, argv, envp, search_path(), ur_in_glibc());
     ur_exec_memory_put(block, size, held);
     return (int)ur_edge_of(ret);
 }

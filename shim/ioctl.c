@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <linux/fsverity.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 
 static bool changes_file(unsigned long request) {
@@ -20,8 +19,8 @@ static long on_copy(int fd, unsigned long request, long arg) {
     long ret = sys_fstat(fd, &st);
     if (ret < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
         return ret < 0 ? ret : sys_ioctl(fd, request, arg);
-    char name[40];
-    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    char name[40] = "/proc/self/fd/";
+    *ur_put_number(name + 14, name + sizeof name, (unsigned)fd, 10) = 0;
     UR_PATH_BUFFER(real);
     const struct ur_caller me = ur_asking(UR_SELF, "ioctl");
     ret = real ? ur_real(&me, AT_FDCWD, name, UR_REAL_WRITE, real) : -ENOMEM;

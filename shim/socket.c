@@ -7,7 +7,6 @@
  */
 #include "shim.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -59,13 +58,15 @@ static long by_directory(struct outgoing *o, char *real) {
     long dir = sys_open(*real ? real : "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (dir < 0)
         return dir;
-    int n = snprintf(o->un.sun_path, ROOM, "/proc/self/fd/%ld/", dir);
-    if ((size_t)n + len >= ROOM) {
+    char *at = ur_put(o->un.sun_path, o->un.sun_path + ROOM, "/proc/self/fd/", 14);
+    at = ur_put(ur_put_number(at, o->un.sun_path + ROOM, (uint64_t)dir, 10), o->un.sun_path + ROOM, "/", 1);
+    size_t n = (size_t)(at - o->un.sun_path);
+    if (n + len >= ROOM) {
         sys_close((int)dir);
         return -ENAMETOOLONG;
     }
     memcpy(o->un.sun_path + n, slash + 1, len + 1);
-    o->len = (socklen_t)(HEAD + (size_t)n + len + 1);
+    o->len = (socklen_t)(HEAD + n + len + 1);
     o->dir = (int)dir;
     return 0;
 }

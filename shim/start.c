@@ -33,23 +33,45 @@ _Atomic(const struct ur_caller *) ur_me;
 static _Atomic bool filtered;
 const char *ur_exe;
 
+/* What each start writes lies in one page (layout.ld), and so does what it reads of ours: names of variables. */
+#define AT_START __attribute__((section(".start")))
+static char all_names[] AT_START = "UNIONRUN_", session_name[] AT_START = "SESSION=",
+                        filtered_name[] AT_START = "FILTERED=", exe_name[] AT_START = "EXE=",
+                        comm_name[] AT_START = "COMM=", execfn_name[] AT_START = "EXECFN=";
+
 /* What the environment said when we were loaded. Only `taken` is looked at by others while it is written. */
-static struct {
+static AT_START struct {
     _Atomic bool taken;
     bool gives_way;
     char session[512];
 } at_start;
 
+/* Of our variables the values, or NULL. */
+struct variables {
+    const char *session, *filtered, *exe, *comm, *execfn;
+};
+
+/* Behind `name`, if the text begins with it and there was none before. */
+static const char *first(const char *before, const char *text, const char *name) {
+    while (!before && *name && *text == *name)
+        text++, name++;
+    return before || *name ? before : text;
+}
+
 /* No function of libc's up to the first call of a path: it would be looked up at each start. */
-static const char *find_env(const char *name) {
+static struct variables read_environment(void) {
+    struct variables v = {NULL};
     for (char **e = environ; e && *e; e++) {
-        size_t n = 0;
-        while (name[n] && (*e)[n] == name[n])
-            n++;
-        if (!name[n] && (*e)[n] == '=')
-            return *e + n + 1;
+        const char *name = first(NULL, *e, all_names);
+        if (!name)
+            continue;
+        v.session = first(v.session, name, session_name);
+        v.filtered = first(v.filtered, name, filtered_name);
+        v.exe = first(v.exe, name, exe_name);
+        v.comm = first(v.comm, name, comm_name);
+        v.execfn = first(v.execfn, name, execfn_name);
     }
-    return NULL;
+    return v;
 }
 
 /* Maps the session, by way of the gate. One that cannot be found so may be one in another union, whose guard knows
@@ -73,9 +95,12 @@ const struct ur_caller *ur_self_start(void) {
         return &outside;
     const struct ur_caller *mine = &outside, *none = NULL;
     bool taken = atomic_load(&at_start.taken);
-    const char *session = taken ? at_start.session : find_env("UNIONRUN_SESSION");
+    struct variables v = {NULL};
+    if (!taken)
+        v = read_environment();
+    const char *session = taken ? at_start.session : v.session;
     if (session) {
-        bool gives_way = taken ? at_start.gives_way : find_env("UNIONRUN_FILTERED") != NULL, gated = false;
+        bool gives_way = taken ? at_start.gives_way : v.filtered != NULL, gated = false;
         struct place *p = place_get();
         long ret = p ? open_session(&p->u, session, !gives_way && ur_gate_map(), &gated) : -ENOMEM;
         if (ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE) /* not for ever */
@@ -118,29 +143,27 @@ static void tell_execfn(char **envp, const char *name) {
 }
 
 /* Takes UNIONRUN_EXE, _EXECFN and _COMM out of the environment: they were for us, and this process' children have other
-   names. `first`: the environment that it started with. */
-static void take_names(char **first) {
-    const char *exe = find_env("UNIONRUN_EXE"), *comm = find_env("UNIONRUN_COMM"),
-               *execfn = find_env("UNIONRUN_EXECFN");
-    if (!exe && !comm && !execfn)
+   names. `began`: the environment that it started with. */
+static void take_names(const struct variables *v, char **began) {
+    if (!v->exe && !v->comm && !v->execfn)
         return;
-    if (execfn)
-        tell_execfn(first, execfn);
+    if (v->execfn)
+        tell_execfn(began, v->execfn);
     char **to = environ;
     for (char **from = environ; *from; from++)
         if (strncmp(*from, "UNIONRUN_EXE=", 13) != 0 && strncmp(*from, "UNIONRUN_COMM=", 14) != 0 &&
             strncmp(*from, "UNIONRUN_EXECFN=", 16) != 0)
             *to++ = *from;
     *to = NULL;
-    if (comm)
-        UR_PLAIN(SYS_prctl, PR_SET_NAME, comm, 0, 0, 0, 0);
-    if (exe && ur_in_session() && *exe == '/')
-        ur_exe = exe;
+    if (v->comm)
+        UR_PLAIN(SYS_prctl, PR_SET_NAME, v->comm, 0, 0, 0, 0);
+    if (v->exe && ur_in_session() && *v->exe == '/')
+        ur_exe = v->exe;
 }
 
 /* A name that does not fit is used at once. */
-static void take_session(void) {
-    const char *session = find_env("UNIONRUN_SESSION");
+static void take_session(const struct variables *v) {
+    const char *session = v->session;
     size_t len = 0;
     while (session && session[len] && len < sizeof at_start.session - 1) {
         at_start.session[len] = session[len];
@@ -151,7 +174,7 @@ static void take_session(void) {
         return;
     }
     at_start.session[len] = 0;
-    at_start.gives_way = find_env("UNIONRUN_FILTERED") != NULL;
+    at_start.gives_way = v->filtered;
     atomic_store(&at_start.taken, true);
 }
 
@@ -159,8 +182,9 @@ static void take_session(void) {
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
     (void)argc;
     (void)argv;
-    take_session();
-    take_names(ur_in_glibc() ? envp : environ);
+    struct variables v = read_environment();
+    take_session(&v);
+    take_names(&v, ur_in_glibc() ? envp : environ);
     if (!ur_in_glibc())
         ur_next_dlerror();
 }
