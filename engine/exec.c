@@ -97,14 +97,6 @@ static void keep_own_loader(const struct ur_union *u, const char *path, uint64_t
     atomic_store_explicit(&own->sequence, sequence + 2, memory_order_release);
 }
 
-/* `size` bytes from `at` of a file whose first `n` are `first`. */
-static bool read_at(int fd, const char *first, long n, void *to, size_t size, uint64_t at) {
-    if (n < 0 || at > (uint64_t)n || size > (uint64_t)n - at)
-        return sys_pread(fd, to, size, (off_t)at) == (long)size;
-    memcpy(to, first + at, size);
-    return true;
-}
-
 /* The PT_INTERP of a 64-bit ELF file. Its length, 0 if there is none. */
 static long elf_interp(int fd, const char *head, long n, char *out, size_t size) {
     Elf64_Ehdr h;
@@ -116,11 +108,11 @@ static long elf_interp(int fd, const char *head, long n, char *out, size_t size)
         return 0;
     for (unsigned i = 0; i < h.e_phnum && i < 128; i++) {
         Elf64_Phdr p;
-        if (!read_at(fd, head, n, &p, sizeof p, h.e_phoff + i * sizeof p))
+        if (!ur_elf_read(fd, head, n, &p, sizeof p, h.e_phoff + i * sizeof p))
             return 0;
         if (p.p_type != PT_INTERP)
             continue;
-        if (p.p_filesz < 2 || p.p_filesz > size || !read_at(fd, head, n, out, p.p_filesz, p.p_offset))
+        if (p.p_filesz < 2 || p.p_filesz > size || !ur_elf_read(fd, head, n, out, p.p_filesz, p.p_offset))
             return 0;
         out[p.p_filesz - 1] = 0;
         return (long)strlen(out);
@@ -149,14 +141,16 @@ static long plan_elf(const struct ur_caller *c, int dirfd, const char *name, int
     long len = elf_interp(fd, head, n, s->rest[0], UR_PATH_MAX);
     if (len <= 0)
         return 0;
-    x->audit = !guarded && (in_union || covers_libraries(c->u));
-    if (is_own_loader(c->u, s->rest[0]))
-        return 1;
+    bool own = is_own_loader(c->u, s->rest[0]);
     uint64_t generation = ur_dcache_begin(c->u);
-    if (ur_is_native(c, AT_FDCWD, s->rest[0], 0) == 1) {
+    if (!own && ur_is_native(c, AT_FDCWD, s->rest[0], 0) == 1) {
         keep_own_loader(c->u, s->rest[0], generation);
-        return 1;
+        own = true;
     }
+    /* Of another's loader it is not known where it looks. */
+    x->audit = !guarded && (covers_libraries(c->u) || (in_union && (!own || ur_needs_libraries(fd, head, n))));
+    if (own)
+        return 1;
     /* A missing one is the kernel's to tell. */
     if (ur_real(c, AT_FDCWD, s->rest[0], UR_REAL_EXEC, s->rest[1]) < 0 || !differs(c, s->rest[0], s->rest[1]))
         return 0;

@@ -359,6 +359,11 @@ long ur_mark_metacopies(const char *root);
 /* The redirect of a file (UR_PATH_MAX bytes): its length, 0: none, or -errno. */
 long ur_redirect_of(const char *host, char *redirect);
 
+/* libraries.c: `size` bytes from `at` of a file, open at `fd`, whose first `n` are `first`. False: it has no such. */
+bool ur_elf_read(int fd, const char *first, long n, void *to, size_t size, uint64_t at);
+/* May this program, which lies in a union, need libraries that do? */
+bool ur_needs_libraries(int fd, const char *first, long n);
+
 /* programs.c: ur_exec_known is to tell that `path`, of whose file `st` is (raw), needs no plan; `audit`: as in the
    plan. `in_union`: it is a file in a union, which the kernel is to be given by the path in its layer. */
 void ur_program_keep(const struct ur_caller *c, const char *path, const struct stat *st, bool in_union, bool audit);

@@ -18,7 +18,7 @@
 
 /* The shim looks at these, and puts them right. */
 static bool is_right(const struct launch *launch) {
-    static const char *const more[] = {"LD_LIBRARY_PATH", "LD_AUDIT",        "UNIONRUN_EXE",
+    static const char *const more[] = {"LD_LIBRARY_PATH", "GCONV_PATH",      "LD_AUDIT",         "UNIONRUN_EXE",
                                        "UNIONRUN_COMM",   "UNIONRUN_EXECFN", "UNIONRUN_FILTERED"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         if (getenv(more[i]))

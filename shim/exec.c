@@ -186,7 +186,7 @@ static char **environment(char **out, char *text, char *const envp[], bool audit
     bool names_union = false;
     for (size_t i = 0; envp && envp[i]; i++) {
         const char *value, *entry = envp[i];
-        if ((value = value_of(entry, "LD_LIBRARY_PATH")) && !ur_guarded())
+        if (((value = value_of(entry, "LD_LIBRARY_PATH")) || (value = value_of(entry, "GCONV_PATH"))) && !ur_guarded())
             names_union = names_union || lists_union(value, ":;", false);
         if (value_of(entry, "UNIONRUN_SESSION")) {
             if (session_at == SIZE_MAX)

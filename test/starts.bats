@@ -304,6 +304,45 @@ END
     done
 }
 
+@test "without a guard a program of a union finds its libraries there, and is spared their finder if it can need none" {
+    workspace root
+    as mkdir -p "$W/lowers/1/lib" "$W/lowers/2/lib" "$W/lowers/3"
+    echo '#include <stdlib.h>
+    const char *audit(void) { return getenv("LD_AUDIT") ? "looked for" : "none to look for"; }' >"$W/audit.c"
+    echo 'const char *audit(void); const char *plugin(void) { return audit(); }' >"$W/plugin.c"
+    echo '#include <stdio.h>
+    const char *audit(void);
+    int main(void) { puts(audit()); }' >"$W/main.c"
+    echo '#include <dlfcn.h>
+    #include <stdio.h>
+    int main(int argc, char **argv) {
+        void *at = argc > 1 ? dlopen(argv[1], RTLD_NOW) : NULL;
+        const char *(*plugin)(void) = at ? (const char *(*)(void))dlsym(at, "plugin") : NULL;
+        puts(plugin ? plugin() : dlerror());
+    }' >"$W/later.c"
+    # What needs another finds it in another layer: by where it is itself (of the program or the plugin), or by a path.
+    gcc -shared -fPIC -o "$W/lowers/2/lib/libaudit.so" "$W/audit.c"
+    gcc -shared -fPIC -o "$W/lowers/1/lib/plugin.so" "$W/plugin.c" -L"$W/lowers/2/lib" -laudit -Wl,-rpath,'$ORIGIN'
+    gcc -o "$W/lowers/3/alone" "$W/main.c" "$W/audit.c"
+    gcc -o "$W/lowers/3/origin" "$W/main.c" -L"$W/lowers/2/lib" -laudit -Wl,-rpath,'$ORIGIN/lib'
+    gcc -o "$W/lowers/3/later" "$W/later.c" -ldl
+    (cd "$W/lowers/2" && gcc -shared -fPIC -o "$W/lowers/2/lib/bare.so" "$W/audit.c" &&
+        gcc -o "$W/lowers/3/path" "$W/main.c" lib/bare.so)
+    let_it_settle "$W/lowers/3/path"
+    for net in --guard=off --guard=auto; do
+        UNION_OPTIONS=("$net")
+        local needed="looked for"
+        [ "$net" = --guard=off ] || needed="none to look for"
+        # Each twice: also as the run knows it. A shell in the union, and in the union's directory.
+        # shellcheck disable=SC2016 # for the shell in the union
+        same "$net" "$(for _ in 1 2; do printf '%s\n' 'none to look for' "$needed" "$needed" "$needed"; done)" "$(union sh -c 'cd "$1" && for i in 1 2; do
+            "$1/alone"; "$1/origin"; "$1/later" "$1/lib/plugin.so"; "$1/path"; done' sh "$TARGET" 2>&1)"
+        # A path in the environment leads any program there.
+        # shellcheck disable=SC2016 # for the shell in the union
+        same "$net, paths" "$needed" "$(union sh -c 'GCONV_PATH=$1/lib "$1/alone"' sh "$TARGET" 2>&1)"
+    done
+}
+
 # --- with a guard -----------------------------------------------------------------------------------------------------
 
 # How many calls the guard is sent when a shell starts `$1` programs.
