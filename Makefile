@@ -71,7 +71,8 @@ config := $(wildcard config/*.c)
 layers := $(wildcard layers/*.c layers/*/*.c)
 launch := $(filter-out launch/exec.c,$(wildcard launch/*.c launch/*/*.c))
 # What every start and every exec runs lies together: its pages are mapped by the same fault.
-started := shim/start.c shim/libc.c shim/exec.c engine/gate.c engine/programs.c engine/path.c engine/string.c
+started := shim/start.c shim/libc.c shim/exec.c engine/gate.c engine/programs.c engine/path.c engine/string.c engine/brief.c \
+	engine/mount.c engine/index.c
 shim := $(wildcard shim/*.c)
 audit := $(wildcard audit/*.c)
 differ := $(wildcard test/differ/*.c)

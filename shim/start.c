@@ -33,14 +33,9 @@ _Atomic(const struct ur_caller *) ur_me;
 static _Atomic bool filtered;
 const char *ur_exe;
 
-/* What each start writes lies in one page (layout.ld), and so does what it reads of ours: names of variables. */
-#define AT_START __attribute__((section(".start")))
-static char all_names[] AT_START = "UNIONRUN_", session_name[] AT_START = "SESSION=",
-                        filtered_name[] AT_START = "FILTERED=", exe_name[] AT_START = "EXE=",
-                        comm_name[] AT_START = "COMM=", execfn_name[] AT_START = "EXECFN=";
-
-/* What the environment said when we were loaded. Only `taken` is looked at by others while it is written. */
-static AT_START struct {
+/* What the environment said when we were loaded. Only `taken` is looked at by others while it is written. Where it lies
+   each start writes (layout.ld). */
+static __attribute__((section(".start"))) struct {
     _Atomic bool taken;
     bool gives_way;
     char session[512];
@@ -62,14 +57,14 @@ static const char *first(const char *before, const char *text, const char *name)
 static struct variables read_environment(void) {
     struct variables v = {NULL};
     for (char **e = environ; e && *e; e++) {
-        const char *name = first(NULL, *e, all_names);
+        const char *name = first(NULL, *e, "UNIONRUN_");
         if (!name)
             continue;
-        v.session = first(v.session, name, session_name);
-        v.filtered = first(v.filtered, name, filtered_name);
-        v.exe = first(v.exe, name, exe_name);
-        v.comm = first(v.comm, name, comm_name);
-        v.execfn = first(v.execfn, name, execfn_name);
+        v.session = first(v.session, name, "SESSION=");
+        v.filtered = first(v.filtered, name, "FILTERED=");
+        v.exe = first(v.exe, name, "EXE=");
+        v.comm = first(v.comm, name, "COMM=");
+        v.execfn = first(v.execfn, name, "EXECFN=");
     }
     return v;
 }
