@@ -131,6 +131,7 @@ cat: dir/it: No such file or directory
 modes
 moved/it
 ENOENT"
+            # shellcheck disable=SC2016 # for the shell in the script
             same "$who $net" "$expected" "$(union python3 -S -c '
 import errno, os, shutil, sys
 os.chdir("/")
@@ -322,8 +323,10 @@ END
     }' >"$W/later.c"
     # What needs another finds it in another layer: by where it is itself (of the program or the plugin), or by a path.
     gcc -shared -fPIC -o "$W/lowers/2/lib/libaudit.so" "$W/audit.c"
+    # shellcheck disable=SC2016 # for ld.so
     gcc -shared -fPIC -o "$W/lowers/1/lib/plugin.so" "$W/plugin.c" -L"$W/lowers/2/lib" -laudit -Wl,-rpath,'$ORIGIN'
     gcc -o "$W/lowers/3/alone" "$W/main.c" "$W/audit.c"
+    # shellcheck disable=SC2016 # for ld.so
     gcc -o "$W/lowers/3/origin" "$W/main.c" -L"$W/lowers/2/lib" -laudit -Wl,-rpath,'$ORIGIN/lib'
     gcc -o "$W/lowers/3/later" "$W/later.c" -ldl
     (cd "$W/lowers/2" && gcc -shared -fPIC -o "$W/lowers/2/lib/bare.so" "$W/audit.c" &&
