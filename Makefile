@@ -118,7 +118,7 @@ $(BUILD)/tool/layers/tree_page.o: layers/page.html
 $(BUILD)/unionrun-exec: $(call objects,tool,launch/exec.c launch/command.c launch/become.c launch/say.c config/text.c)
 	$(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c) shim/layout.ld
+$(BUILD)/unionrun.so: $(call objects,shim,$(started) $(filter-out $(started),$(shim) $(wrapped)) config/table.c audit/text.c) shim/layout.ld
 	$(LINK) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.o,$^)
 
 $(BUILD)/unionrun-audit.so: $(call objects,audit,$(audit) $(wrapped) config/table.c)
@@ -137,8 +137,9 @@ $(addprefix $(BUILD)/shim/shim/,cwd.o dir.o dl.o fsinfo.o fts.o glob_search.o id
 	system.o temp.o walk.o wordexp.o): no_plt =
 
 # Its own few loops are not to become calls of libc.
-$(BUILD)/shim/shim/exec.o $(BUILD)/shim/shim/start.o $(BUILD)/shim/engine/programs.o: \
+$(BUILD)/shim/shim/exec.o $(BUILD)/shim/shim/start.o $(BUILD)/shim/engine/programs.o $(BUILD)/shim/audit/text.o: \
 	SHIM_CFLAGS += $(call if_known,-fno-tree-loop-distribute-patterns)
+$(BUILD)/shim/audit/text.o: SHIM_CFLAGS += -ffreestanding
 
 $(BUILD)/audit/%.o: %.c
 	@mkdir -p $(@D)

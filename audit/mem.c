@@ -35,13 +35,6 @@ int memcmp(const void *a, const void *b, size_t n) {
     return 0;
 }
 
-void *memchr(const void *at, int ch, size_t n) {
-    for (const unsigned char *p = at; n; n--, p++)
-        if (*p == (unsigned char)ch)
-            return (void *)p;
-    return NULL;
-}
-
 size_t strlen(const char *s) {
     size_t n = 0;
     while (s[n])
@@ -60,31 +53,4 @@ int strcmp(const char *a, const char *b) {
     while (*a && *a == *b)
         a++, b++;
     return (unsigned char)*a - (unsigned char)*b;
-}
-
-int strncmp(const char *a, const char *b, size_t n) {
-    for (; n && *a && *a == *b; n--)
-        a++, b++;
-    return n ? (unsigned char)*a - (unsigned char)*b : 0;
-}
-
-char *strchr(const char *s, int ch) {
-    for (; *s != (char)ch; s++)
-        if (!*s)
-            return NULL;
-    return (char *)s;
-}
-
-size_t strspn(const char *s, const char *set) {
-    size_t n = 0;
-    while (s[n] && strchr(set, s[n]))
-        n++;
-    return n;
-}
-
-size_t strcspn(const char *s, const char *set) {
-    size_t n = 0;
-    while (s[n] && !strchr(set, s[n]))
-        n++;
-    return n;
 }
