@@ -65,6 +65,14 @@ uint32_t ur_probe_caps(int directory) {
         close(clone);
     }
     close(file);
+    unlinkat(directory, second, 0);
+    if (renameat2(directory, first, directory, second, RENAME_NOREPLACE) == 0) {
+        caps |= UR_CAP_RENAME_NOREPLACE;
+        renameat(directory, second, directory, first);
+    }
+    int other = make_file(directory, second);
+    if (other >= 0)
+        close(other);
     if (renameat2(directory, first, directory, second, RENAME_EXCHANGE) == 0)
         caps |= UR_CAP_RENAME_EXCHANGE;
     if (renameat2(directory, first, directory, second, RENAME_WHITEOUT) == 0 && is_whiteout(directory, first))

@@ -9,7 +9,7 @@
 enum { MOUNT_FLAGS = UR_MOUNT_UPPER | UR_MOUNT_PASS | UR_MOUNT_SKELETON | UR_MOUNT_MIXED_DEV };
 enum {
     UPPER_CAPS = UR_CAP_CHARDEV | UR_CAP_XATTR | UR_CAP_TMPFILE | UR_CAP_RENAME_WHITEOUT | UR_CAP_RENAME_EXCHANGE |
-                 UR_CAP_REFLINK
+                 UR_CAP_REFLINK | UR_CAP_RENAME_NOREPLACE
 };
 
 /* `count` elements of `size` bytes at `at`, aligned for 64 bits, behind the header and within the block. */

@@ -44,7 +44,8 @@ enum ur_upper_caps {
     UR_CAP_TMPFILE = 4,         /* O_TMPFILE and linkat of it by /proc/self/fd */
     UR_CAP_RENAME_WHITEOUT = 8, /* renameat2(RENAME_WHITEOUT) */
     UR_CAP_RENAME_EXCHANGE = 16,
-    UR_CAP_REFLINK = 32 /* FICLONE */
+    UR_CAP_REFLINK = 32,         /* FICLONE */
+    UR_CAP_RENAME_NOREPLACE = 64 /* renameat2(RENAME_NOREPLACE) */
 };
 
 /* What the tree may do with the host paths of lowers, uppers and works. The session directory is hidden in any case. */

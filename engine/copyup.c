@@ -251,11 +251,9 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
 }
 
 /* What was prepared gets the name `to`. -EEXIST if there is one. */
-static long name_copy(int fd, char *tmp, const char *to) {
+static long name_copy(const struct ur_union *u, const struct ur_table_mount *m, int fd, char *tmp, const char *to) {
     if (*tmp) {
-        long ret = sys_rename(tmp, to, RENAME_NOREPLACE);
-        if (ret == -EINVAL) /* a filesystem that does not know it */
-            return sys_link(tmp, to);
+        long ret = ur_rename_new(u, m, tmp, to);
         if (ret == 0)
             *tmp = 0;
         return ret;
@@ -291,7 +289,7 @@ static long link_to_copy(const struct ur_union *u, const struct ur_table_mount *
 static long publish(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
                     int fd, char *tmp, const char *upper) {
     if (st->st_nlink < 2)
-        return name_copy(fd, tmp, upper);
+        return name_copy(u, m, fd, tmp, upper);
     UR_SCRATCH(s);
     struct ur_cover k;
     long ret = ur_links_path(u, m, ino, s->text);
@@ -299,7 +297,7 @@ static long publish(const struct ur_union *u, const struct ur_table_mount *m, ui
         ret = ur_links_cover_begin(u, m, ino, st->st_nlink, upper, &k);
     if (ret < 0)
         return ret;
-    ret = name_copy(fd, tmp, s->text);
+    ret = name_copy(u, m, fd, tmp, s->text);
     if (ret == 0)
         ret = ur_sync_work(u, m, "/links");
     if (ret == 0 || ret == -EEXIST)
@@ -309,24 +307,21 @@ static long publish(const struct ur_union *u, const struct ur_table_mount *m, ui
 }
 
 /* The copy is opened before it appears: if it cannot be, nothing has changed. Its name moves with it, so that the
-   kernel tells the right one of the descriptor. */
-static long publish_open(char *tmp, const char *upper, struct opening *o) {
+   kernel tells the right one of the descriptor; where it cannot, it is opened once more by that. */
+static long publish_open(const struct ur_union *u, const struct ur_table_mount *m, char *tmp, const char *upper,
+                         struct opening *o) {
     long own = sys_open(tmp, o->flags | O_NOFOLLOW, 0);
     if (own < 0)
         return own;
-    long ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
-    if (ret == -EINVAL) { /* the filesystem knows no such rename: opened once more, by its name */
-        ret = name_copy(-1, tmp, upper);
+    bool moves = m->caps & UR_CAP_RENAME_NOREPLACE;
+    if (!moves)
         sys_close((int)own);
-        return ret;
-    }
-    if (ret < 0) {
+    long ret = name_copy(u, m, -1, tmp, upper);
+    if (ret == 0 && moves)
+        o->fd = own;
+    else if (moves)
         sys_close((int)own);
-        return ret;
-    }
-    *tmp = 0;
-    o->fd = own;
-    return 0;
+    return ret;
 }
 
 static long copy_regular(const struct ur_union *u, const struct ur_table_mount *m, const struct ur_table_layer *l,
@@ -342,7 +337,7 @@ static long copy_regular(const struct ur_union *u, const struct ur_table_mount *
         return fd;
     if (o) { /* shut before it appears: who watches the directory would be told that somebody has written it */
         sys_close((int)fd);
-        ret = publish_open(tmp, upper, o);
+        ret = publish_open(u, m, tmp, upper, o);
     } else
         ret = publish(u, m, ino, st, (int)fd, tmp, upper);
     if (*tmp)
@@ -433,15 +428,15 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     /* To move a directory is to write to it. */
     struct ur_unlocked k = {.lock = -1};
     if (ret == 0 && !(copy.st_mode & S_IWUSR && st->st_mode & S_IWUSR)) {
-        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+        ret = ur_rename_new(u, m, tmp, upper);
         if (ret == -EACCES) {
             ret = ur_dir_unlock(u, m, tmp, upper, held, &k);
             if (ret == 0)
-                ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+                ret = ur_rename_new(u, m, tmp, upper);
             ur_dir_relock(u, m, ret == 0 ? upper : tmp, &k);
         }
     } else if (ret == 0)
-        ret = sys_rename(tmp, upper, RENAME_NOREPLACE);
+        ret = ur_rename_new(u, m, tmp, upper);
     if (ret < 0)
         sys_rmdir(tmp);
     else

@@ -136,14 +136,14 @@ long ur_whiteout_aside(const struct ur_union *u, const struct ur_table_mount *m,
         ret = ur_is_whiteout(tmp, &st);
     if (ret > 0)
         return 0;
-    if (sys_rename(tmp, host, RENAME_NOREPLACE) == 0)
+    if (ur_rename_new(u, m, tmp, host) == 0)
         ur_halfway_end(u, m, k);
     return ret < 0 ? ret : UR_AGAIN;
 }
 
 void ur_whiteout_aside_end(const struct ur_union *u, const struct ur_table_mount *m, const char *host, const char *tmp,
                            struct ur_halfway *k, bool replaced) {
-    long ret = replaced ? 0 : sys_rename(tmp, host, RENAME_NOREPLACE);
+    long ret = replaced ? 0 : ur_rename_new(u, m, tmp, host);
     if (replaced || ret == -EEXIST)
         sys_unlink(tmp);
     if (ret == 0 || ret == -EEXIST) /* else the recovery puts one there */
@@ -215,7 +215,7 @@ static long cover(const struct ur_union *u, const struct ur_table_mount *m, int 
     if (ret < 0)
         return ret;
     ur_put(at, end, name, strlen(name));
-    ret = sys_rename(s->real[1], s->real[0], over ? 0 : RENAME_NOREPLACE);
+    ret = over ? sys_rename(s->real[1], s->real[0], 0) : ur_rename_new(u, m, s->real[1], s->real[0]);
     if (ret < 0)
         sys_unlink(s->real[1]);
     return ret;

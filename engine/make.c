@@ -197,12 +197,12 @@ static long make_node(const struct ur_caller *c, struct ur_scratch *s, struct ur
             ret = ur_sync_dir(c->u, d->mount, s->stage.path);
         if (ret == 0)
             ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, d->mount, &s->stage, host)
-                                                  : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
+                                                  : ur_rename_new(c->u, d->mount, s->stage.path, host);
         ur_dir_relock(c->u, d->mount, ret == 0 ? host : s->stage.path, &k);
         ur_note_opaque(c->u);
     } else if (ret == 0)
         ret = n->entry.white == UR_WHITE_NODE ? ur_stage_over_whiteout(c->u, d->mount, &s->stage, host)
-                                              : sys_rename(s->stage.path, host, RENAME_NOREPLACE);
+                                              : ur_rename_new(c->u, d->mount, s->stage.path, host);
     ur_stage_drop(&s->stage);
     if (ret == 0) {
         tell(c, d, n, w, type, &change);

@@ -99,7 +99,7 @@ long ur_whiteout_put(const struct ur_union *u, const struct ur_dir *d, const cha
         ret = ur_whiteout_make(d->mount, tmp);
     if (ret < 0)
         return ret;
-    ret = sys_rename(tmp, host, over ? 0 : RENAME_NOREPLACE);
+    ret = over ? sys_rename(tmp, host, 0) : ur_rename_new(u, d->mount, tmp, host);
     if (ret < 0)
         sys_unlink(tmp);
     ur_count(u, whiteouts, ret == 0);
@@ -265,7 +265,7 @@ static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, c
     if (ret == 0)
         ret = sys_rename(host, aside, 0);
     if (ret == 0) {
-        ret = sys_rename(tmp, host, RENAME_NOREPLACE);
+        ret = ur_rename_new(u, d->mount, tmp, host);
         if (ret == -EEXIST && ur_halfway_settled(u, d->mount, &k))
             ret = sys_unlink(tmp);
         if (ret == 0 && sys_rmdir(aside) == -ENOTEMPTY) {
@@ -273,7 +273,7 @@ static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, c
             ret = -ENOTEMPTY;
         }
         if (ret < 0)
-            back = sys_rename(aside, host, RENAME_NOREPLACE);
+            back = ur_rename_new(u, d->mount, aside, host);
     }
     if (back == 0) /* else the recovery covers it */
         ur_halfway_end(u, d->mount, &k);

@@ -281,12 +281,19 @@ static bool leaves_whiteout(const struct ur_table_mount *m) {
     return m->caps & UR_CAP_CHARDEV && m->caps & UR_CAP_RENAME_WHITEOUT;
 }
 
+/* A file that must not replace anything, where the kernel does not see to that: noreplace.c. */
+static bool is_exclusive(const struct side *from, unsigned flags) {
+    return !is_dir(from) && flags & RENAME_NOREPLACE && !(from->d->mount->caps & UR_CAP_RENAME_NOREPLACE);
+}
+
 /* Where the kernel leaves no whiteout of its own, a new name gets one first, which nobody sees: then the two change
-   places by one step. `to` has nothing; a failed move takes it away again. */
-static long whiteout_before(const struct ur_caller *c, const struct side *from, struct side *to, bool *made) {
+   places by one step. And where it knows no RENAME_NOREPLACE that one replaces nothing. `to` has nothing; a failed move
+   takes it away again. */
+static long whiteout_before(const struct ur_caller *c, const struct side *from, struct side *to, unsigned flags,
+                            bool *made) {
     const struct ur_table_mount *m = from->d->mount;
-    *made = from->below && !is_there(to) && to->n->entry.white != UR_WHITE_NODE && !leaves_whiteout(m) &&
-            m->caps & UR_CAP_RENAME_EXCHANGE;
+    *made = !is_there(to) && to->n->entry.white != UR_WHITE_NODE &&
+            ((from->below && !leaves_whiteout(m) && m->caps & UR_CAP_RENAME_EXCHANGE) || is_exclusive(from, flags));
     if (!*made)
         return 0;
     UR_SCRATCH(s);
@@ -303,6 +310,11 @@ static long whiteout_before(const struct ur_caller *c, const struct side *from, 
     return ret == -EEXIST ? UR_AGAIN : ret;
 }
 
+static long move_one(const struct ur_union *u, const struct ur_table_mount *m, const struct side *from,
+                     const struct side *to, unsigned flags) {
+    return flags & RENAME_NOREPLACE ? ur_rename_new(u, m, from->host, to->host) : sys_rename(from->host, to->host, 0);
+}
+
 /* By two steps, where the kernel leaves no whiteout. Should the second fail, the first is taken back: so a file that is
    replaced changes places with the one that comes until that has its whiteout. Who is killed between them leaves a note
    of it (halfway.c), and so does who cannot take it back, since what was replaced is lost. Who was stopped there so
@@ -317,7 +329,7 @@ static long move_and_cover(const struct ur_caller *c, const struct side *from, c
     if (ret < 0)
         return ret;
     struct stat st;
-    ret = sys_rename(from->host, to->host, exchanges ? RENAME_EXCHANGE : flags);
+    ret = exchanges ? sys_rename(from->host, to->host, RENAME_EXCHANGE) : move_one(c->u, m, from, to, flags);
     bool moved = ret == 0, back = false;
     if (moved && exchanges)
         ret = sys_lstat(from->host, &st);
@@ -328,7 +340,8 @@ static long move_and_cover(const struct ur_caller *c, const struct side *from, c
     if (moved && ret == -EEXIST && ur_halfway_settled(c->u, m, &k))
         ret = 0;
     if (moved && ret < 0 && (exchanges || !replaced))
-        back = sys_rename(to->host, from->host, exchanges ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0;
+        back = (exchanges ? sys_rename(to->host, from->host, RENAME_EXCHANGE)
+                          : ur_rename_new(c->u, m, to->host, from->host)) == 0;
     if (ret == 0 || !moved || back) /* else the recovery covers it */
         ur_halfway_end(c->u, m, &k);
     return ret;
@@ -344,8 +357,7 @@ static long move_over_whiteout(const struct ur_caller *c, const struct side *fro
     long ret = ur_whiteout_aside(c->u, m, to->host, s->real[0], &k);
     if (ret < 0)
         return ret;
-    ret = from->below ? move_and_cover(c, from, to, RENAME_NOREPLACE)
-                      : sys_rename(from->host, to->host, RENAME_NOREPLACE);
+    ret = from->below ? move_and_cover(c, from, to, RENAME_NOREPLACE) : ur_rename_new(c->u, m, from->host, to->host);
     ur_whiteout_aside_end(c->u, m, to->host, s->real[0], &k, ret == 0);
     return ret == -EEXIST ? UR_AGAIN : ret;
 }
@@ -380,7 +392,7 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
         return 0; /* with the whiteout that was in the way */
     }
     if (!from->below)
-        return sys_rename(from->host, to->host, flags);
+        return move_one(c->u, m, from, to, flags);
     if (leaves_whiteout(m)) {
         long ret = sys_rename(from->host, to->host, flags | RENAME_WHITEOUT);
         ur_count(c->u, whiteouts, ret == 0);
@@ -393,7 +405,8 @@ static long move_now(const struct ur_caller *c, struct sides *w, unsigned flags)
 static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
     struct side *from = &w->from, *to = &w->to;
     bool white = to->n->entry.white == UR_WHITE_NODE;
-    if (!from->below && !white && !(flags & RENAME_EXCHANGE))
+    bool looks = is_dir(from) && !(from->d->mount->caps & UR_CAP_RENAME_NOREPLACE); /* others do: noreplace.c */
+    if (!from->below && !white && !(flags & RENAME_EXCHANGE) && !is_exclusive(from, flags) && !looks)
         return move_now(c, w, flags);
     struct ur_names_held k;
     struct stat st;
@@ -409,7 +422,7 @@ static long move(const struct ur_caller *c, struct sides *w, unsigned flags) {
     }
     bool made = false;
     if (ret == 0)
-        ret = whiteout_before(c, from, to, &made);
+        ret = whiteout_before(c, from, to, flags, &made);
     if (ret == 0)
         ret = move_now(c, w, flags);
     if (ret < 0 && made && sys_lstat(to->host, &st) == 0 && ur_is_whiteout(to->host, &st) > 0)

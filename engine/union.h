@@ -651,6 +651,10 @@ void ur_halfway_of(const struct ur_union *u, const char *host);
 /* Opens a directory of the mount's upper or of its tmp/, and no other (O_PATH), without following a symlink. */
 long ur_open_own(const struct ur_union *u, const struct ur_table_mount *m, const char *path);
 
+/* noreplace.c: what is at `from` gets the name `to`, where nothing is: 0, -EEXIST or -errno. Host paths in the upper
+   and the work directory of `m`; nobody else goes by `from`. */
+long ur_rename_new(const struct ur_union *u, const struct ur_table_mount *m, const char *from, const char *to);
+
 /* Is at `host` what was looked up? 0, UR_AGAIN or -errno. */
 long ur_is_still(const char *host, const struct stat *st);
 

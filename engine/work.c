@@ -85,7 +85,7 @@ static long over_whiteout(const struct ur_union *u, const struct ur_table_mount 
         ret = ur_whiteout_aside(u, m, host, s->real[0], &k);
         if (ret < 0)
             return ret;
-        ret = sys_rename(stage->path, host, RENAME_NOREPLACE);
+        ret = ur_rename_new(u, m, stage->path, host);
         ur_whiteout_aside_end(u, m, host, s->real[0], &k, ret == 0);
         return ret;
     }

@@ -110,6 +110,7 @@ static char *missing_caps(uint32_t caps) {
                {UR_CAP_TMPFILE, "O_TMPFILE"},
                {UR_CAP_RENAME_WHITEOUT, "RENAME_WHITEOUT"},
                {UR_CAP_RENAME_EXCHANGE, "RENAME_EXCHANGE"},
+               {UR_CAP_RENAME_NOREPLACE, "RENAME_NOREPLACE"},
                {UR_CAP_REFLINK, "reflinks"}};
     char *list = ur_format("%s", "");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

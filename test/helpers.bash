@@ -2,7 +2,8 @@
 # needed to say that lowers and surroundings did not change.
 #
 #   load helpers
-#   workspace [root|user]       $W and in it lowers/, up/ (upper, work), t/ (the target); who runs things
+#   workspace [root|user]       $W and in it lowers/, up/ (upper, work), t/ (the target); who runs things. What UPPER_WITHOUT
+#                               names up/ does not have: programs/poor
 #   as CMD...                   CMD as the workspace's user
 #   union CMD...                CMD in the union of LOWERS (topmost first) and UPPER at TARGET, as that user
 #   as_user CMD...              CMD as a plain user, whoever runs the tests
@@ -51,6 +52,7 @@ workspace() {
     mkdir "$W"
     [ "$(id -u)$WHO" != 0user ] || { as_user true && chown "$PLAIN_USER:" "$W"; }
     as mkdir "$W/lowers" "$W/up" "$TARGET"
+    [ -z "${UPPER_WITHOUT-}" ] || "$PROGRAMS/poor" "$UPPER_WITHOUT" "$W/up"
     as test -x "$UNIONRUN" || { echo "$UNIONRUN cannot be run by $(as id -un)"; return 1; }
 }
 
@@ -107,4 +109,7 @@ printed_by() {
 }
 
 # What a plain user cannot remove for its mode would stay behind.
-teardown() { [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true; }
+teardown() {
+    if [ "${UPPER_WITHOUT-}" ]; then umount --lazy "$BATS_TEST_TMPDIR"/*/up; fi
+    [ ! -d "$BATS_TEST_TMPDIR" ] || chmod -R u+rwX "$BATS_TEST_TMPDIR" 2>/dev/null || true
+}

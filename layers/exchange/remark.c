@@ -50,7 +50,7 @@ static long keep_name(void *arg, const char *name, unsigned char type) {
 }
 
 /* In the work directory, from where it gets its place by a rename: the place is never empty. */
-static long put_by_rename(struct directory *d, const char *name, unsigned flags) {
+static long put_by_rename(struct directory *d, const char *name, bool over) {
     UR_SCRATCH(s);
     long ret = ur_work_path(d->job->u, d->job->mount, "/tmp/", NULL, s->real[0]);
     if (ret < 0)
@@ -64,7 +64,8 @@ static long put_by_rename(struct directory *d, const char *name, unsigned flags)
     if (snprintf(s->real[1], sizeof s->real[1], "%s/%s", d->host, name) >= UR_PATH_MAX)
         ret = -ENAMETOOLONG;
     else
-        ret = sys_rename(s->real[0], s->real[1], flags);
+        ret = over ? sys_rename(s->real[0], s->real[1], 0)
+                   : ur_rename_new(d->job->u, d->job->mount, s->real[0], s->real[1]);
     if (ret < 0)
         sys_unlink(s->real[0]);
     return ret;
@@ -86,7 +87,7 @@ static long remark_node(struct directory *d, const char *name, enum ur_form is) 
     ++*job->changed;
     if (job->forms.whiteout != UR_FORM_NAME) {
         d->whiteouts |= job->forms.whiteout == UR_FORM_XATTR;
-        return put_by_rename(d, name, 0);
+        return put_by_rename(d, name, true);
     }
     long ret = ur_put_whiteout(job->forms, d->fd, name);
     return ret == 0 || ret == -EEXIST ? unlink_at(d, name) : ret;
@@ -104,7 +105,7 @@ static long remark_name(struct directory *d, const char *wh) {
         return 0;
     ++*job->changed;
     d->whiteouts |= job->forms.whiteout == UR_FORM_XATTR;
-    long ret = put_by_rename(d, name, RENAME_NOREPLACE);
+    long ret = put_by_rename(d, name, false);
     return ret == 0 ? unlink_at(d, wh) : ret;
 }
 

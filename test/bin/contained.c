@@ -5,7 +5,8 @@
  *
  * ERROR: EPERM, as docker's profile has it for what it does not list, or ENOSYS, as newer runtimes have it for what
  * they do not know; EINVAL. The call `listener` is seccomp(2) that asks for one, `seccomp` each use of that; `exchange`
- * is renameat2(2) with RENAME_EXCHANGE or RENAME_WHITEOUT, which with EINVAL is as on a filesystem that has neither.
+ * is renameat2(2) with RENAME_EXCHANGE or RENAME_WHITEOUT, which with EINVAL is as on a filesystem that has neither;
+ * `devices` is mknodat(2) of one.
  */
 #include "engine/numbers.h"
 
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct {
@@ -46,6 +48,7 @@ static const struct flagged {
 } flagged[] = {
     {"listener", "seccomp", 1, SECCOMP_FILTER_FLAG_NEW_LISTENER},
     {"exchange", "renameat2", 4, RENAME_EXCHANGE | RENAME_WHITEOUT},
+    {"devices", "mknodat", 2, S_IFCHR}, /* a bit that no FIFO, socket or regular file has */
 };
 
 static const struct flagged *flagged_of(const char *name) {

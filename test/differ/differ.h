@@ -92,6 +92,7 @@ enum { WITH_MTIME = 1, WITH_HASH = 2, WITH_XATTRS = 4, WITH_ALL = 7 };
 void say_stat(const struct stat *status);
 void say_kept_as(const struct stat *status); /* which kept descriptors are this same file */
 void say_content(int fd);
+extern bool no_xattrs;                                  /* they are not looked at */
 void say_xattrs(const char *path, int fd, bool follow); /* of the fd, if path is NULL */
 void say_object(int dirfd, const char *path);           /* all of it: stat, hash or target, xattrs */
 void look_after(const struct place *place);             /* say_object, in half of the operations */

@@ -82,11 +82,14 @@ static int by_name(const void *left, const void *right) {
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
+bool no_xattrs;
+
 void say_xattrs(const char *path, int fd, bool follow) {
     static char names[65536];
     static char value[65536];
     struct stat removed;
-    if ((path ? stat(path, &removed) : fstat(fd, &removed)) == 0 && S_ISDIR(removed.st_mode) && !removed.st_nlink)
+    if (no_xattrs ||
+        ((path ? stat(path, &removed) : fstat(fd, &removed)) == 0 && S_ISDIR(removed.st_mode) && !removed.st_nlink))
         return;
     ssize_t length = !path    ? flistxattr(fd, names, sizeof names)
                      : follow ? listxattr(path, names, sizeof names)

@@ -6,7 +6,8 @@
  *                     or habits: "slash" (trailing ones), "creat-directory" (O_CREAT|O_DIRECTORY), "creat-path"
  *                     (O_CREAT|O_PATH), "root" (removing or moving DIR itself), "removed"
  *                     (paths from a removed cwd or dirfd), "kept-rdonly" (keeping O_RDONLY files open),
- *                     "fork" (operations in a child), "shut" (chmods that leave a directory's owner out)
+ *                     "fork" (operations in a child), "shut" (chmods that leave a directory's owner out),
+ *                     "rename-flags", "xattrs" (they are neither used nor looked at)
  *   --mark FILE       the plain side: append the indexes of operations that would leave DIR
  *   --heed FILE       the other side: leave those out
  *   --names FILE      the names that the tree began with (populate.py's OUT/names)
@@ -230,6 +231,7 @@ int main(int argc, char **argv) {
     self.seed = strtoull(argv[optind], NULL, 10);
     unsigned from = (unsigned)atoi(argv[optind + 1]), to = (unsigned)atoi(argv[optind + 2]);
     self.without = commas_around(options.without);
+    no_xattrs = left_out("xattrs");
     const bool *only = options.only ? read_indexes(options.only, to) : NULL;
     if (options.heed)
         self.heeded = read_indexes(options.heed, to);

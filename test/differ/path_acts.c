@@ -308,6 +308,8 @@ static void do_rename(struct rng *rng) {
     pick_place(rng, &from, chance(rng, 50) ? A_DIRECTORY : ANYWHERE);
     pick_place(rng, &to, chance(rng, 70) ? NEW : ANYWHERE);
     unsigned flags = ONE_OF(rng, ((const unsigned[]){0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE}));
+    if (left_out("rename-flags"))
+        flags = 0;
     bool plain = plain_call(rng, &from) && to.base != OF_DIRFD && !flags;
     say("rename%s", flags == RENAME_EXCHANGE ? " exchange" : flags ? " noreplace" : "");
     say_place(&from);

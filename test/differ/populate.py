@@ -29,6 +29,7 @@ ODD = [b"q f", b"q\ng", b"q\xc3\xa9", b"-q", b".q", b"..q", b"q*", b"q" * 255]
 MARKER = b".differ-root"
 EPOCH = 1000000000  # 2001: whatever is newer than 2020 was changed by an operation
 FOREIGN = 12345  # an id that root may give files to
+no_xattrs = False
 unreadable = os.geteuid() == 0  # are there lower files and directories that their owner may not read?
 
 
@@ -110,7 +111,7 @@ def decorate(rng, node):
     # What its owner may not read a union of his cannot read either, so neither list nor copy it up.
     if not unreadable:
         node.mode |= {"dir": 0o500, "file": 0o400}.get(node.kind, 0)
-    if node.kind in ("dir", "file") and rng.random() < 0.2:
+    if node.kind in ("dir", "file") and rng.random() < 0.2 and not no_xattrs:
         for name in rng.sample(["user.q1", "user.q2", "user.q3"], rng.randrange(1, 3)):
             node.xattrs[name] = rng.randbytes(rng.choice([0, 1, 20, 100]))
     if os.geteuid() == 0 and rng.random() < 0.08:
@@ -308,11 +309,15 @@ def main():
     parser.add_argument("--style", choices=["chardev", "xattr", "wh", "mixed"], default="mixed")
     parser.add_argument("--no-links", action="store_true", help="make no hard links in the lowers")
     parser.add_argument("--unreadable", action="store_true", help="a plain user's lowers have unreadable files, as root's")
+    parser.add_argument("--no-xattrs", action="store_true", help="there are none (with --style chardev or wh)")
     parser.add_argument("--union", action="store_true", help="make OUT/union, a second plain tree")
     arguments = parser.parse_args()
 
-    global unreadable
+    global unreadable, no_xattrs
     unreadable |= arguments.unreadable
+    no_xattrs = arguments.no_xattrs
+    if no_xattrs:  # then a whiteout may have to be a .wh. name
+        ODD[-1] = b"q" * 251
     rng = random.Random(arguments.seed)
     os.umask(0o022)
     layers, merged = [], None

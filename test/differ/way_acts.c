@@ -36,6 +36,8 @@ static void by_descriptor(struct rng *rng, int fd, bool shut_out) {
                                         "utimensat", "fchmod",   "ftruncate", "fgetxattr",  "fsetxattr",
                                         "fchdir",    "getdents", "flock",     "read"};
     unsigned how = below(rng, sizeof names / sizeof *names);
+    if ((how == 8 || how == 9) && left_out("xattrs"))
+        how = 0;
     const struct timespec times[2] = {{800000000, 5}, {700000000 + below(rng, 1000), 7}};
     char text[PATH_ROOM] = "";
     struct stat status;
@@ -98,6 +100,8 @@ static void by_link(struct rng *rng, int fd) {
     static const char *const names[] = {"stat",     "lstat",    "access",    "open",   "chmod",
                                         "truncate", "setxattr", "listxattr", "utimens"};
     unsigned how = below(rng, sizeof names / sizeof *names);
+    if (how == 6 && left_out("xattrs"))
+        how = 0;
     const struct timespec times[2] = {{800000000, 5}, {700000000 + below(rng, 1000), 7}};
     const char *link = link_of(fd, "");
     struct stat status;
