@@ -305,15 +305,30 @@ void ur_index_plain(const struct ur_union *u, const struct ur_dir *d, const char
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
+/* `state`: of the name, as it was before. False: there is no place for it. */
+static bool begin(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_key *k,
+                  struct ur_change *change, uint64_t *state) {
+    if (!key_of(u, d->path, d->len, name, strlen(name), true, k))
+        return false;
+    change->state = state_of(k);
+    *state = atomic_fetch_add(change->state, 1 + TICKET);
+    k->hash = in_epoch(u, k->name); /* if a new one has begun: who enters anything in it sees that this is changing */
+    k->stack = stack_hash(k->hash);
+    ur_index_drop(k);
+    return true;
+}
+
 /*
  * Who changes a name knows what it means then, if nobody else has changed it since he looked it up. That is seen by the
  * state, which counts each change of a name of the bucket: up to this one's reservation there was no other. Who begins
- * one later takes the reservation away. `state`: what it must be.
+ * one later takes the reservation away. `was`: the state before; `now`: what it must be.
  */
-static void reserve_outcome(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k, uint64_t state,
-                            struct ur_change *change) {
-    struct ur_reservation r = reserve(k, state >> 32);
-    if (atomic_load(change->state) != state || !d->generation || d->generation != ur_dcache_begin(u))
+static void reserve_outcome(const struct ur_union *u, const struct ur_dir *d, const struct ur_key *k,
+                            const struct ur_entry *entry, uint64_t was, uint64_t now, struct ur_change *change) {
+    if (!entry || !entry->stamp || entry->stamp != was || was & CHANGING)
+        return;
+    struct ur_reservation r = reserve(k, now >> 32);
+    if (atomic_load(change->state) != now || !d->generation || d->generation != ur_dcache_begin(u))
         put(&r, 0);
     change->entry = r.entry;
     change->word = r.word;
@@ -324,21 +339,37 @@ struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *
                                  const struct ur_entry *entry, bool seen) {
     struct ur_change change = {0};
     struct ur_key k;
+    uint64_t was;
     if (seen)
         ur_names_change_begin(u, d, &change);
     if (!d->mount || !u->index)
         return change;
-    if (key_of(u, d->path, d->len, name, strlen(name), true, &k)) {
-        change.state = state_of(&k);
-        uint64_t state = atomic_fetch_add(change.state, 1 + TICKET);
-        k.hash = in_epoch(u, k.name); /* if a new one has begun: who enters anything in it sees that this is changing */
-        k.stack = stack_hash(k.hash);
-        ur_index_drop(&k);
-        if (entry && entry->stamp && entry->stamp == state && !(state & CHANGING))
-            reserve_outcome(u, d, &k, state + 1 + TICKET, &change);
-    }
+    if (begin(u, d, name, &k, &change, &was))
+        reserve_outcome(u, d, &k, entry, was, was + 1 + TICKET, &change);
     change.listing = ur_listing_changes(u, d);
     return change;
+}
+
+void ur_changes_begin(const struct ur_union *u, const struct ur_dir *const d[2], const char *const name[2],
+                      const struct ur_entry *const entry[2], struct ur_change change[2]) {
+    struct ur_key k[2];
+    uint64_t was[2];
+    bool begun[2] = {false, false};
+    for (int i = 0; i < 2; i++) {
+        change[i] = (struct ur_change){0};
+        ur_names_change_begin(u, d[i], &change[i]);
+        if (!d[i]->mount || !u->index)
+            continue;
+        begun[i] = begin(u, d[i], name[i], &k[i], &change[i], &was[i]);
+        change[i].listing = ur_listing_changes(u, d[i]);
+    }
+    /* They may share a bucket, where each begin takes all reservations away. */
+    bool same = begun[0] && begun[1] && change[0].state == change[1].state;
+    if (same)
+        was[1] = was[0];
+    for (int i = 0; i < 2; i++)
+        if (begun[i])
+            reserve_outcome(u, d[i], &k[i], entry[i], was[i], was[i] + (same ? 2 : 1) * (1 + TICKET), &change[i]);
 }
 
 /* A lower that is the host's own "/" may get names yet. */

@@ -493,8 +493,10 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
         ret = prepare(c, w, to, from);
     if (ret < 0)
         return ret;
-    UR_NAME_BECOMES(goes, c->u, from->d, from->n->name, &from->n->entry);
-    UR_NAME_BECOMES(comes, c->u, to->d, to->n->name, &to->n->entry);
+    const struct ur_dir *const dirs[2] = {from->d, to->d};
+    const char *const names[2] = {from->n->name, to->n->name};
+    const struct ur_entry *const entries[2] = {&from->n->entry, &to->n->entry};
+    UR_NAMES_BECOME(change, c->u, dirs, names, entries);
     if (!is_dir(from) && !is_dir(to))
         ur_gone_taken(c->u, to->d, to->n->name);
     from->below = ur_shows_below(c->u, from->d, from->n->name, &from->n->entry);
@@ -524,7 +526,7 @@ static long rename_union(const struct ur_caller *c, struct ur_scratch *s, struct
     if (ret < 0)
         return ur_is_gone(ret) ? UR_AGAIN : ret;
     if (!(flags & RENAME_EXCHANGE))
-        tell(c->u, from, to, &goes, &comes);
+        tell(c->u, from, to, &change[0], &change[1]);
     if (is_there(to) && to->n->entry.in_upper && !(flags & RENAME_EXCHANGE))
         ur_quota_removed(c->u, &to->n->entry.st);
     /* The new place first: of a name that is at both, nothing is lost. */

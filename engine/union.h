@@ -272,7 +272,9 @@ uint64_t ur_dcache_begin(const struct ur_union *u);
    or, where the directory's own times are not to tell of it:
        UR_NAME_CHANGES_UNSEEN(u, d, name);
    or, where it will be told what the name means then (ur_change_tell), and `entry` is what it was looked up to mean:
-       UR_NAME_BECOMES(change, u, d, name, entry); */
+       UR_NAME_BECOMES(change, u, d, name, entry);
+   or, of two names at once:
+       UR_NAMES_BECOME(change, u, d, name, entry), each an array of two; */
 struct ur_change {
     _Atomic uint64_t *state;    /* of the name */
     _Atomic uint64_t *listing;  /* of its directory (listings.c) */
@@ -284,7 +286,14 @@ struct ur_change {
 };
 struct ur_change ur_change_begin(const struct ur_union *u, const struct ur_dir *d, const char *name,
                                  const struct ur_entry *entry, bool seen);
+/* The same of two names that change at once, in `change`, which all see. */
+void ur_changes_begin(const struct ur_union *u, const struct ur_dir *const d[2], const char *const name[2],
+                      const struct ur_entry *const entry[2], struct ur_change change[2]);
 void ur_change_end(struct ur_change *change);
+static inline void ur_changes_end(struct ur_change (*change)[2]) {
+    ur_change_end(&(*change)[1]);
+    ur_change_end(&(*change)[0]);
+}
 #define UR_CONCAT_(a, b) a##b
 #define UR_CONCAT(a, b) UR_CONCAT_(a, b)
 #define UR_NAME_CHANGES(u, d, name)                                                                                    \
@@ -293,6 +302,9 @@ void ur_change_end(struct ur_change *change);
 #define UR_NAME_CHANGES_UNSEEN(u, d, name)                                                                             \
     __attribute__((cleanup(ur_change_end), unused)) struct ur_change UR_CONCAT(change_, __LINE__) =                    \
         ur_change_begin(u, d, name, NULL, false)
+#define UR_NAMES_BECOME(change, u, ...)                                                                                \
+    __attribute__((cleanup(ur_changes_end))) struct ur_change change[2];                                               \
+    ur_changes_begin(u, __VA_ARGS__, change)
 #define UR_NAME_BECOMES(change, u, d, name, entry)                                                                     \
     __attribute__((cleanup(ur_change_end))) struct ur_change change = ur_change_begin(u, d, name, entry, true)
 /* All that is known of names is forgotten: called between begin and end of what makes it untrue. */
