@@ -137,7 +137,7 @@ long ur_lower_lost(const struct ur_union *u, const struct ur_dir *d, struct ur_s
     return ur_is_gone(ret) ? -EIO : ret;
 }
 
-static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st);
+static long step(const struct ur_union *u, struct ur_dir *d, const char *name, unsigned n, struct stat *st);
 
 long ur_dir_below(const struct ur_union *u, struct ur_dir *d, const struct ur_table_mount *m, unsigned first,
                   const char *text, size_t len) {
@@ -156,7 +156,7 @@ long ur_dir_below(const struct ur_union *u, struct ur_dir *d, const struct ur_ta
         name[n] = 0;
         if (ur_is_dot(name)) /* would lead out of the layer */
             return -ENOENT;
-        long ret = step(u, d, name, &st);
+        long ret = step(u, d, name, d->spots, &st);
         if (ret < 0)
             return ret == -ENOTDIR ? -ENOENT : ret;
         at += n;
@@ -232,11 +232,12 @@ static long settled_marks(const struct ur_union *u, const char *host, const stru
     return marks;
 }
 
-/* From the stack of a directory to that of its child `name`, by the disk. */
-static long step(const struct ur_union *u, struct ur_dir *d, const char *name, struct stat *st) {
+/* From the stack of a directory to that of its child `name`, by the disk. `n`: of the first spots alone, for in the
+   others there is nothing to be seen of it. */
+static long step(const struct ur_union *u, struct ur_dir *d, const char *name, unsigned n, struct stat *st) {
     UR_SCRATCH(s);
     char *host = s->real[0], *value = s->rest[0], *to = s->rest[1];
-    unsigned found = 0, n = d->spots;
+    unsigned found = 0;
     bool follow = false;
     unsigned from = 0, tries = 0;
     struct ur_access access = {0};
@@ -351,6 +352,11 @@ static long load_target(const struct ur_union *u, struct ur_dir *d, const struct
     return 0;
 }
 
+/* Has the upper alone the directory? */
+static bool is_uppers(const struct ur_dir *d) {
+    return d->spots == 1 && d->spot[0].layer == 0 && ur_has_upper(d->mount);
+}
+
 /* Are names of `d` in the index? */
 static bool is_indexed(const struct ur_union *u, const struct ur_dir *d) {
     return u->index && d->mount && !d->special && d->rels == 1;
@@ -406,18 +412,20 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
     struct ur_key k;
     struct ur_reservation r = {NULL};
     if (d->mount) {
-        struct ur_known known;
+        struct ur_known known = {0};
         bool indexed = is_indexed(u, d) && ur_index_key(u, d->path, old, name, strlen(name), &k);
         if (indexed && ur_index_get(&k, &known) && ur_is_known_absent(&known))
             return -ENOENT;
+        bool sole = known.kind == UR_KNOWN_DIRECTORY && known.sole && d->spots && d->spot[0].layer == 0;
         /* Asked after the reservation: of a stack that may be out of date nothing can be learnt. */
         if (indexed) {
             r = ur_index_reserve(&k);
             if (!d->generation || d->generation != ur_dcache_begin(u))
                 ur_index_put(&k, &r, NULL);
         }
-        ret = step(u, d, name, st);
-        if (ret == 0 && (d->open || u->owner) && r.entry)
+        ret = step(u, d, name, sole ? 1 : d->spots, st);
+        /* What the upper alone has is asked for by the upper's path, which asks who may search it, too. */
+        if (ret == 0 && (d->open || u->owner || is_uppers(d)) && r.entry)
             ur_index_put_stack(&k, &r, d);
         else
             ur_index_put(&k, &r, NULL);
@@ -605,7 +613,7 @@ long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char
     return look(u, d, name, from, e, s->real[0]);
 }
 
-long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+static long lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e, bool guess) {
     *e = (struct ur_entry){.kind = UR_ABSENT};
     size_t len = strlen(name);
     if (len > UR_NAME_MAX)
@@ -639,6 +647,9 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
             ret = ur_recall_stat(u, d, &k, &(struct ur_reach){AT_FDCWD, host}, e);
         if (ret)
             return ret < 0 ? ret : 0;
+    } else if (guess && is_uppers(d) && d->generation && d->generation == ur_dcache_begin(u)) {
+        e->stamp = stamp ? stamp : ur_index_first_stamp(&k);
+        return 0;
     }
     struct ur_reservation r = ur_index_reserve(&k);
     e->stamp = ur_index_stamp(&k);
@@ -648,6 +659,14 @@ long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *nam
     long ret = look_up(u, d, name, e, host);
     ur_index_put(&k, &r, ret == 0 && worth_knowing(u, d, e, &known) ? &known : NULL);
     return ret;
+}
+
+long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+    return lookup(u, d, name, e, false);
+}
+
+long ur_lookup_new(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e) {
+    return lookup(u, d, name, e, !u->limit && !u->root && !u->note);
 }
 
 long ur_shows_below(const struct ur_union *u, const struct ur_dir *d, const char *name, const struct ur_entry *e) {

@@ -242,6 +242,10 @@ uint64_t ur_index_stamp(const struct ur_key *k) {
     return atomic_load(state_of(k));
 }
 
+uint64_t ur_index_first_stamp(const struct ur_key *k) {
+    return atomic_fetch_add(state_of(k), TICKET) + TICKET;
+}
+
 static bool put(struct ur_reservation *r, uint64_t e) {
     uint64_t mine = r->word;
     bool is_put = r->entry && atomic_compare_exchange_strong(r->entry, &mine, e);

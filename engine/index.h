@@ -18,7 +18,7 @@ struct ur_known {
     enum ur_known_kind kind;
     uint16_t layer; /* who holds it, by the union path below the target */
     bool plain;     /* held by the upper, and it has no origin: its st_ino is its own */
-    bool sole;      /* held by the upper, and the lowers show nothing of this name */
+    bool sole;      /* held by the upper, and the lowers show nothing of this name, nor have part of the directory */
 };
 /* UR_KNOWN_RESERVED: of no kind that is entered. */
 static inline enum ur_known_kind ur_known_kind_of(mode_t mode) {
@@ -68,6 +68,8 @@ struct ur_reservation {
 struct ur_reservation ur_index_reserve(const struct ur_key *k);
 /* Of what is looked up from here on: for ur_entry's stamp. */
 uint64_t ur_index_stamp(const struct ur_key *k);
+/* The same where that is 0, for nobody was there yet. */
+uint64_t ur_index_first_stamp(const struct ur_key *k);
 void ur_index_put(const struct ur_key *k, struct ur_reservation *r, const struct ur_known *known);
 
 /* A change that was begun with an entry was made: what its name means by it. The index takes it if nobody else has
@@ -108,6 +110,7 @@ struct ur_brief {
 struct ur_begun {
     bool tried;     /* the index was asked, and does not know */
     bool known;     /* of the directory that a relative path is from: `st` is its */
+    bool made;      /* it was tried to make it (open.c), and it may be there */
     struct stat st; /* raw */
 };
 /* Where a relative path begins. */

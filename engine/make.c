@@ -17,7 +17,15 @@ struct making {
     int fd;           /* LINK with no text: this descriptor */
     int flags;        /* LINK: of linkat */
     bool plain;       /* LINK: it is known to have no origin */
+    bool again;       /* it was tried before, and may be there */
 };
+
+/* How its name is walked to. */
+static int walk_to(struct making *w) {
+    int flags = w->again ? UR_WALK_PARENT : UR_WALK_PARENT | UR_WALK_NEW;
+    w->again = true;
+    return flags;
+}
 
 static long make_at(const struct making *w, const char *host) {
     switch (w->kind) {
@@ -244,9 +252,9 @@ static long make_link(const struct ur_caller *c, struct ur_scratch *s, const str
     return ret < 0 ? ret : make_node(c, s, &s->dir[1], &s->node[1], w);
 }
 
-static long make_once(const struct ur_caller *c, int dirfd, const char *path, const struct making *w) {
+static long make_once(const struct ur_caller *c, int dirfd, const char *path, struct making *w) {
     UR_SCRATCH(s);
-    long ret = ur_walk(c, dirfd, path, UR_WALK_PARENT, s, 0);
+    long ret = ur_walk(c, dirfd, path, walk_to(w), s, 0);
     return ret < 0 ? ret : make_node(c, s, &s->dir[0], &s->node[0], w);
 }
 
@@ -259,7 +267,7 @@ long ur_mkdir(const struct ur_caller *c, int dirfd, const char *path, mode_t mod
 }
 
 long ur_mknod(const struct ur_caller *c, int dirfd, const char *path, mode_t mode, dev_t dev) {
-    struct making w = {.kind = NODE, .mode = mode, .dev = dev};
+    struct making w = {.kind = NODE, .mode = mode, .dev = dev, .again = S_ISCHR(mode)}; /* which may be refused */
     if (!ur_active(c))
         return UR_SYS(SYS_mknodat, dirfd, path, mode,
                       (minor(dev) & 0xffu) | (major(dev) << 8) | ((minor(dev) & ~0xffu) << 12), 0, 0);

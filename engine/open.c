@@ -223,7 +223,8 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     int how = exclusive ? UR_WALK_PARENT : flags & O_NOFOLLOW ? UR_WALK_NOFOLLOW : 0;
     uint64_t generation = ur_dcache_begin(c->u);
     if (creating)
-        how |= UR_WALK_CREATE;
+        how |= UR_WALK_CREATE | (begun->made ? 0 : UR_WALK_NEW);
+    begun->made = true;
     bool tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
     long ret = ur_walk_on(c, dirfd, path, tmpfile ? how : how | UR_WALK_BRIEF | UR_WALK_TYPE, s, 0, begun);
     begun->tried = begun->known = false; /* if it must be done again */
@@ -401,7 +402,7 @@ static long open_for(const struct ur_caller *c, int dirfd, const char *path, int
     if (tmpfile && (flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
     struct ur_begun begun;
-    begun.tried = begun.known = false;
+    begun.tried = begun.known = begun.made = false;
     if (!(flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_PATH | O_DIRECTORY))) { /* O_TMPFILE has O_DIRECTORY's bit, too */
         long ret = open_brief(c, dirfd, path, flags, &begun);
         if (ret != UR_AGAIN)

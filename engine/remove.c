@@ -312,38 +312,42 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
     return ret;
 }
 
-static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
+/* One that no lower has any part of. UR_AGAIN also if it must be looked into. */
+static long rmdir_sole(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, const struct ur_node *n) {
     char *host = s->real[0];
-    struct ur_dir *child = &s->dir[1];
-    struct stat st;
-    long ret = ur_may_take(c->u, d, &n->entry.st, host);
-    if (ret == 0 && n->entry.kind != UR_DIRECTORY)
-        ret = -ENOTDIR;
+    long ret = ur_upper_path(c->u, d, n->name, host);
     if (ret < 0)
         return ret;
-    *child = *d;
-    ret = ur_dir_enter(c->u, child, n->name, &st);
-    if (ret < 0)
-        return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
-    if (ur_mounts_below(c->u, child->path, child->len))
-        return -EBUSY;
-    ret = ur_dir_is_empty(c->u, child);
-    long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name, &n->entry);
-    if (below < 0)
-        return ur_is_gone(below) ? UR_AGAIN : below;
-    ret = n->entry.in_upper ? 0 : ur_copyup_dir(c, d);
-    UR_NAME_CHANGES(c->u, d, n->name);
+    UR_NAME_BECOMES(change, c->u, d, n->name, &n->entry);
+    if (!ur_change_is_alone(&change)) /* it may be another by now */
+        return UR_AGAIN;
+    ur_changing_begin(c->u);
     ur_gone_add(c->u, d, n->name);
-    if (!n->entry.in_upper) {
-        if (ret == 0)
-            ret = ur_whiteout_put(c->u, d, n->name, false);
-        if (ret == 0)
-            say_gone(c->u, d, n->name);
-        if (ret == 0)
-            ur_forget_name(c->u, d, &n->entry, 0, false);
+    ret = sys_rmdir(host);
+    ur_changing_end(c->u);
+    if (ret < 0)
+        return ret == -ENOTEMPTY || ur_is_gone(ret) ? UR_AGAIN : ret;
+    const struct ur_known now = ur_known_removed(d->mount, false);
+    ur_change_tell(c->u, d, &change, &now);
+    return 0;
+}
+
+/* One that only lowers have. */
+static long cover_dir(const struct ur_caller *c, const struct ur_dir *d, const struct ur_node *n) {
+    long ret = ur_whiteout_put(c->u, d, n->name, false);
+    if (ret < 0)
         return ret == -EEXIST || ur_is_gone(ret) ? UR_AGAIN : ret;
-    }
-    ret = ur_upper_path(c->u, d, n->name, host);
+    say_gone(c->u, d, n->name);
+    ur_forget_name(c->u, d, &n->entry, 0, false);
+    return 0;
+}
+
+/* The upper's own; `below`: a whiteout is to come in its place. */
+static long remove_dir(const struct ur_caller *c, struct ur_scratch *s, const struct ur_dir *d, const struct ur_node *n,
+                       bool below) {
+    char *host = s->real[0];
+    const struct ur_dir *child = &s->dir[1];
+    long ret = ur_upper_path(c->u, d, n->name, host);
     if (ret < 0)
         return ret;
     struct ur_unlocked k = {.lock = -1};
@@ -369,6 +373,40 @@ static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct 
     return ur_is_gone(ret) ? UR_AGAIN : ret;
 }
 
+static long rmdir_union(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
+    struct ur_dir *child = &s->dir[1];
+    struct stat st;
+    long ret = ur_may_take(c->u, d, &n->entry.st, s->real[0]);
+    if (ret == 0 && n->entry.kind != UR_DIRECTORY)
+        ret = -ENOTDIR;
+    if (ret < 0)
+        return ret;
+    *child = *d;
+    ret = ur_dir_enter(c->u, child, n->name, &st);
+    if (ret < 0)
+        return ret == -ENOENT || ret == -ENOTDIR ? UR_AGAIN : ret;
+    if (ur_mounts_below(c->u, child->path, child->len))
+        return -EBUSY;
+    ret = ur_dir_is_empty(c->u, child);
+    long below = ret < 0 ? ret : !n->entry.in_upper ? 1 : ur_shows_below(c->u, d, n->name, &n->entry);
+    if (below < 0)
+        return ur_is_gone(below) ? UR_AGAIN : below;
+    ret = n->entry.in_upper ? 0 : ur_copyup_dir(c, d);
+    if (ret < 0)
+        return ret;
+    UR_NAME_BECOMES(change, c->u, d, n->name, &n->entry);
+    ur_changing_begin(c->u);
+    ur_gone_add(c->u, d, n->name);
+    ret = n->entry.in_upper ? remove_dir(c, s, d, n, below) : cover_dir(c, d, n);
+    ur_changing_end(c->u);
+    /* By two steps, of which another may have made one, nothing is told. */
+    if (ret == 0 && (!below || !n->entry.in_upper || d->mount->caps & UR_CAP_RENAME_EXCHANGE)) {
+        const struct ur_known now = ur_known_removed(d->mount, below);
+        ur_change_tell(c->u, d, &change, &now);
+    }
+    return ret;
+}
+
 static long rmdir_last(enum ur_last last) {
     switch (last) {
     case UR_LAST_DOT:
@@ -381,9 +419,11 @@ static long rmdir_last(enum ur_last last) {
 }
 
 static long rmdir_synced(const struct ur_caller *c, struct ur_scratch *s, struct ur_dir *d, struct ur_node *n) {
-    ur_changing_begin(c->u);
-    long ret = rmdir_union(c, s, d, n);
-    ur_changing_end(c->u);
+    const struct ur_entry *e = &n->entry;
+    bool sole = e->kind == UR_DIRECTORY && e->in_upper && e->sole && !d->special;
+    long ret = sole ? rmdir_sole(c, s, d, n) : UR_AGAIN;
+    if (ret == UR_AGAIN)
+        ret = rmdir_union(c, s, d, n);
     return ret < 0 ? ret : ur_sync_names(c->u, d);
 }
 

@@ -464,7 +464,7 @@ static void tell(const struct ur_union *u, const struct side *from, const struct
     const struct ur_entry *e = &from->n->entry;
     struct ur_known gone = ur_known_removed(from->d->mount, from->below);
     struct ur_known come = {
-        .kind = ur_known_kind_of(e->st.st_mode), .plain = e->plain, .sole = ur_is_sole(&to->n->entry)};
+        .kind = ur_known_kind_of(e->st.st_mode), .plain = e->plain, .sole = !is_dir(from) && ur_is_sole(&to->n->entry)};
     if (from->below && !leaves_whiteout(from->d->mount)) /* by two steps, of which another may have made one */
         return;
     if (ur_change_is_alone(comes) && ur_change_tell(u, from->d, goes, &gone))

@@ -73,7 +73,7 @@ struct ur_entry {
     bool in_upper;       /* the holder is the upper (or the host) */
     enum ur_white white; /* absent: how the upper itself says so */
     bool plain;          /* held by the upper, and known to have no origin */
-    bool sole;           /* held by the upper, and the lowers are known to show nothing of this name */
+    bool sole;           /* held by the upper, and the lowers are known to show nothing of it; ur_known's */
     bool recalled;       /* from the index, and the disk was not asked: of st there is only the type */
     bool indexed;        /* who has it, or that nobody does, is from the index */
     bool linked;         /* a lower hard link whose file was copied up by another name: links.c has it */
@@ -241,6 +241,9 @@ long ur_dir_enter(const struct ur_union *u, struct ur_dir *d, const char *name, 
 long ur_dir_up(const struct ur_union *u, struct ur_dir *d);
 /* Looks one name up. -errno only if the disk cannot tell. */
 long ur_lookup(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e);
+/* The same for who is about to make it by a call that fails if it is there, and looks then: of a name that nothing is
+   known of, in a directory that no lower has, the disk is not asked, and it is said to be absent. */
+long ur_lookup_new(const struct ur_union *u, const struct ur_dir *d, const char *name, struct ur_entry *e);
 /* The same by the layers from `layer` down alone; `in_upper`, `linked` are left false. */
 long ur_lookup_from(const struct ur_union *u, const struct ur_dir *d, const char *name, unsigned layer,
                     struct ur_entry *e);
@@ -393,6 +396,7 @@ enum ur_walk_flags {
     UR_WALK_CREATE = 4,   /* open's O_CREAT: a slash behind the last name is -EISDIR, whatever is there */
     UR_WALK_BRIEF = 16,   /* of the directory nothing will be asked but the path of the entry: it need not be loaded */
     UR_WALK_TYPE = 32,    /* with BRIEF: of an entry's st nothing will be asked but the type */
+    UR_WALK_NEW = 64,     /* the last name is looked up as ur_lookup_new does it */
     UR_WALK_PARENT = 2,   /* nor if a slash stands behind it: the calls that make or remove a name */
 };
 /* Fills dir (the parent, or the directory itself if node->self) and node of slot `slot`. 0 or -errno. An absent last

@@ -161,7 +161,8 @@ static long finish(const struct ur_caller *c, struct ur_dir *d, struct ur_node *
     }
     node->where = d->mount ? UR_AT_UNION : UR_AT_HOST;
     node->last = UR_LAST_NAME;
-    long ret = ur_lookup(c->u, d, node->name, &node->entry);
+    bool is_new = flags & UR_WALK_NEW && !node->must_be_dir;
+    long ret = (is_new ? ur_lookup_new : ur_lookup)(c->u, d, node->name, &node->entry);
     if (ret < 0 || node->entry.kind == UR_ABSENT)
         return ret;
     if (S_ISLNK(node->entry.st.st_mode) && !(flags & UR_WALK_PARENT) &&

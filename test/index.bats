@@ -379,6 +379,56 @@ unlinkat("made"' "$output"
     same 'lookups of a name of a lower' 1 "$output"
 }
 
+@test "what is made in a directory that was made, and its removal, ask no lower, nor whether the name is there" {
+    needs strace
+    workspace root
+    layers
+    cat >"$W/makes.py" <<'END'
+import errno, os, sys
+d = sys.argv[1] + "/d/sub"
+def make(name): os.close(os.open(d + "/" + name, os.O_CREAT | os.O_WRONLY, 0o644))
+def fails(what, call, *args):
+    try: call(*args)
+    except OSError as e: assert e.errno == what, (e, args)
+    else: raise AssertionError(args)
+make("first"); os.unlink(d + "/first"); fails(errno.ENOENT, os.stat, d + "/new")
+os.umask(0o123); os.umask(0o22)
+os.mkdir(d + "/new"); make("new/file"); os.mkdir(d + "/new/dir", 0o700); os.symlink("file", d + "/new/dir/link")
+os.unlink(d + "/new/dir/link")
+os.rmdir(d + "/new/dir"); fails(errno.ENOENT, os.stat, d + "/new/dir"); os.unlink(d + "/new/file")
+os.rmdir(d + "/new"); fails(errno.ENOENT, os.stat, d + "/new"); os.mkdir(d + "/new")
+os.umask(0o123)
+os.mkfifo(d + "/new/fifo"); os.mkdir(d + "/new/there")
+for name in "fifo", "there":
+    fails(errno.EEXIST, os.mkdir, d + "/new/" + name); fails(errno.EEXIST, os.symlink, "x", d + "/new/" + name)
+    fails(errno.EEXIST, os.open, d + "/new/" + name, os.O_CREAT | os.O_EXCL)
+fails(errno.ENOTEMPTY, os.rmdir, d + "/new"); fails(errno.EISDIR, make, "new/there")
+END
+    as strace -f -o "$W/trace" -e trace=%file,umask,getxattr,lgetxattr,llistxattr "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/makes.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk -v up="$UPPER/d/sub/" '/umask\(0123\)/ { on = !on; next } /umask|\/shared"/ { next } on { sub(/^[0-9]+ +/, ""); gsub(up, ""); sub(/\(.*"file", AT_FDCWD, /, "(")
+        sub(/AT_FDCWD, /, ""); sub(/,? .*/, ""); print }' "$W/trace"
+    echo "$output"
+    same 'the calls' 'mkdirat("new"
+newfstatat("new"
+llistxattr("new"
+openat("new/file"
+mkdirat("new/dir"
+newfstatat("new/dir"
+llistxattr("new/dir"
+symlinkat("new/dir/link")
+newfstatat("new/dir/link"
+unlinkat("new/dir/link"
+newfstatat("new/dir"
+unlinkat("new/dir"
+newfstatat("new/file"
+unlinkat("new/file"
+newfstatat("new"
+unlinkat("new"
+mkdirat("new"' "$output"
+}
+
 @test "the index takes the memory that it needs, and who cannot ask for it leaves that to others" {
     workspace
     as mkdir -p "$W/lowers/1/d"{1..200} "$W/run"
