@@ -66,7 +66,8 @@ struct guard_report guard_enter(struct launch *launch);
 
 /* --- loader.c --- */
 
-/* What ld.so asks of /etc at each start, as the filter can tell it; none: it is not known. */
+/* What the ld.so that `program` asks for asks of /etc at each start, as the filter can tell it; none: it is not known.
+ */
 enum { LOADER_CALLS = 4 };
 struct loader {
     unsigned accesses, opens;
@@ -75,7 +76,7 @@ struct loader {
         uint32_t distance; /* from there to the name: the low half */
     } access[LOADER_CALLS], open[LOADER_CALLS];
 };
-void loader_find(struct loader *l);
+void loader_find(const char *program, struct loader *l);
 
 /* --- filter.c --- */
 

@@ -474,8 +474,10 @@ static void find_loader(const struct launch *launch, struct loader *loader) {
     const struct ur_caller caller = {.u = &whole};
     *loader = (struct loader){0};
     if (ur_union_open(&whole, launch->session) == 0 && ur_is_native(&caller, AT_FDCWD, "/etc/ld.so.preload", 0) == 1 &&
-        ur_is_native(&caller, AT_FDCWD, "/etc/ld.so.cache", 0) == 1)
-        loader_find(loader);
+        ur_is_native(&caller, AT_FDCWD, "/etc/ld.so.cache", 0) == 1) {
+        UR_AUTO_TEXT program = ur_path_join(launch->parts, "unionrun-exec");
+        loader_find(program, loader);
+    }
 }
 
 static enum filter_ids filter_ids(const struct launch *launch) {
