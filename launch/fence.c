@@ -17,7 +17,8 @@
  *
  * The guard answers with its own rights. So that nobody can talk it into a write outside (a directory of the upper
  * that becomes a symlink between its look and its step), it is in a fence of its own: the tree's, and what it takes to
- * clean up.
+ * clean up. The tree descends from it, and is in both. So what files may be written to is said in the guard's alone,
+ * for that is the same, and the devices have one rule each.
  */
 #include "launch/fence.h"
 #include "config/text.h"
@@ -112,7 +113,7 @@ static void add_devices(struct building *b) {
 /* For who removes it at the end: a directory of ours, and its name in another. */
 static void add_removal(struct building *b, const char *directory) {
     UR_AUTO_TEXT parent = ur_copy(directory, (size_t)(strrchr(directory, '/') - directory) + 1);
-    add_from(b, FENCE_GUARD, directory, WRITES | MAKES);
+    add_from(b, FENCE_GUARD, directory, LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE);
     add_from(b, FENCE_GUARD, parent, LANDLOCK_ACCESS_FS_REMOVE_DIR);
 }
 
@@ -186,10 +187,11 @@ static void close_rulesets(struct fence *fence) {
 
 static bool build(struct launch *launch, int abi) {
     struct building b = {.launch = launch};
-    b.handled[FENCE_COMMAND] = LANDLOCK_ACCESS_FS_WRITE_FILE | MAKES;
+    bool guarded = launch->options.guard != CHOICE_OFF;
+    b.handled[FENCE_COMMAND] = guarded ? MAKES : LANDLOCK_ACCESS_FS_WRITE_FILE | MAKES;
     /* A ruleset that does not know of moves between directories forbids them. */
     b.handled[FENCE_TRUNCATE] = abi >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_REFER : 0;
-    b.handled[FENCE_GUARD] = launch->options.guard != CHOICE_OFF ? b.handled[FENCE_COMMAND] : 0;
+    b.handled[FENCE_GUARD] = guarded ? LANDLOCK_ACCESS_FS_WRITE_FILE | MAKES : 0;
     for (unsigned i = 0; i < FENCES && !b.failed; i++) {
         struct landlock_ruleset_attr attributes = {.handled_access_fs = b.handled[i]};
         if (!b.handled[i])
