@@ -121,20 +121,24 @@ static void make_ranges(struct program *p, enum filter_ids ids, bool limited) {
             p->range[p->ranges++] = (struct range){number, of[number]};
 }
 
-/* A balanced search of ranges a..b: each leaf jumps to its kind. */
+/* A balanced search of ranges a..b: each leaf jumps to its kind. Whoever installs it pays for each instruction, so a test
+   jumps to its second half itself where it reaches it. */
 static void search(struct program *p, unsigned a, unsigned b) {
+    enum { REACH = 255 };
     if (a == b) {
         p->jump[p->jumps++] = (struct jump){emit(p, BPF_JMP | BPF_JA, 0, 0, 0), p->range[a].kind};
         return;
     }
     unsigned middle = (a + b + 1) / 2;
-    unsigned test = emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, p->range[middle].from);
-    unsigned left = emit(p, BPF_JMP | BPF_JA, 0, 0, 0); /* conditional jumps reach 255 only */
-    unsigned right = emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-    (void)test;
-    p->code[left].k = p->used - left - 1;
+    unsigned leaves = middle - a, first_half = 2 * leaves - 1; /* instructions, if all reach */
+    bool reaches = first_half <= REACH;
+    unsigned test = emit(p, BPF_JMP | BPF_JGE | BPF_K, reaches ? (unsigned char)first_half : 0, reaches ? 0 : 1,
+                         p->range[middle].from);
+    if (!reaches)
+        emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
     search(p, a, middle - 1);
-    p->code[right].k = p->used - right - 1;
+    if (!reaches)
+        p->code[test + 1].k = p->used - test - 2;
     search(p, middle, b);
 }
 
