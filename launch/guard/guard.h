@@ -108,13 +108,14 @@ struct guard {
     _Atomic int untold; /* times in a row that poll(2) failed us */
 
     /* Who waits for the next call (serve.c). */
-    int processors, waiters; /* how many of the threads are to wait */
-    _Atomic uint64_t calls;  /* how many have come */
-    _Atomic uint64_t pace;   /* ns that an answer takes, of late */
-    _Atomic int waiting;     /* threads that wait, or are about to */
-    pthread_mutex_t lock;    /* of what follows */
-    pthread_cond_t called;   /* `vacant` */
-    int vacant;              /* threads that are to wait, of `waiting` */
+    int processors;
+    _Atomic int waiters;    /* how many of the threads are to wait */
+    _Atomic uint64_t calls; /* how many have come */
+    _Atomic uint64_t pace;  /* ns that an answer takes, of late */
+    _Atomic int waiting;    /* threads that wait, or are about to */
+    pthread_mutex_t lock;   /* of what follows */
+    pthread_cond_t called;  /* `vacant` */
+    int vacant;             /* threads that are to wait, of `waiting` */
     int idle, threads;
 };
 

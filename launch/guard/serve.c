@@ -3,7 +3,8 @@
  *
  * Two threads wait for the next call. The kernel wakes both, on the caller's processor, and one of them for nothing;
  * but with one alone who calls while it answers another would go on where that one is, not where it was, and leave its
- * own processor to nobody until the scheduler sees it. Each answers what it has got and waits again. More are to wait
+ * own processor to nobody until the scheduler sees it. (A run of FEW calls is over before that counts: it has one.)
+ * Each answers what it has got and waits again. More are to wait
  * when what is to be done will take long (guard_step_down), when it has taken long (watch), or when all are about a
  * call, more are there already, and to wake another pays (shares). Then a thread that is idle, or a new one, waits,
  * too. So a copy-up of many GiB, or a FIFO that nobody opens, holds up nobody.
@@ -20,6 +21,7 @@
 #include "launch/keeper.h"
 #include "launch/say.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -43,7 +45,7 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
-enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10, IDLE_TICK = 50 /* ms */ };
+enum { THREADS_MAX = 4096, SPARE = 4, STACK = 512 << 10, TICK = 10, IDLE_TICK = 50 /* ms */, FEW = 16 };
 
 static answer_fn *answers[CALL_NUMBERS];
 static const char *names[CALL_NUMBERS]; /* of the calls that have one */
@@ -204,18 +206,26 @@ void guard_step_down(struct call *q) {
         let_wait(q->guard);
 }
 
-/* If nobody waits, and no call has been taken for a whole tick, somebody is to. */
-static void *watch(void *arg) {
-    struct guard *g = arg;
+/* Until the keeper ends: if nobody waits, and no call has been taken for a whole tick, somebody is to. Returns the
+   keeper's status. */
+static int watch(struct guard *g, pid_t keeper) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
     uint64_t seen = 0;
-    for (;;) {
-        nanosleep(&(struct timespec){.tv_nsec = (seen ? TICK : IDLE_TICK) * 1000000L}, NULL);
+    for (int status;;) {
+        pid_t ended = waitpid(keeper, &status, g->listener < 0 ? 0 : WNOHANG);
+        if (ended == keeper)
+            return status;
+        if (ended < 0 && errno != EINTR)
+            return W_EXITCODE(EXIT_OURS, 0);
+        if (sigtimedwait(&child, NULL, &(struct timespec){.tv_nsec = (seen ? TICK : IDLE_TICK) * 1000000L}) > 0)
+            continue;
         uint64_t calls = atomic_load(&g->waiting) ? 0 : atomic_load(&g->calls);
         if (calls && calls == seen && is_wanted(g))
             let_wait(g);
         seen = calls;
     }
-    return NULL;
 }
 
 static bool more_wait(const struct guard *g) {
@@ -246,9 +256,14 @@ static bool attend(struct guard *g) {
         if (ret < 0)
             return false;
         atomic_store_explicit(&g->untold, 0, memory_order_relaxed);
-        atomic_fetch_add(&g->calls, 1);
+        uint64_t before = atomic_fetch_add(&g->calls, 1);
         atomic_fetch_sub(&g->waiting, 1);
         uint64_t since = nanoseconds();
+        if (before == FEW && g->processors > 1) {
+            atomic_store(&g->waiters, 2);
+            if (is_wanted(g))
+                let_wait(g);
+        }
         if (shares(g) && more_wait(g) && is_wanted(g))
             let_wait(g);
         serve_one(g, &n);
@@ -405,6 +420,9 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     sigdelset(&all, SIGBUS);
     sigprocmask(SIG_SETMASK, &all, NULL);
     outlive_shared(&g);
+    /* The keeper's end is told by a signal, and what inject.c traces tells nothing by one. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, NULL);
+    mallopt(M_ARENA_MAX, 1); /* a thread's own costs it more than it ever waits here */
     int keep[] = {socket, from_command, launch->guard.life[1]};
     let_go(keep, sizeof keep / sizeof *keep, true);
     prctl(PR_SET_NAME, "unionrun-guard");
@@ -415,7 +433,7 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     }
     cpu_set_t processors;
     g.processors = sched_getaffinity(0, sizeof processors, &processors) < 0 ? 1 : CPU_COUNT(&processors);
-    g.waiters = g.processors > 1 ? 2 : 1;
+    g.waiters = 1;
     make_answers();
     meta_start(launch);
     long opened = open_union(&g, launch->session);
@@ -427,17 +445,12 @@ static _Noreturn void guard(struct launch *launch, int socket, pid_t keeper, int
     g.listener = told ? receive_listener(from_command, &g.killable) : -1;
     if (g.listener >= 0) {
         ioctl(g.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-        pthread_t watcher;
-        if (pthread_create(&watcher, NULL, watch, &g) == 0)
-            pthread_detach(watcher);
-        for (int i = 0; i < g.waiters && is_wanted(&g); i++)
+        if (is_wanted(&g))
             let_wait(&g);
         (void)!write(from_command, &report, sizeof report);
     }
     close(from_command);
-    int status;
-    while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
-        continue;
+    int status = watch(&g, keeper);
     close(socket); /* the launcher sees the keeper's end by it */
     while (g.listener >= 0 && !over(&g, -1))
         continue;
