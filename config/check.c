@@ -42,7 +42,7 @@ static bool is_dots(const char *name, size_t length) {
 /* `path` canonical though its end may not exist: realpath of the longest part that does, then the rest as it is
    written. NULL with the plan's error. */
 static char *canonical(struct ur_plan *plan, struct ur_said_at where, const char *path) {
-    char *whole = realpath(path, NULL);
+    char *whole = ur_resolve(&plan->resolved, path, NULL);
     if (whole)
         return whole;
     UR_AUTO_TEXT begin = ur_format("%s", path);
@@ -58,7 +58,7 @@ static char *canonical(struct ur_plan *plan, struct ur_said_at where, const char
         while (cut > 1 && begin[cut - 1] != '/')
             cut--;
         begin[cut] = '\0';
-        there = realpath(begin, NULL);
+        there = ur_resolve(&plan->resolved, begin, NULL);
     }
     char *result = there;
     for (const char *name = path + cut; *name; name += strspn(name, "/")) {
@@ -106,14 +106,12 @@ static bool check_target(struct ur_plan *plan, struct ur_plan_mount *mount) {
 static bool check_lower(struct ur_plan *plan, struct ur_plan_mount *mount, size_t number) {
     struct ur_said_at where = {mount->said, "lower", (int)number};
     const char *said = mount->lower[number];
-    char *root = realpath(said, NULL);
+    struct stat st;
+    char *root = ur_resolve(&plan->resolved, said, &st);
     if (!root)
         return fail_directory(plan, where, said, errno);
     free(mount->lower[number]);
     mount->lower[number] = root;
-    struct stat st;
-    if (stat(root, &st) < 0)
-        return fail_directory(plan, where, root, errno);
     if (!S_ISDIR(st.st_mode))
         return fail_directory(plan, where, root, ENOTDIR);
     if (faccessat(AT_FDCWD, root, R_OK | X_OK, AT_EACCESS) < 0)
@@ -206,7 +204,7 @@ static bool check_pass(struct ur_plan *plan) {
     return true;
 }
 
-bool ur_check(struct ur_plan *plan) {
+static bool check(struct ur_plan *plan) {
     for (size_t i = 0; i < plan->count; i++)
         if (!check_target(plan, &plan->mounts[i]))
             return false;
@@ -226,4 +224,10 @@ bool ur_check(struct ur_plan *plan) {
                             UR_MOUNTS_MAX);
     }
     return true;
+}
+
+bool ur_check(struct ur_plan *plan) {
+    bool right = check(plan);
+    ur_resolved_free(&plan->resolved);
+    return right;
 }

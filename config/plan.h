@@ -12,6 +12,7 @@
 #ifndef UNIONRUN_CONFIG_PLAN_H
 #define UNIONRUN_CONFIG_PLAN_H
 
+#include "config/resolve.h"
 #include "config/table.h"
 
 #include <stdbool.h>
@@ -82,6 +83,8 @@ struct ur_plan {
     char *directory; /* where the command starts, absolute; NULL: where one is */
     char **command;  /* if the command line gives none: command[1] is its name, [0] free, NULL behind. NULL: none */
     size_t words;    /* of it, the free one too */
+
+    struct ur_resolved resolved; /* while it is checked */
 
     char *error; /* what is wrong and what to do about it, without "unionrun: " and newline */
 };

@@ -190,6 +190,7 @@ bool ur_take_uppers(struct ur_plan *plan, struct ur_locks *locks) {
     for (size_t i = 0; i < plan->count; i++)
         if (plan->mounts[i].upper && !prepare_upper(plan, locks, &plan->mounts[i]))
             return false;
+    locks->uppers = locks->count;
     return true;
 }
 

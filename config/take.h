@@ -7,6 +7,7 @@
 struct ur_locks {
     int *fd; /* owned; an upper stays taken until every copy of its descriptors is closed */
     size_t count;
+    size_t uppers; /* of them, the first so many are uppers' and their works' */
 };
 
 /* Makes what is missing of the plan's uppers and works, takes them and probes the uppers. False: plan->error. What was

@@ -34,7 +34,7 @@ static bool check_one(struct ur_plan *plan, struct ur_plan_writable *writable) {
     struct ur_said_at where = {-1, "writable", writable->said};
     if (writable->option >= 0)
         where = (struct ur_said_at){UR_SAID_OPTION, "writable", writable->option};
-    char *path = realpath(writable->path, NULL);
+    char *path = ur_resolve(&plan->resolved, writable->path, NULL);
     if (!path)
         return ur_plan_fail(plan, where, "%s: %s; make it before the run, correct it or take it out", writable->path,
                             strerror(errno));
@@ -59,7 +59,7 @@ bool ur_check_writables(struct ur_plan *plan) {
         if (!check_one(plan, &plan->writable[i]))
             return false;
     for (size_t i = 0; i < sizeof usual / sizeof *usual && !plan->writable_said; i++) {
-        char *path = realpath(usual[i], NULL);
+        char *path = ur_resolve(&plan->resolved, usual[i], NULL);
         if (path && !union_over(plan, path) && !lower_around(plan, path))
             ur_plan_add_writable(plan, path, -1, -1);
         else
