@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,12 +75,16 @@ static void settle_guard(struct options *options) {
 }
 
 char *find_parts(void) {
-    UR_AUTO_TEXT self = realpath("/proc/self/exe", NULL);
-    if (!self) {
-        say("/proc/self/exe: %s; unionrun needs /proc", strerror(errno));
+    static const char link[] = "/proc/self/exe";
+    char self[PATH_MAX];
+    ssize_t length = readlink(link, self, sizeof self); /* canonical, as the kernel tells it */
+    if (length <= 0 || (size_t)length == sizeof self || self[0] != '/') {
+        say("%s: %s; unionrun needs /proc", link, length < 0 ? strerror(errno) : "not to be read");
         return NULL;
     }
-    return ur_copy(self, (size_t)(strrchr(self, '/') - self));
+    while (length && self[length - 1] != '/')
+        length--;
+    return ur_copy(self, (size_t)(length - 1));
 }
 
 bool load_plan(struct launch *launch) {
