@@ -174,11 +174,13 @@ static void end_all(struct keeper *keeper) {
     kill_all(keeper);
 }
 
-/* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) */
+/* The lock files tell whom to look at when a later run finds them taken. (Uppers are locked read-only.) Always as long:
+   what is written over need not be cut off first. */
 static void sign_locks(const struct launch *launch) {
-    for (size_t i = 0; i < launch->locks.count; i++)
-        if (ftruncate(launch->locks.fd[i], 0) == 0)
-            dprintf(launch->locks.fd[i], "%d\n", (int)getpid());
+    char text[16];
+    int length = snprintf(text, sizeof text, "%-11d\n", (int)getpid());
+    for (size_t i = 0; i < launch->locks.uppers; i++)
+        (void)!pwrite(launch->locks.fd[i], text, (size_t)length, 0);
 }
 
 static void take_signals(void) {

@@ -180,7 +180,7 @@ static void set_environment(struct launch *launch, const char *preload) {
 long session_mend(const struct launch *launch, bool end, void (*word)(void *arg, const char *text), void *arg) {
     struct ur_union whole = {0};
     long mended = ur_union_open(&whole, launch->session);
-    if (mended == 0)
+    if (mended == 0 && !end)
         mended = ur_index_start(&whole);
     for (uint32_t i = 0; mended >= 0 && i < whole.table->mounts; i++) {
         mended = ur_work_recover(&whole, i, end);
@@ -271,9 +271,12 @@ int remove_session(const char *session) {
         unlinkat(dir, "table", 0);
         unlinkat(dir, "unionrun.so", 0);
         remove_tree_at(dir, "skeleton");
+        unlinkat(dir, EPHEMERAL_LINK, 0);
+        unlinkat(dir, "shared", 0);
         close(dir);
     }
-    return remove_tree(session);
+    /* Of root's run a program may have left something in it. */
+    return rmdir(session) == 0 ? 0 : remove_tree(session);
 }
 
 bool session_remove(const struct launch *launch, bool uppers) {
