@@ -8,6 +8,7 @@
 #include "config/probe.h"
 #include "config/table.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdbool.h>
@@ -40,6 +41,29 @@ static bool linked(int directory, int file) {
     return linkat(AT_FDCWD, self, directory, first, AT_SYMLINK_FOLLOW) == 0;
 }
 
+/* Can the file be cloned to another? Where its filesystem knows nothing of that, it says so of the file and itself. */
+static bool clones(int directory, int file, const char *name) {
+    if (ioctl(file, FICLONE, file) < 0 && errno == EOPNOTSUPP)
+        return false;
+    /* a whole block: some filesystems keep less in the inode, and refuse to clone that */
+    static const char block[4096];
+    int clone = make_file(directory, name);
+    if (clone < 0)
+        return false;
+    bool cloned = write(file, block, sizeof block) == sizeof block && ioctl(clone, FICLONE, file) == 0;
+    close(clone);
+    unlinkat(directory, name, 0);
+    return cloned;
+}
+
+static void swap(const char **a, const char **b) {
+    const char *was = *a;
+    *a = *b;
+    *b = was;
+}
+
+/* Each thing that is made costs a start as much as all of the checks: what one question has made, the next is asked of.
+ */
 uint32_t ur_probe_caps(int directory) {
     uint32_t caps = 0;
     clean(directory);
@@ -56,31 +80,28 @@ uint32_t ur_probe_caps(int directory) {
         return caps;
     if (fsetxattr(file, "user.overlay.probe", "y", 1, 0) == 0)
         caps |= UR_CAP_XATTR;
-    int clone = make_file(directory, second);
-    if (clone >= 0) {
-        /* a whole block: some filesystems keep less in the inode, and refuse to clone that */
-        static const char block[4096];
-        if (write(file, block, sizeof block) == sizeof block && ioctl(clone, FICLONE, file) == 0)
-            caps |= UR_CAP_REFLINK;
-        close(clone);
-    }
+    if (clones(directory, file, second))
+        caps |= UR_CAP_REFLINK;
     close(file);
-    unlinkat(directory, second, 0);
-    if (renameat2(directory, first, directory, second, RENAME_NOREPLACE) == 0) {
+
+    const char *name = first, *free_name = second;
+    if (renameat2(directory, name, directory, free_name, RENAME_NOREPLACE) == 0) {
         caps |= UR_CAP_RENAME_NOREPLACE;
-        renameat(directory, second, directory, first);
+        swap(&name, &free_name);
     }
-    int other = make_file(directory, second);
+    int other = -1;
+    if (mknodat(directory, free_name, S_IFCHR, makedev(0, 0)) == 0 && is_whiteout(directory, free_name))
+        caps |= UR_CAP_CHARDEV;
+    else
+        other = make_file(directory, free_name);
     if (other >= 0)
         close(other);
-    if (renameat2(directory, first, directory, second, RENAME_EXCHANGE) == 0)
+    if (renameat2(directory, name, directory, free_name, RENAME_EXCHANGE) == 0) {
         caps |= UR_CAP_RENAME_EXCHANGE;
-    if (renameat2(directory, first, directory, second, RENAME_WHITEOUT) == 0 && is_whiteout(directory, first))
+        swap(&name, &free_name);
+    }
+    if (renameat2(directory, name, directory, free_name, RENAME_WHITEOUT) == 0 && is_whiteout(directory, name))
         caps |= UR_CAP_RENAME_WHITEOUT;
-
-    clean(directory);
-    if (mknodat(directory, first, S_IFCHR, makedev(0, 0)) == 0 && is_whiteout(directory, first))
-        caps |= UR_CAP_CHARDEV;
     clean(directory);
     return caps;
 }
