@@ -174,12 +174,7 @@ struct ur_shared {
         _Atomic uint32_t dir;   /* of names_changed */
     } changers[UR_CHANGERS];
     _Atomic uint32_t times_state[UR_TIMES]; /* UR_TIMES_FREE ... */
-    struct ur_times_slot {
-        int64_t time[4]; /* atime, mtime: seconds and nanoseconds */
-        uint32_t owner, hash;
-        uint32_t begun;           /* of names_changed, when they were taken */
-        char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
-    } times[UR_TIMES];
+    _Atomic uint64_t times_had;             /* which of `times` have memory */
 
     /* Renames by two steps under way (halfway.c): how many, and of each the owner (0: free) and its note. */
     _Atomic uint32_t halfway_any;
@@ -198,12 +193,18 @@ struct ur_shared {
         char text[2 * UR_MOVE_PATH]; /* as in the log */
     } under_way;
 
-    /* Last, and sparse: the log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are
-     * complete. */
+    /* Sparse: the log of moves (moves.c): struct ur_move after struct ur_move; `moves_used` bytes are complete. */
     _Atomic uint32_t moves_lock;
     _Atomic uint32_t moves_used;
     _Atomic uint32_t moves_had; /* how much of it has memory; 0: the first chunk; UR_MOVES_FULL: no more can be had */
     unsigned char moves[UR_MOVES_BYTES];
+
+    struct ur_times_slot { /* sparse, too: one has memory from its first use on */
+        int64_t time[4];   /* atime, mtime: seconds and nanoseconds */
+        uint32_t owner, hash;
+        uint32_t begun;           /* of names_changed, when they were taken */
+        char path[UR_TIMES_PATH]; /* the copy's, on the host; NUL-terminated */
+    } times[UR_TIMES];
 };
 enum { UR_IDS_FREE, UR_IDS_WRITTEN, UR_IDS_READY };
 enum { UR_TIMES_FREE, UR_TIMES_TAKEN, UR_TIMES_SET };

@@ -11,15 +11,36 @@
 
 enum { BEGUN = 32 }; /* of names_changed */
 
-static int claim(struct ur_shared *sh, uint32_t self) {
+_Static_assert(UR_TIMES <= 64, "a bit of times_had each");
+
+static int claim_of(struct ur_shared *sh, uint32_t self, uint64_t which) {
     for (unsigned i = 0; i < UR_TIMES; i++) {
         unsigned slot = (self + i) % UR_TIMES;
         uint32_t seen = UR_TIMES_FREE;
-        if (atomic_load_explicit(&sh->times_state[slot], memory_order_relaxed) == UR_TIMES_FREE &&
+        if (which >> slot & 1 && atomic_load_explicit(&sh->times_state[slot], memory_order_relaxed) == UR_TIMES_FREE &&
             atomic_compare_exchange_strong(&sh->times_state[slot], &seen, UR_TIMES_TAKEN))
             return (int)slot;
     }
     return -1;
+}
+
+/* A slot that has memory, if one of them is free; else another is given some. */
+static int claim(const struct ur_union *u, uint32_t self) {
+    struct ur_shared *sh = u->shared;
+    uint64_t had = atomic_load(&sh->times_had);
+    int slot = had ? claim_of(sh, self, had) : -1;
+    if (slot >= 0)
+        return slot;
+    slot = claim_of(sh, self, ~had);
+    if (slot < 0)
+        return -1;
+    uint64_t at = offsetof(struct ur_shared, times) + (uint64_t)slot * sizeof *sh->times;
+    if (ur_shared_room(u, at, sizeof *sh->times) < 0) {
+        atomic_store(&sh->times_state[slot], UR_TIMES_FREE);
+        return -1;
+    }
+    atomic_fetch_or(&sh->times_had, UINT64_C(1) << slot);
+    return slot;
 }
 
 /* The times that another is about to give back to the same directory; if a name has changed there since, or is about
@@ -108,7 +129,7 @@ void ur_times_take(const struct ur_union *u, const struct ur_dir *d, const char 
     t->changed = names_changed(u, d);
     t->before = t->changed ? atomic_load(t->changed) : 0;
     t->changes = t->changed && others_change(sh, t->changed, self);
-    t->slot = sh ? claim(sh, self) : -1;
+    t->slot = sh ? claim(u, self) : -1;
     struct ur_scratch *room = ur_scratch_get();
     if (!room)
         return;
