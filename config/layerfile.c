@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 static const char *type_name(const json_t *value) {
@@ -361,6 +362,15 @@ static bool file_value(struct ur_plan *plan, json_t *root) {
     return mounts || ur_plan_fail_file(plan, 1, "key mounts is missing; give at least one mount");
 }
 
+/* The kernel has given each process some bytes to hash by: Jansson would open /dev/urandom for its own. */
+static void seed(void) {
+    size_t bytes = 0;
+    const void *random = (const void *)getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
+    if (random)
+        memcpy(&bytes, random, sizeof bytes);
+    json_object_seed(bytes);
+}
+
 static bool syntax_error(struct ur_plan *plan, const json_error_t *error) {
     switch (json_error_code(error)) {
     case json_error_null_character:
@@ -388,6 +398,7 @@ bool ur_layerfile_parse(struct ur_plan *plan, const char *file, const char *base
         return ur_plan_fail_file(plan, line, "a NUL byte, which no text holds; is it a layer file?");
     }
     json_error_t error;
+    seed();
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!root)
         return syntax_error(plan, &error);

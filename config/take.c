@@ -145,8 +145,10 @@ static int open_own(struct ur_plan *plan, struct ur_locks *locks, struct ur_said
             /* A failure shows in the probe, or at the first use. */
             for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
                 mkdirat(fd, parts[i], 0700);
-            bool open_to_all = geteuid() == 0 && fchmodat(fd, parts[0], 01733, 0) == 0;
-            (void)open_to_all;
+            struct stat st;
+            if (geteuid() == 0 &&
+                (fstatat(fd, parts[0], &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & 07777) != 01733))
+                (void)!fchmodat(fd, parts[0], 01733, 0);
             return fd;
         }
         in_use(plan, where, work, lock);
