@@ -500,12 +500,12 @@ static enum filter_ids filter_ids(const struct launch *launch) {
 /* `shared`: a descriptor of the session's file, which tells the shim that it is served. */
 static struct guard_report enter(struct launch *launch, int shared) {
     struct guard_report report;
+    struct loader loader;
+    find_loader(launch, &loader); /* while the guard gets ready */
     if (read(launch->guard.to, &report, sizeof report) != sizeof report)
         return (struct guard_report){LACK_GUARD, EIO};
     if (report.what > LACK_TRACE || (report.what && launch->options.guard == CHOICE_REQUIRE))
         return report;
-    struct loader loader;
-    find_loader(launch, &loader);
     bool killable;
     long listener =
         filter_install(filter_ids(launch), !launch->options.no_preload, launch->plan.max_upper, &loader, &killable);
