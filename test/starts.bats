@@ -379,3 +379,25 @@ sent_for() {
     echo "$W/own.so" >"$W/lowers/1/ld.so.preload"
     same 'its own list' preloaded "$(union /bin/true)"
 }
+
+# What a whole run of /bin/true asks by the paths of so many lowers that lie beside each other.
+asked_of() { # N
+    local lowers=() n
+    for ((n = 1; n <= $1; n++)); do
+        as mkdir -p "$W/beside/$n"
+        lowers+=(--lower "$W/beside/$n")
+    done
+    as strace -f -e trace=%file,%desc -o "$W/calls" "$UNIONRUN" "${lowers[@]}" --target "$W/union" -- /bin/true
+    grep -v execve "$W/calls" | grep -c "$W/beside"
+}
+
+@test "a lower more beside the others costs a run five calls by its path, and nothing at its end" {
+    needs strace
+    workspace user
+    local few many
+    few=$(asked_of 3)
+    many=$(asked_of 43)
+    echo "$few with 3, $many with 43"
+    # is it there, may it be used (the check); its lock; who may, and what is noted (the index)
+    [ $((many - few)) = $((5 * 40)) ]
+}
