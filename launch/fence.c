@@ -96,9 +96,11 @@ static void add(struct building *b, const char *path, uint64_t rights) {
 static void add_devices(struct building *b) {
     static const char *const devices[] = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
                                           "/dev/urandom", "/dev/ptmx", "/dev/pts",  "/dev/console"};
-    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
-        if (access(devices[i], F_OK) == 0)
-            add(b, devices[i], LANDLOCK_ACCESS_FS_WRITE_FILE);
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+        int fd = open(devices[i], O_PATH | O_CLOEXEC);
+        if (fd >= 0 || (errno != ENOENT && errno != ENOTDIR && errno != EACCES)) /* a container may have few */
+            add_open(b, 0, fd, S_IFCHR, devices[i], LANDLOCK_ACCESS_FS_WRITE_FILE);
+    }
     DIR *all = opendir("/dev");
     const struct dirent *entry;
     bool root = geteuid() == 0;

@@ -121,8 +121,8 @@ static void make_ranges(struct program *p, enum filter_ids ids, bool limited) {
             p->range[p->ranges++] = (struct range){number, of[number]};
 }
 
-/* A balanced search of ranges a..b: each leaf jumps to its kind. Whoever installs it pays for each instruction, so a test
-   jumps to its second half itself where it reaches it. */
+/* A balanced search of ranges a..b: each leaf jumps to its kind. Whoever installs it pays for each instruction, so a
+   test jumps to its second half itself where it reaches it. */
 static void search(struct program *p, unsigned a, unsigned b) {
     enum { REACH = 255 };
     if (a == b) {
@@ -337,7 +337,7 @@ static long install(const struct program *p, unsigned long flags) {
 
 long filter_install(enum filter_ids ids, bool shim, bool limited, const struct loader *loader, bool *killable) {
     static struct program program;
-    program = (struct program){0};
+    program.used = program.ranges = program.jumps = 0; /* to clear all of it would need the memory for all of it */
     make(&program, ids, shim, limited, loader);
     unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     /* Without it a signal shows in calls that know no EINTR: stat, mkdir ... Linux 5.19. */
