@@ -284,6 +284,15 @@ static long link_to_copy(const struct ur_union *u, const struct ur_table_mount *
     return ret < 0 ? ret : 1;
 }
 
+/* A copy that has not come to be seen goes, and what origin/ says of its number: that will be another's. */
+static void drop_copy(const struct ur_union *u, const struct ur_table_mount *m, const char *tmp) {
+    struct stat st;
+    if (!(m->caps & UR_CAP_XATTR) && sys_lstat(tmp, &st) == 0)
+        ur_origin_drop(u, m, &st);
+    if (sys_unlink(tmp) == -EISDIR)
+        sys_rmdir(tmp);
+}
+
 /* The one visible step of a copy: by descriptor (tmp empty) or by its name in tmp/. If the lower file has more names
    the copy gets one in links/ first, by which the others will find it. */
 static long publish(const struct ur_union *u, const struct ur_table_mount *m, uint64_t ino, const struct stat *st,
@@ -341,7 +350,7 @@ static long copy_regular(const struct ur_union *u, const struct ur_table_mount *
     } else
         ret = publish(u, m, ino, st, (int)fd, tmp, upper);
     if (*tmp)
-        sys_unlink(tmp);
+        drop_copy(u, m, tmp);
     if (!o)
         sys_close((int)fd);
     if (ret < 0)
@@ -391,7 +400,7 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret == 0)
         ret = publish(u, m, ino, st, -1, tmp, upper);
     if (*tmp)
-        sys_unlink(tmp);
+        drop_copy(u, m, tmp);
     if (ret == 0)
         ur_count(u, files, 1);
     return ret;
@@ -438,7 +447,7 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
     } else if (ret == 0)
         ret = ur_rename_new(u, m, tmp, upper);
     if (ret < 0)
-        sys_rmdir(tmp);
+        drop_copy(u, m, tmp);
     else
         ur_count(u, directories, 1);
     return ret;

@@ -92,9 +92,10 @@ static bool append(struct ur_dir *d, const char *name) {
     return true;
 }
 
-/* Can a layer hold ".wh." names? One that was empty when the run began cannot: they are never made. */
+/* Can a layer hold ".wh." names? One that was empty when the run began cannot: they are made only where there are no
+   xattrs. */
 static bool may_have_wh(const struct ur_union *u, const struct ur_dir *d, struct ur_spot s) {
-    return s.layer != 0 || !ur_has_upper(d->mount) || !u->shared ||
+    return s.layer != 0 || !ur_has_upper(d->mount) || !u->shared || !(d->mount->caps & UR_CAP_XATTR) ||
            atomic_load_explicit(&u->shared->reused, memory_order_relaxed);
 }
 

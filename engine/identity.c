@@ -4,11 +4,11 @@
  * A file keeps the st_ino of the lower that it came from: a copied-up file says so in its xattr user.unionrun.origin
  * ("INO SIZE TIME", or "INOl SIZE TIME" if the lower one has more names, see links.c; SIZE and TIME, that at which it
  * was last changed, tell whether it is still the file that was copied, and are left out for directories). What can hold
- * no user xattr (symlinks, FIFOs, sockets, devices), or whose owner may not read it, has a symlink
- * work/origin/<its own st_ino> with the text "INO BIRTH SIZE TIME", BIRTH being the time the upper's inode was born: a
- * number used anew for another file is told by it. Directories all have st_nlink 1, as btrfs has it and overlayfs for
- * merged ones: "not counted". Layers on several devices: bits 56 to 62 tell the device. xino in overlayfs.rst is the
- * model.
+ * no user xattr (symlinks, FIFOs, sockets, devices; anything where there are none), or whose owner may not read it, has
+ * a symlink work/origin/<its own st_ino> with the text "INO BIRTH SIZE TIME", BIRTH being the time the upper's inode
+ * was born: a number used anew for another file is told by it. Directories all have st_nlink 1, as btrfs has it and
+ * overlayfs for merged ones: "not counted". Layers on several devices: bits 56 to 62 tell the device. xino in
+ * overlayfs.rst is the model.
  */
 #include "union.h"
 
@@ -137,8 +137,8 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
         return ret;
     if (u->shared)
         filter_add(u->shared->originated, now.st_dev, now.st_ino);
-    if (!holds_xattr(upper))
-        return write_record(u, m, fd, host, upper, &origin);
+    if (!holds_xattr(upper) || !(m->caps & UR_CAP_XATTR))
+        return write_record(u, m, fd, host, &now, &origin);
     char value[VALUE_MAX], *end = value + sizeof value;
     size_t n = (size_t)(put_state(put_origin(value, end, &origin), end, &origin) - value);
     return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : ur_set_xattr(host, ORIGIN, value, n, 0);
@@ -191,8 +191,8 @@ long ur_origin_tell(const struct ur_union *u, const struct ur_table_mount *m, in
             read_state(at, origin);
             return 0;
         }
-        if (n != -EACCES)
-            return n == 0 || n == -ENODATA || n == -EOPNOTSUPP || n == -ENOENT || n == -ERANGE ? 0 : n;
+        if (n != -EACCES && n != -EOPNOTSUPP)
+            return n == 0 || n == -ENODATA || n == -ENOENT || n == -ERANGE ? 0 : n;
     }
     if (!m || none(u))
         return 0;

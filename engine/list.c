@@ -123,6 +123,12 @@ static bool holds_xattr_whiteouts(const struct ur_table_mount *m, unsigned layer
     return marks & (devices ? UR_MARK_WHITEOUTS : UR_MARK_WHITEOUTS | UR_MARK_OPAQUE);
 }
 
+/* Where it cannot be said that a directory is impure, each may be. */
+static long with_impure(const struct ur_table_mount *m, unsigned layer, long marks) {
+    bool unsaid = marks >= 0 && layer == 0 && ur_has_upper(m) && !(m->caps & UR_CAP_XATTR);
+    return unsaid ? marks | UR_MARK_IMPURE : marks;
+}
+
 /* One host directory that is read into a snapshot. */
 struct reading {
     int fd;
@@ -200,6 +206,7 @@ static long add_layer(struct building *b, struct ur_scratch *s, unsigned i) {
         r.upper = d->spot[i].layer == 0 && ur_has_upper(d->mount);
         r.layer = ur_layer(b->c->u, d->mount, d->spot[i].layer);
         r.marks = ret < 0 ? ret : ur_marks_at((int)i == b->own ? b->l->fd : -1, r.host, s->text);
+        r.marks = with_impure(d->mount, d->spot[i].layer, r.marks);
     } else
         ret = ur_put(r.host, r.host + UR_PATH_MAX, d->path, d->len) ? 0 : -ENAMETOOLONG;
     if (ret == 0)
@@ -510,7 +517,7 @@ static long decide(const struct ur_caller *c, struct ur_list *l, struct ur_scrat
     len = is_root(d) ? ur_lower_lost(c->u, d, spot, s->real[0]) : 0;
     if (len == 0)
         len = ur_spot_path(c->u, d, spot, NULL, s->real[0]);
-    long marks = len < 0 ? len : ur_marks_at(l->fd, s->real[0], s->text);
+    long marks = len < 0 ? len : with_impure(d->mount, at.layer, ur_marks_at(l->fd, s->real[0], s->text));
     if (marks < 0)
         return marks;
     l->filter.mount = d->mount;

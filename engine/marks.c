@@ -19,6 +19,7 @@
 #define WHITEOUT "overlay.whiteout"
 #define IMPURE "overlay.impure"
 #define METACOPY "overlay.metacopy"
+#define OPAQUE_NAME ".wh..wh..opq"              /* where there are no xattrs */
 #define HAS_METACOPIES "user.unionrun.metacopy" /* of a layer's root */
 
 static const char *const spaces[] = {"user.", "trusted."};
@@ -164,8 +165,31 @@ long ur_whiteout_make(const struct ur_table_mount *m, const char *host) {
     return ret;
 }
 
+static char *opaque_name(const char *host, char *out) {
+    char *end = out + UR_PATH_MAX, *p = ur_put(out, end, host, strlen(host));
+    return ur_put(p, end, "/" OPAQUE_NAME, strlen("/" OPAQUE_NAME));
+}
+
 long ur_mark_opaque(const char *host) {
-    return put(host, OPAQUE, "y", 1);
+    long ret = put(host, OPAQUE, "y", 1);
+    if (ret != -EOPNOTSUPP)
+        return ret;
+    UR_SCRATCH(s);
+    struct stat st;
+    ret = opaque_name(host, s->text) ? sys_lstat(host, &st) : -ENAMETOOLONG;
+    long fd = ret < 0 ? ret : ur_create(s->text, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return fd == -EEXIST ? 0 : fd;
+    sys_close((int)fd);
+    const struct timespec ts[2] = {st.st_atim, st.st_mtim}; /* no name has come that could be seen */
+    ur_set_times(host, ts);
+    return 0;
+}
+
+long ur_drop_opaque_name(const char *host) {
+    UR_SCRATCH(s);
+    long ret = opaque_name(host, s->text) ? sys_unlink(s->text) : -ENAMETOOLONG;
+    return ret == -ENOENT ? 0 : ret;
 }
 
 long ur_unmark_opaque(const char *host) {

@@ -54,6 +54,10 @@ static long drop_whiteout(void *arg, const char *name, unsigned char type) {
     long ret = ur_put(at, end, name, strlen(name)) ? sys_lstat(p->host, &st) : -ENAMETOOLONG;
     if (ret == 0) {
         bool marker = ur_is_marker_name(name, strlen(name));
+        if (marker && strcmp(name, ".wh..wh..opq") == 0) { /* while it is seen: it is what covers all */
+            p->host[dir] = 0;
+            return 0;
+        }
         UR_NAME_CHANGES_UNSEEN(p->in.u, p->in.d, marker && name[4] ? name + 4 : name);
         ret = marker ? 1 : ur_is_whiteout(p->host, &st);
         if (ret >= 0)
@@ -156,6 +160,8 @@ void ur_forget_name(const struct ur_union *u, const struct ur_dir *d, const stru
         return;
     if (!e->in_upper)
         ur_covered_add(u, e->st.st_dev, e->st.st_ino);
+    if (e->kind == UR_DIRECTORY && e->in_upper && !(m->caps & UR_CAP_XATTR))
+        ur_origin_drop(u, m, &e->st);
     if (e->kind != UR_FILE)
         return;
     if (!e->in_upper) {
@@ -256,6 +262,17 @@ static long unlink_union(const struct ur_caller *c, struct ur_scratch *s, struct
     return ret;
 }
 
+/* A purged directory that nobody sees any more. -ENOTEMPTY: somebody has made something in it, and it is as it was. */
+static long remove_aside(const char *aside) {
+    long ret = sys_rmdir(aside);
+    if (ret != -ENOTEMPTY || ur_drop_opaque_name(aside) < 0)
+        return ret;
+    ret = sys_rmdir(aside);
+    if (ret == -ENOTEMPTY)
+        ur_mark_opaque(aside);
+    return ret;
+}
+
 /* A directory and a whiteout that cannot change places: it goes to `aside` first. Who is killed then leaves a note
    (halfway.c). */
 static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, const char *host, const char *tmp,
@@ -268,7 +285,7 @@ static long remove_and_cover(const struct ur_union *u, const struct ur_dir *d, c
         ret = ur_rename_new(u, d->mount, tmp, host);
         if (ret == -EEXIST && ur_halfway_settled(u, d->mount, &k))
             ret = sys_unlink(tmp);
-        if (ret == 0 && sys_rmdir(aside) == -ENOTEMPTY) {
+        if (ret == 0 && remove_aside(aside) == -ENOTEMPTY) {
             sys_unlink(host);
             ret = -ENOTEMPTY;
         }
@@ -299,7 +316,7 @@ static long exchange_for_whiteout(const struct ur_union *u, const struct ur_dir 
         ret = ur_is_still(host, st);
     if (ret == 0)
         ret = exchanges ? sys_rename(tmp, host, RENAME_EXCHANGE) : remove_and_cover(u, d, host, tmp, aside);
-    if (ret == 0 && exchanges && sys_rmdir(tmp) == -ENOTEMPTY) {
+    if (ret == 0 && exchanges && remove_aside(tmp) == -ENOTEMPTY) {
         sys_rename(tmp, host, RENAME_EXCHANGE);
         ret = -ENOTEMPTY;
     }
@@ -364,9 +381,13 @@ static long remove_dir(const struct ur_caller *c, struct ur_scratch *s, const st
         if (ret == 0)
             ret = ur_dir_purge(c->u, child);
         if (ret == 0)
+            ret = ur_drop_opaque_name(host);
+        if (ret == 0)
             ret = sys_rmdir(host);
     }
     ur_dir_relock(c->u, d->mount, host, &k);
+    if (ret == 0)
+        ur_forget_name(c->u, d, &n->entry, 0, false);
     /* Marks that were for the directory may have met what has come in its place. */
     if (ret < 0 && ret != -ENOTEMPTY && ur_is_still(host, &n->entry.st) == UR_AGAIN)
         return UR_AGAIN;

@@ -273,6 +273,12 @@ static long clear_target(const struct ur_caller *c, struct sides *w) {
         if (ret == 0)
             ret = ur_dir_purge(c->u, &w->child);
         ur_dir_relock(c->u, to->d->mount, to->host, &k);
+        /* What covers a lower's is a name in it, where there are no xattrs: then it is not empty, and goes first. */
+        if (ret == 0 && !(to->d->mount->caps & UR_CAP_XATTR) &&
+            ur_shows_below(c->u, to->d, to->n->name, &to->n->entry) > 0) {
+            ret = ur_unlink(c, AT_FDCWD, w->child.path, AT_REMOVEDIR);
+            ret = ret == 0 || ret == -ENOENT ? UR_AGAIN : ret;
+        }
     }
     return ret;
 }

@@ -360,7 +360,9 @@ static inline bool ur_is_hidden_xattr(const struct ur_union *u, const char *name
 }
 /* Makes a whiteout at a host path, in the form that the mount's upper can hold. */
 long ur_whiteout_make(const struct ur_table_mount *m, const char *host);
+/* By an xattr, or by a name in it where there are none; that is all that the second takes away. */
 long ur_mark_opaque(const char *host);
+long ur_drop_opaque_name(const char *host);
 long ur_unmark_opaque(const char *host);
 long ur_mark_whiteouts(const struct ur_table_mount *m, const char *host); /* the directory now holds one */
 long ur_mark_impure(const char *host);
