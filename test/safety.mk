@@ -37,7 +37,7 @@ FUZZ = clang -std=gnu11 $(CPPFLAGS) -I. -D_GNU_SOURCE -DUNIONRUN_VERSION='"$(VER
 
 $(BUILD)/fuzz/%.o: %.c | $(BUILD)/have/jansson
 	@mkdir -p $(@D)
-	@$(FUZZ) -fsanitize=fuzzer-no-link -c -o $@ $<
+	@$(FUZZ) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 $(BUILD)/fuzz/%: test/fuzz/%.c $(call objects,fuzz,$(config) $(engine))
 	@mkdir -p $(@D)
