@@ -35,31 +35,34 @@ static uint64_t filter_hash(uint64_t dev, uint64_t ino) {
     return h ^ h >> 29;
 }
 
-static void filter_add(_Atomic uint64_t *filter, uint64_t dev, uint64_t ino) {
+static void filter_add(struct ur_files *filter, uint64_t dev, uint64_t ino) {
     uint64_t h = filter_hash(dev, ino);
+    atomic_store(&filter->any, 1);
     for (int i = 0; i < 3; i++, h >>= 20)
-        atomic_fetch_or(&filter[h % UR_COVERED_BITS / 64], UINT64_C(1) << h % 64);
+        atomic_fetch_or(&filter->bits[h % UR_COVERED_BITS / 64], UINT64_C(1) << h % 64);
 }
 
-static bool filter_has(const _Atomic uint64_t *filter, uint64_t dev, uint64_t ino) {
+static bool filter_has(const struct ur_files *filter, uint64_t dev, uint64_t ino) {
     uint64_t h = filter_hash(dev, ino);
+    if (!atomic_load_explicit(&filter->any, memory_order_relaxed))
+        return false;
     for (int i = 0; i < 3; i++, h >>= 20)
-        if (!(atomic_load_explicit(&filter[h % UR_COVERED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
+        if (!(atomic_load_explicit(&filter->bits[h % UR_COVERED_BITS / 64], memory_order_relaxed) >> h % 64 & 1))
             return false;
     return true;
 }
 
 void ur_covered_add(const struct ur_union *u, uint64_t dev, uint64_t ino) {
     if (u->shared)
-        filter_add(u->shared->covered, dev, ino);
+        filter_add(&u->shared->covered, dev, ino);
 }
 
 bool ur_covered_maybe(const struct ur_union *u, uint64_t dev, uint64_t ino) {
-    return !u->shared || filter_has(u->shared->covered, dev, ino);
+    return !u->shared || filter_has(&u->shared->covered, dev, ino);
 }
 
 bool ur_origin_given(const struct ur_union *u, const struct stat *st) {
-    return u->shared && filter_has(u->shared->originated, st->st_dev, st->st_ino);
+    return u->shared && filter_has(&u->shared->originated, st->st_dev, st->st_ino);
 }
 
 bool ur_origin_maybe(const struct ur_union *u, const struct stat *st) {
@@ -136,7 +139,7 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     if (ret < 0)
         return ret;
     if (u->shared)
-        filter_add(u->shared->originated, now.st_dev, now.st_ino);
+        filter_add(&u->shared->originated, now.st_dev, now.st_ino);
     if (!holds_xattr(upper) || !(m->caps & UR_CAP_XATTR))
         return write_record(u, m, fd, host, &now, &origin);
     char value[VALUE_MAX], *end = value + sizeof value;

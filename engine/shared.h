@@ -136,10 +136,13 @@ struct ur_shared {
 
     /* A Bloom filter of the lower inodes of which a name was copied up or removed in this run: a descriptor that was
        opened before still shows the lower one. */
-    _Atomic uint64_t covered[UR_COVERED_BITS / 64];
+    struct ur_files {
+        _Atomic uint32_t any; /* most runs that change little ask for many files and have none here */
+        _Atomic uint64_t bits[UR_COVERED_BITS / 64];
+    } covered;
 
     /* The same of the upper inodes that were given an origin in this run. `reused`: uppers held something before it. */
-    _Atomic uint64_t originated[UR_COVERED_BITS / 64];
+    struct ur_files originated;
     _Atomic uint32_t reused;
 
     /* Directories that were removed by way of the work directory, the newest UR_DEAD of them: a cwd in one is told by
