@@ -2,13 +2,13 @@
  * Listings of merged directories, kept for all processes of the run: what one has read of all its layers costs the next
  * a copy from memory.
  *
- *   place    of a directory, by the hash of its union path: a word of state (how many are changing a name in it; a
- *            counter), and a word that is 0, a reservation, or where the listing is
- *   log      a ring of records; where the next one goes is only ever counted up, so that a place in it has one meaning
+ *   place    of a directory, and of others, by the hash of its union path: a word of state (how many are changing a
+ * name in one of them; a counter), and a word for each of a few listings: 0, a reservation, or where the listing is log
+ * a ring of records; where the next one goes is only ever counted up, so that a place in it has one meaning
  *
  * What stands in a place is true, by the protocol of index.c: who changes a name takes the listing of its directory out
  * first and counts himself, and what was read meanwhile cannot be put. Besides, a listing holds in one generation: in
- * another its directory may have other layers, or be another's path. Directories that share a place push each other
+ * another its directory may have other layers, or be another's path. When a place is full, a new one pushes another
  * out.
  *
  * A record may be overwritten while it is read, by one that comes a whole ring later, or by a writer that slept so
@@ -21,7 +21,11 @@
 
 #define CHANGING UINT64_C(0xffffffff)
 #define TICKET (UINT64_C(1) << 32)
-#define KEPT UINT64_C(1) /* and the rest of the word is the record's position << 1 */
+/* A word: KEPT, 15 bits of the key, and the record's position; or, not KEPT, the same bits and a reservation's number.
+ */
+#define KEPT UINT64_C(1)
+#define TAG UINT64_C(0xfffe)
+enum { POSITION_SHIFT = 16 };
 
 enum { CHUNK = 1 << 20 }; /* of the ring, had at once */
 
@@ -34,6 +38,10 @@ struct record {
 
 static struct ur_listing_place *place_of(const struct ur_union *u, uint64_t key) {
     return &u->shared->listing[key % UR_LISTINGS];
+}
+
+static uint64_t tag_of(uint64_t key) {
+    return key >> 48 & TAG;
 }
 
 static uint64_t key_of(const struct ur_union *u, const struct ur_dir *d) {
@@ -83,19 +91,17 @@ static bool reorder(struct ur_snapshot *p) {
     return true;
 }
 
-bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_list *l) {
-    if (!may_be_kept(u, d))
-        return false;
-    uint64_t key = key_of(u, d);
-    uint64_t word = atomic_load_explicit(&place_of(u, key)->word, memory_order_acquire);
-    uint64_t position = word >> 1, at = position % u->listings_bytes;
+/* The record at `position`, if it is the one that is meant, and whole. */
+static bool read_record(const struct ur_union *u, uint64_t position, uint64_t key, uint64_t generation,
+                        struct ur_list *l) {
+    uint64_t at = position % u->listings_bytes;
     const unsigned char *from = u->listings + at;
     struct record r;
-    if (!(word & KEPT) || u->listings_bytes - at < sizeof r)
+    if (u->listings_bytes - at < sizeof r)
         return false;
     memcpy(&r, from, sizeof r);
     size_t offsets = (size_t)r.count * sizeof(uint32_t);
-    if (r.position != position || r.key != key || r.generation != d->generation || !r.count || r.used % 8 ||
+    if (r.position != position || r.key != key || r.generation != generation || !r.count || r.used % 8 ||
         (l->by_hash && !r.by_hash) || u->listings_bytes - at - sizeof r < (uint64_t)r.used + offsets ||
         !ur_snapshot_reserve(l, (size_t)r.used + offsets))
         return false;
@@ -111,6 +117,33 @@ bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_
     return false;
 }
 
+bool ur_listing_get(const struct ur_union *u, const struct ur_dir *d, struct ur_list *l) {
+    if (!may_be_kept(u, d))
+        return false;
+    uint64_t key = key_of(u, d);
+    struct ur_listing_place *place = place_of(u, key);
+    for (int i = 0; i < UR_LISTINGS_PLACE; i++) {
+        uint64_t word = atomic_load_explicit(&place->word[i], memory_order_acquire);
+        if ((word & (KEPT | TAG)) == (KEPT | tag_of(key)) &&
+            read_record(u, word >> POSITION_SHIFT, key, d->generation, l))
+            return true;
+    }
+    return false;
+}
+
+/* Which of a place's words is to be this listing's: its own, a free one, or any. */
+static _Atomic uint64_t *word_for(struct ur_listing_place *place, uint64_t tag, uint64_t ticket) {
+    _Atomic uint64_t *word = &place->word[ticket % UR_LISTINGS_PLACE];
+    for (int i = UR_LISTINGS_PLACE; i-- > 0;) {
+        uint64_t now = atomic_load_explicit(&place->word[i], memory_order_relaxed);
+        if (now && (now & TAG) == tag)
+            return &place->word[i];
+        if (!now)
+            word = &place->word[i];
+    }
+    return word;
+}
+
 struct ur_listing ur_listing_reserve(const struct ur_union *u, const struct ur_dir *d) {
     struct ur_listing r = {NULL};
     if (!may_be_kept(u, d))
@@ -118,12 +151,14 @@ struct ur_listing ur_listing_reserve(const struct ur_union *u, const struct ur_d
     r.key = key_of(u, d);
     r.generation = d->generation;
     struct ur_listing_place *place = place_of(u, r.key);
-    r.word = ((atomic_fetch_add(&place->state, TICKET) >> 32) + 1) << 1;
-    atomic_store(&place->word, r.word);
+    uint64_t ticket = (atomic_fetch_add(&place->state, TICKET) >> 32) + 1;
+    _Atomic uint64_t *word = word_for(place, tag_of(r.key), ticket);
+    r.word = ticket << POSITION_SHIFT | tag_of(r.key);
+    atomic_store(word, r.word);
     /* Looked at after the reservation can be seen: who begins a change from here on takes it away. */
     if (atomic_load(&place->state) & CHANGING)
         return r;
-    r.place = &place->word;
+    r.place = word;
     return r;
 }
 
@@ -168,7 +203,7 @@ void ur_listing_put(const struct ur_union *u, struct ur_listing *k, const struct
         memcpy(to, &r, sizeof r);
         memcpy(to + sizeof r, p->area, p->used);
         memcpy(to + sizeof r + p->used, from, offsets);
-        now = position << 1 | KEPT;
+        now = position << POSITION_SHIFT | tag_of(k->key) | KEPT;
     }
     atomic_compare_exchange_strong(k->place, &mine, now);
     k->place = NULL;
@@ -179,8 +214,13 @@ void ur_listing_put(const struct ur_union *u, struct ur_listing *k, const struct
 _Atomic uint64_t *ur_listing_changes(const struct ur_union *u, const struct ur_dir *d) {
     if (!u->listings)
         return NULL;
-    struct ur_listing_place *place = place_of(u, key_of(u, d));
+    uint64_t key = key_of(u, d);
+    struct ur_listing_place *place = place_of(u, key);
     atomic_fetch_add(&place->state, 1);
-    atomic_store(&place->word, 0);
+    for (int i = 0; i < UR_LISTINGS_PLACE; i++) {
+        uint64_t word = atomic_load(&place->word[i]);
+        while (word && (word & TAG) == tag_of(key) && !atomic_compare_exchange_weak(&place->word[i], &word, 0))
+            ;
+    }
     return &place->state;
 }

@@ -33,7 +33,8 @@ enum {
     UR_INDEX_BYTES = 8 << 20, /* of the index, if nothing is said: 900,000 names */
     UR_INDEX_PARTS = 1024,    /* at most; each is given memory when it is first asked for */
     UR_NAMES = 1024,
-    UR_LISTINGS = 8192,
+    UR_LISTINGS = 2048, /* places, of as many listings each as fill a cache line with their state */
+    UR_LISTINGS_PLACE = 7,
     UR_ANSWERS = 512,
     UR_METACOPIES = 1024,
     UR_PROGRAMS = 256,
@@ -102,7 +103,7 @@ struct ur_shared {
 
     /* Where listings are kept (listings.c); how much was ever written to their ring, and how much of it has memory. */
     struct ur_listing_place {
-        _Atomic uint64_t state, word;
+        _Atomic uint64_t state, word[UR_LISTINGS_PLACE];
     } listing[UR_LISTINGS];
     _Atomic uint64_t listings_next, listings_had;
 

@@ -212,6 +212,22 @@ END
     same 'the calls' "openat(AT_FDCWD, \"$W/lowers/1/d\"," "$output"
 }
 
+@test "the listings of 900 merged directories are all kept: none pushes another out" {
+    needs strace
+    workspace root
+    as mkdir -p "$W"/lowers/{1,2}
+    # shellcheck disable=SC2016 # the inner shell's
+    as sh -c 'cd "$1" && seq -f "1/d%g/high" 900 | xargs dirname | xargs mkdir && seq -f "1/d%g/high" 900 | xargs touch &&
+        seq -f "2/d%g/low" 900 | xargs dirname | xargs mkdir && seq -f "2/d%g/low" 900 | xargs touch' sh "$W/lowers"
+    UNION_OPTIONS=(--guard=off --writable "$W")
+    # shellcheck disable=SC2016 # the inner shell's
+    union sh -c 'cd "$1" && find . >"$2/first" && strace -o "$2/trace" -e trace=openat find . >"$2/again"' \
+        sh "$TARGET" "$W"
+    same 'the names' "$(sort "$W/first")" "$(sort "$W/again")"
+    [ "$(wc -l <"$W/again")" -eq 2701 ]
+    same 'the opened lower ones' 0 "$(grep -c "lowers/2/d" "$W/trace")"
+}
+
 @test "getdents64 in small pieces reads a merged directory's layers once, and tells each name once" {
     needs strace
     workspace root
