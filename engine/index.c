@@ -28,13 +28,14 @@
  * That two of a run's names share 63 bits of a hash is taken as impossible: with a million names known, asking for a
  * million more meets it once in 10^7 runs.
  *
- * A name has two buckets: at home, which is in the one page of its directory, and away, in a block of pages, for what a
- * large directory has no room for at home. So who works in one directory touches few pages: a page that the processor
- * has no translation of costs as much as all the rest of a lookup. What is away counts only while the home is full.
+ * A name has two buckets: at home, among the few that its directory has, and away, in a block of pages, for what a
+ * large directory has no room for at home. So who works in one directory touches few cache lines and pages: one that
+ * the processor does not have costs as much as all the rest of a lookup. What is away counts only while the home is
+ * full.
  */
 #include "index.h"
 
-enum { ENTRIES = 7, BUCKET = 64, PAGE = 4 << 10, BLOCK = 64 << 10 };
+enum { ENTRIES = 7, BUCKET = 64, HOME = 512, BLOCK = 64 << 10 };
 
 struct bucket {
     _Atomic uint64_t state; /* low half: changes under way; high half: a counter, by which reservations differ */
@@ -157,7 +158,7 @@ static bool key_of(const struct ur_union *u, const char *dir, size_t dir_len, co
         return false;
     uint64_t n = name_hash(u, d, name, len), now = in_epoch(u, n);
     *k = (struct ur_key){
-        .home = bucket_of(u, d >> 32, n, PAGE)->entry,
+        .home = bucket_of(u, d >> 32, n, HOME)->entry,
         .away = bucket_of(u, d >> 32, n >> 32, BLOCK)->entry,
         .hash = now,
         .stack = stack_hash(now),
