@@ -72,7 +72,7 @@ struct program {
     struct jump {
         unsigned at;
         enum kind kind;
-    } jump[RANGES]; /* JA instructions that lead to their kind's code */
+    } jump[RANGES + 8]; /* JA instructions that lead to their kind's code */
     unsigned jumps;
 };
 
@@ -140,6 +140,18 @@ static void search(struct program *p, unsigned a, unsigned b) {
     if (!reaches)
         p->code[test + 1].k = p->used - test - 2;
     search(p, middle, b);
+}
+
+/* What programs ask most often is found before the search. */
+static void often(struct program *p) {
+    static const uint32_t number[] = {SYS_newfstatat, SYS_openat};
+    for (unsigned i = 0; i < sizeof number / sizeof *number; i++)
+        for (unsigned r = p->ranges; r-- > 0;)
+            if (p->range[r].from <= number[i]) {
+                emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number[i]);
+                p->jump[p->jumps++] = (struct jump){emit(p, BPF_JMP | BPF_JA, 0, 0, 0), p->range[r].kind};
+                break;
+            }
 }
 
 /* Allows the call if its instruction lies in the gate, else goes on. The address that is told is the one behind the
@@ -231,6 +243,7 @@ static void kind_address(struct program *p) {
    not, since Linux 6.10. (Before that one that is static and position-independent may be taken for a library: it
    sees the numbers of a copied-up file's copy in fstat.) The flags are the fourth argument. */
 static void kind_fstat(struct program *p, bool shim) {
+    allow_gate(p);
     if (shim) {
         load(p, low(3));
         emit(p, BPF_JMP | BPF_JSET | BPF_K, 0, 5, AT_EMPTY_PATH);
@@ -240,7 +253,7 @@ static void kind_fstat(struct program *p, bool shim) {
         emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x7e00);
         give(p, SECCOMP_RET_ALLOW);
     }
-    unless_gate(p);
+    give(p, SECCOMP_RET_USER_NOTIF);
 }
 
 /* The limit is prlimit64's second argument, the others' first. */
@@ -320,6 +333,7 @@ static void make(struct program *p, enum filter_ids ids, bool shim, bool limited
     give(p, SECCOMP_RET_ERRNO | ENOSYS);
 #endif
     make_ranges(p, ids, limited);
+    often(p);
     search(p, 0, p->ranges - 1);
     for (enum kind kind = ALLOW; kind < KINDS; kind++) {
         unsigned at = p->used;
