@@ -92,7 +92,7 @@ parts += $(BUILD)/unionrun-audit.so
 endif
 test_programs := $(patsubst test/bin/%.c,$(BUILD)/test/%,$(programs)) $(if $(differ),$(BUILD)/test/ops)
 ifneq ($(MUSL_CC),)
-test_programs += $(patsubst test/musl/%.c,$(BUILD)/test/musl-%,$(musl_programs)) $(BUILD)/test/musl-ops $(BUILD)/test/musl-hard
+test_programs += $(patsubst test/musl/%.c,$(BUILD)/test/musl-%,$(musl_programs)) $(BUILD)/test/musl-ops $(BUILD)/test/musl-hard $(BUILD)/test/musl-numbers
 endif
 asan_units := $(patsubst test/unit/%.c,$(BUILD)/asan/unit/%,$(units))
 
@@ -178,7 +178,7 @@ $(BUILD)/test/musl-ops: $(differ) test/musl/musl.h
 	@mkdir -p $(@D)
 	$(COMPILE_MUSL) -o $@ $(differ)
 
-$(BUILD)/test/musl-hard: test/bin/hard.c test/musl/musl.h
+$(BUILD)/test/musl-hard $(BUILD)/test/musl-numbers: $(BUILD)/test/musl-%: test/bin/%.c test/musl/musl.h
 	@mkdir -p $(@D)
 	$(COMPILE_MUSL) -o $@ $<
 

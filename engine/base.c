@@ -25,11 +25,10 @@ static struct slot *slot_of(const struct stat *st) {
     return &slots[(st->st_ino ^ st->st_ino >> 8 ^ st->st_dev) % SLOTS];
 }
 
-static long recall(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
-    struct slot *s = slot_of(st);
-    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
-    if (sequence % 2 || s->ino != st->st_ino || s->dev != st->st_dev || s->len >= PATH_BYTES ||
-        s->generation != atomic_load(&u->shared->generation) + 1)
+/* What a slot says, as it is at `sequence`; -ENOENT: not now, or no longer. */
+static long read_slot(const struct ur_union *u, const struct slot *s, uint32_t sequence, char *out,
+                      struct ur_layer_at *at) {
+    if (s->len >= PATH_BYTES || s->generation != atomic_load(&u->shared->generation) + 1)
         return -ENOENT;
     size_t len = s->len;
     *at = (struct ur_layer_at){s->mount, s->layer, s->plain};
@@ -37,6 +36,26 @@ static long recall(const struct ur_union *u, const struct stat *st, char *out, s
     out[len] = 0;
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&s->sequence, memory_order_relaxed) == sequence ? (long)len : -ENOENT;
+}
+
+/* *place: which slot it was, and when. */
+static long recall(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at,
+                   uint64_t *place) {
+    const struct slot *s = slot_of(st);
+    uint32_t sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
+    if (sequence % 2 || s->ino != st->st_ino || s->dev != st->st_dev)
+        return -ENOENT;
+    *place = (uint64_t)(s - slots) << 32 | sequence;
+    return read_slot(u, s, sequence, out, at);
+}
+
+/* The same without the stat, of a place that was noted. */
+static long recall_place(const struct ur_union *u, uint64_t place, char *out, struct ur_layer_at *at) {
+    const struct slot *s = &slots[place >> 32];
+    uint32_t sequence = (uint32_t)place;
+    if (!place || atomic_load_explicit(&s->sequence, memory_order_acquire) != sequence)
+        return -ENOENT;
+    return read_slot(u, s, sequence, out, at);
 }
 
 static void keep(const struct ur_union *u, const struct stat *st, const char *path, size_t len, struct ur_layer_at at,
@@ -144,14 +163,11 @@ static long raw_path(const struct ur_caller *c, int dirfd, char *out) {
     return S_ISDIR(st.st_mode) ? n : -ENOTDIR;
 }
 
-long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
-                struct ur_layer_at *at) {
+static long ask_and_keep(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
+                         struct ur_layer_at *at) {
     enum ur_dead_dir is_dead = UR_ALIVE;
-    long len = recall(c->u, st, out, at);
-    if (len > 0)
-        return len;
     uint64_t generation = ur_dcache_begin(c->u);
-    len = ask_kernel(c, dirfd, out, &is_dead, at);
+    long len = ask_kernel(c, dirfd, out, &is_dead, at);
     if (len > 0 && !is_dead)
         keep(c->u, st, out, (size_t)len, *at, generation);
     if (is_dead && !dead)
@@ -159,6 +175,13 @@ long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, cha
     if (dead)
         *dead = is_dead;
     return len;
+}
+
+long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
+                struct ur_layer_at *at) {
+    uint64_t place;
+    long len = recall(c->u, st, out, at, &place);
+    return len > 0 ? len : ask_and_keep(c, dirfd, st, out, dead, at);
 }
 
 /* Since Linux 6.11 the empty path need not be there to be read, which is a tenth cheaper. */
@@ -173,23 +196,42 @@ static long stat_cwd(struct stat *st) {
     return sys_fstatat(AT_FDCWD, "", st, AT_EMPTY_PATH);
 }
 
-bool ur_base_stat(const struct ur_caller *c, int dirfd, struct stat *st) {
+/* The raw stat of a directory descriptor or the cwd. False: it must be asked in another way. */
+static bool stat_base(const struct ur_caller *c, int dirfd, struct stat *st) {
     if (c->pid || !c->u->shared || (dirfd != AT_FDCWD && (dirfd < 0 || ur_fd_is_raw(c, dirfd))))
         return false;
     long ret = dirfd == AT_FDCWD ? stat_cwd(st) : sys_fstat(dirfd, st);
     return ret == 0 && S_ISDIR(st->st_mode);
 }
 
+long ur_base_recall(const struct ur_caller *c, int dirfd, struct stat *st, bool *asked, char *out,
+                    struct ur_layer_at *at) {
+    uint64_t place = ur_descriptor_recall(c, dirfd);
+    *asked = false;
+    long len = recall_place(c->u, place, out, at);
+    if (len > 0)
+        return len;
+    uint64_t begun = ur_descriptor_begin(c, dirfd);
+    *asked = stat_base(c, dirfd, st);
+    len = *asked ? recall(c->u, st, out, at, &place) : -ENOENT;
+    if (len > 0)
+        ur_descriptor_note(dirfd, begun, place);
+    return len;
+}
+
 long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_dir *dead, struct ur_layer_at *at) {
     struct stat st;
+    bool asked;
     *at = (struct ur_layer_at){0};
     if (dirfd != AT_FDCWD && ur_fd_is_raw(c, dirfd))
         return raw_path(c, dirfd, out);
-    if (!ur_base_stat(c, dirfd, &st)) {
-        struct ur_layer_at others;
-        return ask_kernel(c, dirfd, out, dead, &others);
-    }
-    return ur_base_at(c, dirfd, &st, out, dead, at);
+    long len = ur_base_recall(c, dirfd, &st, &asked, out, at);
+    if (len > 0)
+        return len;
+    if (asked)
+        return ask_and_keep(c, dirfd, &st, out, dead, at);
+    struct ur_layer_at others;
+    return ask_kernel(c, dirfd, out, dead, &others);
 }
 
 void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
@@ -205,5 +247,6 @@ long ur_base_path(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_
 }
 
 long ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at) {
-    return u->shared ? recall(u, st, out, at) : -ENOENT;
+    uint64_t place;
+    return u->shared ? recall(u, st, out, at, &place) : -ENOENT;
 }

@@ -143,8 +143,9 @@ bool ur_brief(const struct ur_caller *c, int dirfd, const char *path, bool nofol
     char *to = b->room + UR_BRIEF_ROOT;
     _Static_assert((int)UR_BASE_MAX < (int)UR_BRIEF_PATH, "a directory's path has room where the name's will be");
     struct ur_base base = {.path = to, .fd = dirfd};
-    begun->known = !ur_is_dot(path) && ur_base_stat(c, dirfd, &begun->st);
-    long base_len = begun->known ? ur_base_known(c->u, &begun->st, to, &base.at) : -ENOENT;
+    if (ur_is_dot(path))
+        return false;
+    long base_len = ur_base_recall(c, dirfd, &begun->st, &begun->known, to, &base.at);
     if (base_len <= 0)
         return false;
     base.len = (size_t)base_len;

@@ -203,6 +203,17 @@ long ur_fchdir(const struct ur_caller *c, int fd);
 /* The union path of the cwd; `n` as getcwd(2). Returns the length with the NUL, -ERANGE, -ENOENT ... */
 long ur_getcwd(const struct ur_caller *c, char *buf, size_t n);
 
+/* Of this process' descriptors: what was remembered of one, of those of `from` to `to`, or of the cwd (AT_FDCWD) holds
+   no longer. To be told after whatever gives it another meaning, and of a close (which another thread may use at once)
+   before it, too. Async-signal-safe. */
+void ur_descriptor_changes(int fd);
+void ur_descriptors_change(unsigned from, unsigned to);
+/* The same of all processes' descriptors: the guard is about to give one of them a directory, or (after it, too) a cwd.
+ */
+void ur_descriptor_given(const struct ur_union *u);
+/* This is a process, and not a child of vfork: without it nothing is remembered. */
+void ur_process_begins(void);
+
 /* --- listings -------------------------------------------------------------------------------------------- */
 
 /* A directory as it is listed. What one layer alone holds is streamed from `fd`; what more layers hold is read

@@ -408,7 +408,10 @@ static long open_for(const struct ur_caller *c, int dirfd, const char *path, int
         if (ret != UR_AGAIN)
             return ret;
     }
-    return UR_RETRY(open_once(c, dirfd, path, flags, mode, e, defers, &begun));
+    long ret = UR_RETRY(open_once(c, dirfd, path, flags, mode, e, defers, &begun));
+    if (ret >= 0 && !c->pid) /* it may be a directory, on a number that was closed unseen */
+        ur_descriptor_changes((int)ret);
+    return ret;
 }
 
 long ur_open(const struct ur_caller *c, int dirfd, const char *path, int flags, mode_t mode) {

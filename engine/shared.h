@@ -68,6 +68,9 @@ struct ur_shared {
        seen to. */
     _Atomic uint32_t watched;
 
+    /* How often the guard gave a process a directory (descriptors.c). */
+    _Atomic uint32_t given;
+
     /* The process that was first refused a mount where no guard could say so; 0: none was. */
     _Atomic uint32_t mount_refused;
 

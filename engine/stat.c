@@ -511,18 +511,24 @@ long ur_chdir(const struct ur_caller *c, const char *path) {
         ret = -ENOTDIR;
     if (ret == 0)
         ret = ur_node_path(c->u, &s->dir[0], n, s->real[0]);
-    return ret < 0 ? ret : ur_if_lost(c->u, &s->dir[0], &n->entry, sys_chdir(s->real[0]));
+    if (ret < 0)
+        return ret;
+    ret = sys_chdir(s->real[0]);
+    ur_descriptor_changes(AT_FDCWD);
+    return ur_if_lost(c->u, &s->dir[0], &n->entry, ret);
 }
 
 long ur_fchdir(const struct ur_caller *c, int fd) {
     struct stat st, now;
     struct ur_fdinfo info;
-    if (!ur_active(c) || sys_fstat(fd, &st) < 0 || !ur_covered_maybe(c->u, st.st_dev, st.st_ino))
-        return sys_fchdir(fd);
-    UR_SCRATCH(s);
-    if (ur_fd_find(c, fd, &info, s->text, &st, &now) <= 0)
-        return sys_fchdir(fd);
-    return ur_chdir(c, s->text);
+    if (ur_active(c) && sys_fstat(fd, &st) == 0 && ur_covered_maybe(c->u, st.st_dev, st.st_ino)) {
+        UR_SCRATCH(s);
+        if (ur_fd_find(c, fd, &info, s->text, &st, &now) > 0)
+            return ur_chdir(c, s->text);
+    }
+    long ret = sys_fchdir(fd);
+    ur_descriptor_changes(AT_FDCWD);
+    return ret;
 }
 
 long ur_getcwd(const struct ur_caller *c, char *buf, size_t size) {

@@ -33,3 +33,8 @@ enum { UR_GATE_SYSCALL = 4 };
                                                                    "    ret\n")                                        \
         UR_FUNCTION("ur_gated6", "    ldr x16, =" UR_GATE_TEXT "\n", "    br x16\n") ".ltorg\n"                        \
                                                                                      ".popsection\n"
+
+/* As on x86_64; here nobody is known who clones without a thread area. */
+static inline int ur_is_thread(void) {
+    return 1;
+}

@@ -440,15 +440,23 @@ long ur_base_find(const struct ur_caller *c, int dirfd, char *out, enum ur_dead_
 /* The same of a descriptor of a directory of which the caller (pid 0, with shared state) has the stat, and not raw. */
 long ur_base_at(const struct ur_caller *c, int dirfd, const struct stat *st, char *out, enum ur_dead_dir *dead,
                 struct ur_layer_at *at);
-/* The raw stat of a directory descriptor or the cwd. False: it must be asked in another way. */
-bool ur_base_stat(const struct ur_caller *c, int dirfd, struct stat *st);
-/* Does this process remember the directory of which a descriptor's `st` is? Then where it is, of UR_BASE_MAX bytes at
-   most, and its length; or -ENOENT. */
+/* Does this thread or this process remember which directory of the union `dirfd` or the cwd is? Then its path, of
+   UR_BASE_MAX bytes at most, and its length; or -ENOENT. *asked: `st` is its raw stat. */
+long ur_base_recall(const struct ur_caller *c, int dirfd, struct stat *st, bool *asked, char *out,
+                    struct ur_layer_at *at);
+/* The same of the directory of which a descriptor's `st` is. */
 enum { UR_BASE_MAX = 204 };
 long ur_base_known(const struct ur_union *u, const struct stat *st, char *out, struct ur_layer_at *at);
 /* `fd` was opened at `path`, which was found at `generation` (ur_dcache_begin): what ur_base_path will be asked. */
 void ur_base_note(const struct ur_caller *c, int fd, const char *path, size_t len, struct ur_layer_at at,
                   uint64_t generation);
+
+/* descriptors.c. Async-signal-safe. What is remembered of a descriptor or the cwd is a number, not 0; 0: nothing. */
+uint64_t ur_descriptor_recall(const struct ur_caller *c, int fd);
+/* To note it: begun before the kernel is asked what it is. */
+uint64_t ur_descriptor_begin(const struct ur_caller *c, int fd);
+void ur_descriptor_note(int fd, uint64_t begun, uint64_t what);
+
 /* The path of a /proc entry of the caller: "/proc/thread-self" or "/proc/PID", then `tail`. */
 char *ur_proc_path(const struct ur_caller *c, const char *tail, int number, char *out, size_t n);
 /* What the symlinks /proc/self and /proc/thread-self say to a caller that is not this thread: replaces `text` (64

@@ -25,21 +25,9 @@ __asm__(".symver _pthread_cleanup_pop,_pthread_cleanup_pop@GLIBC_2.17");
 #pragma weak _pthread_cleanup_push
 #pragma weak _pthread_cleanup_pop
 
-/* clone(2) with a thread area of zeros makes a child that is no thread of libc's, and lives by calls that need none:
-   chromium's sandbox goes to its new root so. */
-static bool is_thread(void) {
-#if defined __x86_64__
-    const void *self;
-    __asm__("mov %%fs:0, %0" : "=r"(self));
-    return self != NULL;
-#else
-    return true;
-#endif
-}
-
 int ur_cancel_hold(void) {
     int was = PTHREAD_CANCEL_DEFERRED;
-    if (is_thread())
+    if (ur_is_thread())
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &was);
     return was;
 }
@@ -50,13 +38,13 @@ void ur_cancel_release(int was) {
 }
 
 void ur_cancel_point(void) {
-    if (pthread_testcancel && is_thread())
+    if (pthread_testcancel && ur_is_thread())
         pthread_testcancel();
 }
 
 long ur_cancel_wait(ur_way *way, long nr, long a, const void *b, long c, long d, const void *e, long f) {
     int was = PTHREAD_CANCEL_DEFERRED, unused;
-    if (!is_thread())
+    if (!ur_is_thread())
         return way(nr, a, (long)b, c, d, (long)e, f);
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &was);
     long ret = way(nr, a, (long)b, c, d, (long)e, f);
@@ -94,10 +82,15 @@ long ur_cancel_open(int dirfd, const char *path, int flags, mode_t mode) {
     if ((flags & (O_TRUNC | O_ACCMODE | O_PATH)) == (O_TRUNC | O_RDONLY)) /* the guard wants to see the host's path */
         return ur_open(UR_SELF, dirfd, path, flags, mode);
     long ret = ur_open_unless_waits(UR_SELF, dirfd, path, flags, mode);
-    if (ret == UR_NATIVE)
-        return wait_in_open(ur_syscall6, dirfd, path, flags, mode);
-    if (ret != UR_ELSEWHERE)
+    if (ret != UR_NATIVE && ret != UR_ELSEWHERE)
         return ret;
-    /* A guard can do it without the gate. */
-    return ur_guarded() ? wait_in_open(ur_plain6, dirfd, path, flags, mode) : open_elsewhere(dirfd, path, flags, mode);
+    if (ret == UR_NATIVE)
+        ret = wait_in_open(ur_syscall6, dirfd, path, flags, mode);
+    else if (ur_guarded()) /* which can do it without the gate */
+        ret = wait_in_open(ur_plain6, dirfd, path, flags, mode);
+    else
+        ret = open_elsewhere(dirfd, path, flags, mode);
+    if (ret >= 0)
+        ur_descriptor_changes((int)ret);
+    return ret;
 }

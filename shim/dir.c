@@ -45,7 +45,7 @@ DIR *ur_dir_open(int dirfd, const char *path) {
         return NULL;
     DIR *d = stream_on(fd);
     if (!d) {
-        sys_close(fd);
+        ur_close(fd);
         errno = ENOMEM;
     }
     return d;
@@ -74,7 +74,7 @@ int ur_dir_close(DIR *d) {
     int fd = d->fd;
     ur_list_close(&d->list);
     free(d);
-    return (int)ur_edge(sys_close(fd));
+    return (int)ur_edge(ur_close(fd));
 }
 
 UR_EXPORT int closedir(DIR *d) {

@@ -173,7 +173,7 @@ static int go(const FTS *f, const FTSENT *e, int fd, const char *path) {
     if (ret == 0)
         ret = ur_fchdir(UR_SELF, opened);
     if (fd < 0)
-        sys_close(opened);
+        ur_close(opened);
     return (int)ur_edge(ret);
 }
 
@@ -182,7 +182,7 @@ static int go_up(const FTS *f, FTSENT *e, bool again) {
     if (e->fts_flags & FTS_SYMFOLLOW) {
         int ret = go_fd(f, e->fts_symfd);
         if (!again) {
-            sys_close(e->fts_symfd);
+            ur_close(e->fts_symfd);
             e->fts_flags &= (unsigned short)~FTS_SYMFOLLOW;
         }
         return ret;
@@ -375,7 +375,7 @@ static FTSENT *arrive(FTS *f, FTSENT *e) {
 static FTSENT *descend(FTS *f, FTSENT *e, int instr) {
     if (instr == FTS_SKIP || (has(f, FTS_XDEV) && e->fts_dev != f->fts_dev)) {
         if (e->fts_flags & FTS_SYMFOLLOW)
-            sys_close(e->fts_symfd);
+            ur_close(e->fts_symfd);
         e->fts_flags &= (unsigned short)~FTS_SYMFOLLOW;
         list_free(f->fts_child);
         f->fts_child = NULL;
@@ -489,7 +489,7 @@ UR_EXPORT int fts_close(FTS *f) {
     while (e && e->fts_level >= FTS_ROOTLEVEL) { /* the rest of each level, then up */
         FTSENT *next = e->fts_link ? e->fts_link : e->fts_parent;
         if (e->fts_flags & FTS_SYMFOLLOW)
-            sys_close(e->fts_symfd);
+            ur_close(e->fts_symfd);
         free(e);
         e = next;
     }
@@ -500,7 +500,7 @@ UR_EXPORT int fts_close(FTS *f) {
     long ret = 0;
     if (f->fts_rfd >= 0) {
         ret = ur_fchdir(UR_SELF, f->fts_rfd);
-        sys_close(f->fts_rfd);
+        ur_close(f->fts_rfd);
     }
     free(f);
     return (int)ur_edge(ret);

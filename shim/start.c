@@ -179,9 +179,17 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     (void)argv;
     struct variables v = read_environment();
     take_session(&v);
+    if (!v.filtered) /* a filter may know no call that the program does not make */
+        ur_process_begins();
     take_names(&v, ur_in_glibc() ? envp : environ);
     if (!ur_in_glibc())
         ur_next_dlerror();
+}
+
+static pid_t forked(pid_t pid) {
+    if (pid == 0 && ur_in_session())
+        ur_process_begins();
+    return pid;
 }
 
 /* The session is mapped before, once, or each child would do it anew. Of glibc `fork` has this second name. */
@@ -190,9 +198,9 @@ UR_EXPORT pid_t fork(void) {
     static _Atomic(void *) next;
     ur_self();
     if (__fork)
-        return __fork();
+        return forked(__fork());
     pid_t (*libc_fork)(void) = ur_next(&next, "fork");
-    return libc_fork ? libc_fork() : (pid_t)ur_edge_of(-ENOSYS);
+    return libc_fork ? forked(libc_fork()) : (pid_t)ur_edge_of(-ENOSYS);
 }
 
 /* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */

@@ -140,7 +140,7 @@ static int climb(struct walk *w, const struct level *level) {
 
 static void give_up(struct walk *w, struct level *l) {
     if (l->fd >= 0) {
-        sys_close(l->fd);
+        ur_close(l->fd);
         l->fd = -1;
         w->levels_open--;
     }
@@ -305,7 +305,7 @@ static int start(struct walk *w, const char *path, int descriptors) {
     int saved = errno;
     if (home >= 0) {
         ur_fchdir(UR_SELF, (int)home);
-        sys_close((int)home);
+        ur_close((int)home);
     }
     tdestroy(w->seen, free);
     free(w->path);

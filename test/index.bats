@@ -228,6 +228,30 @@ END
     same 'the opened lower ones' 0 "$(grep -c "lowers/2/d" "$W/trace")"
 }
 
+@test "of names from a descriptor or the cwd the call itself is made, and none to learn where that is" {
+    needs strace
+    workspace root
+    layers
+    cat >"$W/stats.py" <<'END'
+import os, sys
+os.chdir(sys.argv[1])
+fd = os.open("d", os.O_RDONLY)
+def ask():
+    for _ in range(3):
+        os.stat("high", dir_fd=fd)
+        os.stat("d/low")
+ask()
+os.umask(0o123)
+ask()
+os.umask(0o123)
+END
+    as strace -f -o "$W/trace" "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/stats.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/umask\(0123\)/ { on = !on; next } on { sub(/^[0-9]+ +/, ""); sub(/\(.*/, ""); print }' "$W/trace"
+    same 'the calls' "$(printf 'newfstatat\n%.0s' {1..6})" "$output"
+}
+
 @test "getdents64 in small pieces reads a merged directory's layers once, and tells each name once" {
     needs strace
     workspace root

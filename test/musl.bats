@@ -60,6 +60,14 @@ hard_by_musl() { # a claim of bin/hard.c
 @test "a musl program that closes every descriptor still sees the union" { hard_by_musl closed-descriptors; }
 @test "calls of musl's that succeed leave errno alone" { hard_by_musl errno; }
 
+@test "a descriptor number and the cwd mean what musl's calls last made them to mean" {
+    workspace root
+    mkdir -p "$W/lowers/1/one" "$W/lowers/2/two"
+    printf 1 >"$W/lowers/1/one/x"
+    printf 22 >"$W/lowers/2/two/x"
+    same 'what it says' ok "$(in_target union timeout 300 "$REPO/build/test/musl-numbers" raw)"
+}
+
 # A program whose loader, /lib/ld-musl-*.so.1 by another name, is in the union alone.
 own_loader() { # own_loader [OPTION...]: of unionrun
     workspace root

@@ -136,6 +136,22 @@ for line in open(sys.argv[1]):
     hard errno root
 }
 
+numbers() { # numbers WHO [raw] [OPTION...]: of unionrun
+    local raw=
+    workspace "$1"
+    shift
+    [ "${1-}" != raw ] || { raw=raw && shift; }
+    mkdir -p "$W/lowers/1/one" "$W/lowers/2/two"
+    printf 1 >"$W/lowers/1/one/x"
+    printf 22 >"$W/lowers/2/two/x"
+    UNION_OPTIONS=("$@")
+    same 'what it says' ok "$(in_target union timeout 300 "$REPO/build/test/numbers" ${raw:+"$raw"})"
+}
+@test "a descriptor number and the cwd mean what they were last made to, by whatever call" { numbers root raw; }
+@test "a descriptor number and the cwd mean what they were last made to, for a plain user without a guard" {
+    numbers user --guard=off --fence=off
+}
+
 # --- environments --------------------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2016 # for the shells in the union

@@ -65,6 +65,8 @@ static long open_path(struct call *q, int dirfd, const char *path, int flags, mo
     struct ur_elsewhere e;
     struct known_key key = {0};
     bool reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY, nofollow = flags & O_NOFOLLOW;
+    if (reads)
+        ur_descriptor_given(q->caller.u);
     if (reads && known_native(q, path, nofollow, &key))
         return PASS;
     long ret = peer_become(q, flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE);
@@ -137,5 +139,6 @@ long answer_openat2(struct call *q) {
         return open_path(q, dirfd, path, (int)how.flags, (mode_t)how.mode);
     if (truncates_unseen((int)how.flags))
         return -ENOSYS;
+    ur_descriptor_given(q->caller.u);
     return native(q, dirfd, path, how.flags & O_NOFOLLOW ? UR_REAL_NOFOLLOW : 0) == PASS ? PASS : -ENOSYS;
 }

@@ -12,12 +12,15 @@
    it is in the union (ur_getcwd). */
 static long go_to(struct call *q, const char *host) {
     const uint64_t arg[6] = {0};
-    return caller_does(q, 0, host, false, SYS_chdir, arg);
+    long ret = caller_does(q, 0, host, false, SYS_chdir, arg);
+    ur_descriptor_given(q->caller.u);
+    return ret;
 }
 
 long answer_chdir(struct call *q) {
     char path[UR_PATH_MAX], host[UR_PATH_MAX];
     struct stat st;
+    ur_descriptor_given(q->caller.u);
     long ret = path_of(q, 0, path);
     if (ret == 0)
         ret = native(q, AT_FDCWD, path, 0);
@@ -34,6 +37,7 @@ long answer_chdir(struct call *q) {
 long answer_fchdir(struct call *q) {
     char link[48], host[UR_PATH_MAX], at[UR_PATH_MAX], now[UR_PATH_MAX];
     int fd = dirfd_of(q, 0);
+    ur_descriptor_given(q->caller.u);
     if (fd < 0 || ur_fd_is_native(&q->caller, fd))
         return PASS;
     snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)q->pid, fd);
@@ -55,6 +59,7 @@ long answer_fchdir(struct call *q) {
     if (inject_begin(&i, q, UR_PATH_MAX) == 0) {
         uint64_t to[6] = {inject_put(&i, now, strlen(now) + 1)};
         inject_end(&i, inject_do(&i, false, SYS_chdir, to));
+        ur_descriptor_given(q->caller.u);
     }
     return q->answered ? GIVEN : PASS;
 }

@@ -633,3 +633,73 @@ READS(readlink, NONE, NONE)
 READS(readlinkat, AT_FDCWD COMMA, NONE)
 READS(__readlink_chk, NONE, COMMA sizeof text)
 READS(__readlinkat_chk, AT_FDCWD COMMA, COMMA sizeof text)
+
+/* What a descriptor number means: a directory that has `both`, one that has not, and nothing. */
+static void means(int fd) {
+    struct stat st;
+    for (int i = 0; i < 3; i++)
+        CALL(fstatat(fd, "both", &st, 0));
+}
+static int two_of(const struct paths *p, int *other) {
+    int fd = open(p->dir, O_RDONLY);
+    *other = open("n", O_RDONLY);
+    means(fd);
+    means(*other);
+    return fd;
+}
+TEST(close) {
+    int other, fd = two_of(p, &other);
+    CALL(close(fd));
+    means(fd);
+    CALL(close(fd));
+    CALL(close(-1));
+}
+TEST(dup2) {
+    int other, fd = two_of(p, &other);
+    CALL(dup2(other, fd));
+    means(fd);
+    CALL(dup2(fd, fd));
+    CALL(dup2(-1, fd));
+    CALL(dup2(fd, -1));
+}
+TEST(dup3) {
+    int other, fd = two_of(p, &other);
+    CALL(dup3(other, fd, O_CLOEXEC));
+    means(fd);
+    say("%d", fcntl(fd, F_GETFD));
+    CALL(dup3(fd, fd, 0));
+    CALL(dup3(other, fd, O_APPEND));
+    CALL(dup3(-1, fd, 0));
+}
+TEST(close_range) {
+    int other, fd = two_of(p, &other);
+    CALL(close_range((unsigned)fd, (unsigned)fd, 0));
+    means(fd);
+    means(other);
+    CALL(close_range(9, 8, 0));
+    CALL(close_range(900, ~0u, 1));
+}
+TEST(closefrom) {
+    int other, fd = two_of(p, &other);
+    closefrom(fd < other ? fd : other);
+    means(fd);
+    means(other);
+}
+TEST(daemon) {
+    struct stat st;
+    int status, way[2];
+    means(AT_FDCWD);
+    fflush(stdout);
+    if (pipe(way) < 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        char there = "ny"[daemon(0, 1) == 0 && stat("f", &st) < 0];
+        _exit(write(way[1], &there, 1) != 1);
+    }
+    char there = '?';
+    CALL(waitpid(pid, &status, 0));
+    CALL(read(way[0], &there, 1));
+    say("%d %c", WEXITSTATUS(status), there);
+    means(AT_FDCWD);
+}

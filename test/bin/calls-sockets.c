@@ -463,6 +463,14 @@ TEST(syscall) {
     CALL(syscall(SYS_getcwd, text, sizeof text));
     say("%s", text);
     CALL(syscall(SYS_chdir, "../.."));
+    int number = open(p->dir, O_RDONLY), other = open("n", O_RDONLY);
+    CALL(syscall(SYS_faccessat, number, "both", F_OK));
+    CALL(syscall(SYS_dup3, other, number, 0));
+    CALL(syscall(SYS_faccessat, number, "both", F_OK));
+    CALL(syscall(SYS_dup2, open(p->dir, O_RDONLY), number));
+    CALL(syscall(SYS_faccessat, number, "both", F_OK));
+    CALL(syscall(SYS_close_range, number, ~0U, 0));
+    CALL(syscall(SYS_faccessat, number, "both", F_OK));
     CALL(syscall(SYS_mknodat, AT_FDCWD, "n/syscall/fifo", S_IFIFO | 0600, 0));
     CALL(syscall(SYS_symlinkat, "text", AT_FDCWD, "n/syscall/symlink"));
     CALL(syscall(SYS_linkat, AT_FDCWD, p->file, AT_FDCWD, "n/syscall/link", 0));

@@ -17,6 +17,7 @@
 #define O_ACCMODE 3
 #define strerrorname_np(number) strerror(number)
 #define closefrom(first) ((void)syscall(SYS_close_range, first, ~0U, 0))
+#define close_range(first, last, flags) ((int)syscall(SYS_close_range, first, last, flags))
 #define canonicalize_file_name(path) realpath(path, NULL)
 #define statx(dirfd, path, flags, mask, to) ((int)syscall(SYS_statx, dirfd, path, flags, mask, to))
 #define renameat2(fromfd, from, tofd, to, flags) ((int)syscall(SYS_renameat2, fromfd, from, tofd, to, flags))
