@@ -19,6 +19,7 @@ class Contender:
     slow = 1  # that many times fewer rounds of a loop are enough, and wanted
     union = True  # has layers and an upper
     every_program = True  # serves static programs, too
+    groups = ()  # what it is measured in; empty: all
 
     def __init__(self, bench):
         self.bench = bench
@@ -42,6 +43,10 @@ class Contender:
 
     def at(self, world):
         return self.target
+
+    def names(self, world, what):
+        """The file of the world's names, from `at`."""
+        return world.names(what)
 
     def enter(self, world):
         raise NotImplementedError
@@ -73,6 +78,28 @@ class Plain(Contender):
 
     def at(self, world):
         return self.state + "/all" if world.fresh else world.plain
+
+    def enter(self, world):
+        return []
+
+
+class Layers(Contender):
+    """What the kernel's way to the layers costs: more directories than the plain copy has, and so more of its cache."""
+
+    name, what, union = "layers", "no union, natively: each file by the path of the layer that holds it", False
+    groups = ("loops",)
+
+    def at(self, world):
+        return world.path
+
+    def names(self, world, what):
+        own = world.names(f"{what}-layers")
+        if what != "missing" and not os.path.exists(own):
+            with open(world.names(what)) as names, open(own, "w") as f:
+                for name in names:
+                    holder = next(lower for lower in world.lowers if os.path.lexists(f"{lower}/{name.strip()}"))
+                    f.write(f"{os.path.basename(holder)}/{name}")
+        return own
 
     def enter(self, world):
         return []
@@ -162,4 +189,4 @@ class Fakechroot(Plain):
                 f"FAKECHROOT_EXCLUDE_PATH={outside}", f"LD_PRELOAD={self.library}"]
 
 
-ALL = [Plain, Shim, Guarded, GuardAlone, Overlayfs, FuseOverlayfs, Fakechroot, PRoot]
+ALL = [Plain, Layers, Shim, Guarded, GuardAlone, Overlayfs, FuseOverlayfs, Fakechroot, PRoot]

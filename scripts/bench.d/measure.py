@@ -92,7 +92,7 @@ def run(bench, groups, wanted, contenders, rounds, results):
     for group in groups:
         if not wanted.intersection(group.rows):
             continue
-        mine = [c for c in contenders if not group.only or c.name in group.only]
+        mine = [c for c in contenders if (not group.only or c.name in group.only) and (not c.groups or group.name in c.groups)]
         if group.every_program:
             mine = [c for c in mine if c.every_program]
         say(f"{group.name}: the data")

@@ -63,6 +63,7 @@ def rows(reflinks):
         Row("go", "go build", {"unionrun": 1.3}),
         Row("start", "start of the launcher", both(3), "added"),
         Row("append", "1 byte appended to a large lower file, to cp", both(round(1 / 0.95, 3))),
+        Row("append-synced", "the same, to cp and sync: a copy that is on disk, as an upper's is", both(round(1 / 0.95, 3))),
         Row("chmod", "chmod of a large lower file", both(5), "ms"),
     ]
     for fs in reflinks:
@@ -97,7 +98,7 @@ class Session:
         self.loop = os.path.join(bench.out, "loop")
 
     def names(self, what):
-        return shlex.quote(self.world.names(what))
+        return shlex.quote(self.contender.names(self.world, what))
 
     def calls(self, row, what, n, names, *path):
         """`n` calls, in pieces: the shorter one is, the likelier nothing else came between."""
@@ -129,7 +130,8 @@ def groups(bench, reflinks):
 
     def loops(s):
         yield s.calls("stat", "stat", sizes.calls, "deep")
-        yield s.calls("missing", "stat", sizes.calls, "missing")
+        if s.contender.name != "layers":
+            yield s.calls("missing", "stat", sizes.calls, "missing")
         yield s.calls("open", "open", sizes.calls // 2, "deep")
 
     def transfers(s):
@@ -181,15 +183,15 @@ def groups(bench, reflinks):
     def big(fs):
         suffix = f"-{fs}" if fs else ""
 
-        def append(s):
-            lower = shlex.quote(s.world.lowers[-1] + "/big")
+        def append(s, synced=""):
+            lower, copy = s.world.lowers[-1] + "/big", s.contender.state + "/copy"
             if s.contender.union:
                 yield s.untimed(f"cat {shlex.quote(s.tree)}/big | cat")
-                yield Step("append" + suffix, f"{s.loop} append {shlex.quote(s.tree)}/big 1")
+                yield Step("append" + suffix + synced, f"{s.loop} append {shlex.quote(s.tree)}/big 1")
             elif not fs:
-                yield s.untimed(f"cat {lower} | cat")
-                yield s.once("append", "cp", "--reflink=never", "--sparse=never", s.world.lowers[-1] + "/big",
-                             s.contender.state + "/copy")
+                yield s.untimed(f"cat {shlex.quote(lower)} | cat")
+                cp = ["cp", "--reflink=never", "--sparse=never", lower, copy]
+                yield s.once("append" + synced, *(["sh", "-c", f"{shlex.join(cp)} && sync {shlex.quote(copy)}"] if synced else cp))
 
         def chmod(s):
             if s.contender.union:
@@ -200,6 +202,8 @@ def groups(bench, reflinks):
         large = data.World(at, "big", 2, data.big(sizes.big), sizes.big)
         unions = ("plain", "shim", "unionrun", "guard", "overlayfs", "fuse-overlayfs")
         yield Group("append" + suffix, ("append" + suffix,), large, append, only=unions, sync=True)
+        if not fs:
+            yield Group("append-synced", ("append-synced",), large, lambda s: append(s, "-synced"), only=unions, sync=True)
         yield Group("chmod" + suffix, ("chmod" + suffix,), large, chmod, only=unions, sync=True)
 
     bench.sizes.said = {
