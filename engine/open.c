@@ -233,7 +233,7 @@ static long open_once(const struct ur_caller *c, int dirfd, const char *path, in
     /* Where something will be made or copied, all must be known of the directory. */
     if (ret == 0 && n->brief && (n->entry.kind == UR_ABSENT ? creating : wants_write(flags) && !n->entry.in_upper))
         ret = ur_walk(c, dirfd, path, how, s, 0);
-    if (ret < 0 && e && !n->foreign) {
+    if (ret < 0 && e && !n->foreign && !ur_is_fault(ret)) {
         e->dev = ur_host_dev(d, n, ret);
         return elsewhere_nothing(e, ret);
     }

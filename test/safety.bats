@@ -68,6 +68,10 @@ all_of() {
     all_of openat EMFILE
 }
 
+@test "an error where the guard asks where its caller is sends no relative open past the union" {
+    sweep root --option --guard=require --option --no-preload --own guard --call readlinkat --fail EDQUOT,EINTR --only "open(O_TRUNC) of a lower hard"
+}
+
 @test "a gate that the guard could not write whole is none, and later calls do not wait for it" {
     all_of ptrace EIO
 }
