@@ -129,16 +129,25 @@ static uint64_t stack_hash(uint64_t hash) {
     return hash ^ (UINT64_C(0xe7037ed1a0b428db) & HASH);
 }
 
-/* Has the part of the index where both buckets of a directory's names are its memory? It gets it when somebody first
-   asks. If there is none then nobody ever enters anything there: that a name was changing could not be told. A process
-   that cannot ask (it has no descriptor left, or another root) and `changes` nothing leaves it to the others. */
-static bool is_ready(const struct ur_union *u, uint64_t dir, bool changes) {
-    uint64_t at = (dir * BUCKET & (u->index_bytes - 1)) >> u->index_part_shift;
-    _Atomic uint8_t *part = &u->shared->index_part[at];
-    uint8_t state = atomic_load_explicit(part, memory_order_acquire);
+static inline _Atomic uint8_t *part_of(const struct ur_union *u, uint64_t bucket) {
+    return &u->shared->index_part[(bucket * BUCKET & (u->index_bytes - 1)) >> u->index_part_shift];
+}
+
+/* Has the part of the index where a bucket lies its memory? */
+static inline bool is_ready(const struct ur_union *u, uint64_t bucket) {
+    return atomic_load(part_of(u, bucket)) == UR_PART_READY;
+}
+
+/* The same of who would have it so: a part gets its memory when somebody first asks. If there is none then nobody ever
+   enters anything there: that a name was changing could not be told. A process that cannot ask (it has no descriptor
+   left, or another root) and `changes` nothing leaves it to the others. */
+static __attribute__((noinline)) bool make_ready(const struct ur_union *u, uint64_t bucket, bool changes) {
+    _Atomic uint8_t *part = part_of(u, bucket);
+    uint8_t state = atomic_load(part);
     if (state == UR_PART_NEW) {
         uint64_t size = UINT64_C(1) << u->index_part_shift;
-        long ret = ur_shared_room(u, UR_SHARED_SIZE + at * size, size < u->index_bytes ? size : u->index_bytes);
+        long ret = ur_shared_room(u, UR_SHARED_SIZE + (uint64_t)(part - u->shared->index_part) * size,
+                                  size < u->index_bytes ? size : u->index_bytes);
         if (ret < 0 && ret != -ENOSPC && !changes)
             return false;
         uint8_t found = ret < 0 ? UR_PART_NONE : UR_PART_READY;
@@ -154,10 +163,11 @@ static bool key_of(const struct ur_union *u, const char *dir, size_t dir_len, co
     if (!u->index)
         return false;
     uint64_t d = half_hash(dir, dir_len, u->shared->seed);
-    if (!is_ready(u, d >> 32, changes))
+    if (!is_ready(u, d >> 32) && !make_ready(u, d >> 32, changes)) /* home and away lie in one part */
         return false;
     uint64_t n = name_hash(u, d, name, len), now = in_epoch(u, n);
     *k = (struct ur_key){
+        .u = u,
         .home = bucket_of(u, d >> 32, n, HOME)->entry,
         .away = bucket_of(u, d >> 32, n >> 32, BLOCK)->entry,
         .hash = now,
@@ -184,49 +194,75 @@ static _Atomic uint64_t *state_of(const struct ur_key *k) {
     return &((struct bucket *)((char *)k->home - offsetof(struct bucket, entry)))->state;
 }
 
-/* The i-th of a name's places, those at home first. */
-static _Atomic uint64_t *place(const struct ur_key *k, int i) {
-    return i < ENTRIES ? &k->home[i] : &k->away[i - ENTRIES];
+/* Its third bucket; NULL: it has no memory, so nothing stands there. `asks` for it. */
+static __attribute__((noinline)) _Atomic uint64_t *far_of(const struct ur_key *k, bool asks) {
+    uint64_t bucket = fold(k->name, odd[1]);
+    bool there = is_ready(k->u, bucket) || (asks && make_ready(k->u, bucket, false));
+    return there ? bucket_of(k->u, 0, bucket, k->u->index_bytes)->entry : NULL;
 }
 
-/* Those in which something may stand that counts, for who looks from the first on; `full`: not one was free yet. */
-static bool is_place(int i, bool full) {
-    return i < ENTRIES || (full && i < 2 * ENTRIES);
+enum { PLACES = 3 * ENTRIES };
+
+/* The i-th of a name's places, those at home first; NULL: there are no more. `far`: far_of. */
+static inline _Atomic uint64_t *place(const struct ur_key *k, _Atomic uint64_t *far, int i) {
+    return i < ENTRIES ? &k->home[i] : i < 2 * ENTRIES ? &k->away[i - ENTRIES] : far ? &far[i - 2 * ENTRIES] : NULL;
+}
+
+/* The entry of a name, or of its stack. 0: none. A bucket counts for who looks from the first on if those before it are
+   full. */
+static inline uint64_t find(const struct ur_key *k, uint64_t hash) {
+    bool full = true;
+    for (int i = 0; i < 2 * ENTRIES && (i < ENTRIES || full); i++) {
+        uint64_t e = atomic_load_explicit(place(k, NULL, i), memory_order_acquire);
+        full &= e != 0;
+        if ((e & HASH) == hash && (e & KIND) != UR_KNOWN_RESERVED && (e & KIND))
+            return e;
+    }
+    _Atomic uint64_t *far = full ? far_of(k, false) : NULL;
+    for (int i = 0; far && i < ENTRIES; i++) {
+        uint64_t e = atomic_load_explicit(&far[i], memory_order_acquire);
+        if ((e & HASH) == hash && (e & KIND) != UR_KNOWN_RESERVED && (e & KIND))
+            return e;
+    }
+    return 0;
 }
 
 bool ur_index_get(const struct ur_key *k, struct ur_known *known) {
-    bool full = true;
-    for (int i = 0; is_place(i, full); i++) {
-        uint64_t e = atomic_load_explicit(place(k, i), memory_order_acquire);
-        full &= e != 0;
-        if ((e & HASH) != k->hash || (e & KIND) == UR_KNOWN_RESERVED || !(e & KIND))
-            continue;
-        uint64_t layer = (e & LAYER) >> LAYER_SHIFT;
-        bool sole = layer == SOLE;
-        *known = (struct ur_known){(enum ur_known_kind)(e & KIND), sole ? 0 : (uint16_t)layer, e & PLAIN, sole};
-        return true;
-    }
-    return false;
+    uint64_t e = find(k, k->hash), layer = (e & LAYER) >> LAYER_SHIFT;
+    bool sole = layer == SOLE;
+    if (!e)
+        return false;
+    *known = (struct ur_known){(enum ur_known_kind)(e & KIND), sole ? 0 : (uint16_t)layer, e & PLAIN, sole};
+    return true;
 }
 
 void ur_index_drop(const struct ur_key *k) {
-    for (int i = 0; i < 2 * ENTRIES; i++) {
-        uint64_t e = atomic_load(place(k, i));
+    _Atomic uint64_t *far = far_of(k, false), *at;
+    for (int i = 0; i < PLACES && (at = place(k, far, i)); i++) {
+        uint64_t e = atomic_load(at);
         while (((e & HASH) == k->hash || (e & HASH) == k->stack || (e & KIND) == UR_KNOWN_RESERVED) && e &&
-               !atomic_compare_exchange_weak(place(k, i), &e, 0))
+               !atomic_compare_exchange_weak(at, &e, 0))
             ;
     }
 }
 
+static _Atomic uint64_t *free_in(_Atomic uint64_t *bucket) {
+    for (int i = 0; i < ENTRIES; i++)
+        if (!atomic_load_explicit(&bucket[i], memory_order_relaxed))
+            return &bucket[i];
+    return NULL;
+}
+
 static struct ur_reservation reserve(const struct ur_key *k, uint64_t ticket) {
-    int at = (int)(ticket % (2 * ENTRIES));
-    for (int i = 0; i < 2 * ENTRIES; i++)
-        if (!atomic_load_explicit(place(k, i), memory_order_relaxed)) {
-            at = i;
-            break;
-        }
+    _Atomic uint64_t *far = NULL, *at = free_in(k->home);
+    if (!at)
+        at = free_in(k->away);
+    if (!at && (far = far_of(k, true)))
+        at = free_in(far);
+    if (!at)
+        at = place(k, far, (int)(ticket % (far ? PLACES : 2 * ENTRIES)));
     /* Like no other that may come to the same place: other names give out tickets of their own. */
-    struct ur_reservation r = {place(k, at), ((k->hash ^ ticket << 13) & HASH) | UR_KNOWN_RESERVED};
+    struct ur_reservation r = {at, ((k->hash ^ ticket << 13) & HASH) | UR_KNOWN_RESERVED};
     atomic_store(r.entry, r.word);
     return r;
 }
@@ -277,28 +313,24 @@ void ur_index_put_stack(const struct ur_key *k, struct ur_reservation *r, const 
 }
 
 bool ur_index_get_stack(const struct ur_key *k, struct ur_dir *d) {
-    bool full = true;
-    for (int i = 0; is_place(i, full); i++) {
-        uint64_t e = atomic_load_explicit(place(k, i), memory_order_acquire);
-        full &= e != 0;
-        if ((e & HASH) != k->stack || (e & KIND) != STACK_KIND)
-            continue;
-        d->open = e & OPEN;
-        d->even = e & EVEN;
-        d->spots = 0;
-        for (unsigned layer = 0; layer < LAYERS; layer++)
-            if (e >> (LAYERS_SHIFT + layer) & 1)
-                d->spot[d->spots++] = (struct ur_spot){(uint16_t)layer, 0};
-        return true;
-    }
-    return false;
+    uint64_t e = find(k, k->stack);
+    if ((e & KIND) != STACK_KIND)
+        return false;
+    d->open = e & OPEN;
+    d->even = e & EVEN;
+    d->spots = 0;
+    for (unsigned layer = 0; layer < LAYERS; layer++)
+        if (e >> (LAYERS_SHIFT + layer) & 1)
+            d->spot[d->spots++] = (struct ur_spot){(uint16_t)layer, 0};
+    return true;
 }
 
 void ur_index_plain_at(const struct ur_key *k) {
-    for (int i = 0; i < 2 * ENTRIES; i++) {
-        uint64_t e = atomic_load(place(k, i));
+    _Atomic uint64_t *far = far_of(k, false), *at;
+    for (int i = 0; i < PLACES && (at = place(k, far, i)); i++) {
+        uint64_t e = atomic_load(at);
         if ((e & HASH) == k->hash && (e & KIND) && (e & KIND) != UR_KNOWN_RESERVED)
-            atomic_compare_exchange_strong(place(k, i), &e, e | PLAIN);
+            atomic_compare_exchange_strong(at, &e, e | PLAIN);
     }
 }
 

@@ -40,7 +40,8 @@ static inline struct ur_known ur_known_removed(const struct ur_table_mount *m, b
 
 /* A name's place. Valid while nothing is said of the epoch: for one lookup. */
 struct ur_key {
-    _Atomic uint64_t *home, *away; /* the entries of its two buckets */
+    const struct ur_union *u;
+    _Atomic uint64_t *home, *away; /* the entries of its first two buckets */
     uint64_t hash;                 /* in this epoch */
     uint64_t stack;                /* of the directory of this name, in this epoch */
     uint64_t name;                 /* in any */

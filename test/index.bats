@@ -228,6 +228,30 @@ END
     same 'the opened lower ones' 0 "$(grep -c "lowers/2/d" "$W/trace")"
 }
 
+@test "of a directory of 12,000 names each is remembered" {
+    needs strace
+    workspace root
+    as mkdir -p "$W"/lowers/{1,2}/d
+    # shellcheck disable=SC2016 # the inner shell's
+    as sh -c 'cd "$1" && seq -f 1/d/one-%g 6000 | xargs touch && seq -f 2/d/two-%g 6000 | xargs touch' sh "$W/lowers"
+    cat >"$W/stats.py" <<'END'
+import os, sys
+os.chdir(sys.argv[1] + "/d")
+names = [f"{n}-{i}" for i in range(1, 6001) for n in ("one", "two")]
+for name in names:
+    os.stat(name)
+os.umask(0o123)
+for name in names:
+    os.stat(name)
+os.umask(0o123)
+END
+    as strace -f -o "$W/trace" -e trace=newfstatat,umask "$UNIONRUN" --guard=off --lower "$W/lowers/1" --lower "$W/lowers/2" \
+        --upper "$UPPER" --target "$TARGET" -- python3 -S -E "$W/stats.py" "$TARGET"
+    # shellcheck disable=SC2016 # awk's own
+    run -0 awk '/umask\(0123\)/ { on = !on; next } on { calls++ } END { print calls }' "$W/trace"
+    [ "$output" -ge 12000 ] && [ "$output" -lt 12100 ]
+}
+
 @test "of names from a descriptor or the cwd the call itself is made, and none to learn where that is" {
     needs strace
     workspace root
