@@ -1,6 +1,6 @@
 /*
  * What gives a descriptor number another meaning, and no name: libc's own calls, but what was remembered of the number
- * is forgotten (engine/descriptors.c). And daemon(), whose chdir libc makes inside.
+ * is forgotten (engine/descriptors.c). And daemon(), which changes all of them.
  */
 #include "shim.h"
 
@@ -76,12 +76,31 @@ UR_EXPORT void closefrom(int from) {
     ur_descriptors_change(first, UINT_MAX);
 }
 
+/* The null device on the first three. */
+static int to_null(void) {
+    struct stat st;
+    int fd = ur_edge_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    if (fd < 0)
+        return -1;
+    long ret = ur_fstat(UR_SELF, fd, &st);
+    if (ret == 0 && !(S_ISCHR(st.st_mode) && st.st_rdev == (1 << 8 | 3)))
+        ret = -ENODEV;
+    for (int to = 0; ret == 0 && to <= 2; to++)
+        if (fd != to)
+            ur_dup3(fd, to, 0);
+    if (ret < 0 || fd > 2)
+        ur_close(fd);
+    return (int)ur_edge_of(ret);
+}
+
+/* libc's goes to the host's "/". */
 UR_EXPORT int daemon(int nochdir, int noclose) {
-    static _Atomic(void *) next;
-    int (*libc_daemon)(int, int) = ur_next(&next, "daemon");
-    int ret = libc_daemon ? libc_daemon(nochdir, noclose) : (int)ur_edge_of(-ENOSYS);
-    ur_process_begins(); /* the fork was made inside, too */
-    ur_descriptor_changes(AT_FDCWD);
-    ur_descriptors_change(0, 2);
-    return ret;
+    pid_t pid = ur_fork();
+    if (pid > 0)
+        _exit(0);
+    if (pid < 0 || setsid() < 0)
+        return -1;
+    if (!nochdir)
+        ur_edge(ur_chdir(UR_SELF, "/")); /* libc's makes nothing of an error either */
+    return noclose ? 0 : to_null();
 }

@@ -227,6 +227,7 @@ int ur_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *act
 #include <stdio.h>
 
 /* As the hooks of these names: errno is set. */
+pid_t ur_fork(void);
 int ur_edge_open(int dirfd, const char *path, int flags, mode_t mode);
 DIR *ur_dir_open(int dirfd, const char *path);
 struct dirent *ur_dir_read(DIR *d);

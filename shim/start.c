@@ -194,13 +194,17 @@ static pid_t forked(pid_t pid) {
 
 /* The session is mapped before, once, or each child would do it anew. Of glibc `fork` has this second name. */
 pid_t __fork(void) __attribute__((weak));
-UR_EXPORT pid_t fork(void) {
+pid_t ur_fork(void) {
     static _Atomic(void *) next;
     ur_self();
     if (__fork)
         return forked(__fork());
     pid_t (*libc_fork)(void) = ur_next(&next, "fork");
     return libc_fork ? forked(libc_fork()) : (pid_t)ur_edge_of(-ENOSYS);
+}
+
+UR_EXPORT pid_t fork(void) {
+    return ur_fork();
 }
 
 /* "/proc/self/exe", "/proc/thread-self/exe" or "/proc/PID/exe" of our own. */
