@@ -105,3 +105,9 @@ void ur_descriptor_given(const struct ur_union *u) {
 void ur_process_begins(void) {
     atomic_store(&process, (pid_t)sys_getpid());
 }
+
+void ur_descriptors_shared(void) {
+    atomic_store(&process, -1);
+    ur_descriptor_changes(AT_FDCWD);
+    ur_descriptors_change(0, NUMBERS - 1);
+}

@@ -211,6 +211,8 @@ void ur_descriptors_change(unsigned from, unsigned to);
 /* The same of all processes' descriptors: the guard is about to give one of them a directory, or (after it, too) a cwd.
  */
 void ur_descriptor_given(const struct ur_union *u);
+/* From here on another process may change them, or the cwd, by itself: nothing is remembered any more. */
+void ur_descriptors_shared(void);
 /* This is a process, and not a child of vfork: without it nothing is remembered. */
 void ur_process_begins(void);
 

@@ -5,11 +5,14 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 /* Second names that glibc has of its own; musl has none. */
 int __close(int fd) __attribute__((weak));
 int __dup2(int from, int to) __attribute__((weak));
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) __attribute__((weak));
 
 UR_EXPORT int close(int fd) {
     static _Atomic(void *) next;
@@ -74,6 +77,23 @@ UR_EXPORT void closefrom(int from) {
     else
         ur_close_range(first, UINT_MAX, 0);
     ur_descriptors_change(first, UINT_MAX);
+}
+
+/* A clone(2) with these flags is to come. One process' descriptors or cwd may be another's, without the memory. */
+void ur_clones(unsigned long flags) {
+    if (flags & (CLONE_FILES | CLONE_FS) && !(flags & CLONE_VM))
+        ur_descriptors_shared();
+}
+
+UR_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) {
+    static _Atomic(void *) next;
+    va_list more; /* which may not all be there: nobody looks at those that are not */
+    va_start(more, arg);
+    void *parent_tid = va_arg(more, void *), *area = va_arg(more, void *), *child_tid = va_arg(more, void *);
+    va_end(more);
+    ur_clones((unsigned)flags);
+    __typeof(&__clone) libc_clone = __clone ? __clone : ur_next(&next, "clone");
+    return libc_clone ? libc_clone(fn, stack, flags, arg, parent_tid, area, child_tid) : (int)ur_edge_of(-ENOSYS);
 }
 
 /* The null device on the first three. */

@@ -242,6 +242,7 @@ struct file_handle;
 struct sockaddr;
 struct timeval;
 struct utimbuf;
+void ur_clones(unsigned long flags);
 long ur_close(int fd);
 long ur_close_range(unsigned from, unsigned to, int flags);
 long ur_dup2(int from, int to);

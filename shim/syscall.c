@@ -7,6 +7,7 @@
 #include "../engine/numbers.h"
 
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,12 @@ static long by_hook(long ret) {
 
 static long plain(long nr, const long a[6]) {
     return UR_PLAIN(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static long clone_how(const long a[6], const struct clone_args *how) {
+    if (ur_can_read(UR_SELF, how, sizeof how->flags))
+        ur_clones(how->flags);
+    return plain(SYS_clone3, a);
 }
 
 /* A change of ids: the kernel's, or under a simulated root the engine's. */

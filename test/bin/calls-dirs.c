@@ -5,6 +5,8 @@
 #include <fts.h>
 #include <ftw.h>
 #include <glob.h>
+#include <sched.h>
+#include <signal.h>
 #include <wordexp.h>
 
 char *__getcwd_chk(char *buf, size_t size, size_t room);
@@ -703,4 +705,22 @@ TEST(daemon) {
     CALL(read(way[0], &there, 1));
     say("%d %c", WEXITSTATUS(status), there);
     means(AT_FDCWD);
+}
+
+/* A child that shares descriptors and cwd, but no memory. */
+static int cloned(void *dir) {
+    return dup2(open("n", O_RDONLY), *(int *)dir) < 0 || chdir("n") < 0;
+}
+TEST(clone) {
+    static char stack[65536] __attribute__((aligned(16)));
+    int status, fd = open(p->dir, O_RDONLY);
+    means(fd);
+    means(AT_FDCWD);
+    pid_t pid = clone(cloned, stack + sizeof stack, CLONE_FILES | CLONE_FS | SIGCHLD, &fd);
+    CALL(waitpid(pid, &status, 0));
+    say("%d", WEXITSTATUS(status));
+    means(fd);
+    say("%d", access("both", F_OK) == 0 || access("f", F_OK) == 0);
+    CALL(chdir(".."));
+    CALL(access("f", F_OK));
 }

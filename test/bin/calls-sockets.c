@@ -2,7 +2,9 @@
 #include "calls.h"
 
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/fanotify.h>
@@ -470,6 +472,17 @@ TEST(syscall) {
     CALL(syscall(SYS_dup2, open(p->dir, O_RDONLY), number));
     CALL(syscall(SYS_faccessat, number, "both", F_OK));
     CALL(syscall(SYS_close_range, number, ~0U, 0));
+    struct clone_args sharing = {.flags = CLONE_FILES | CLONE_FS, .exit_signal = SIGCHLD};
+    for (int i = 0; i < 2; i++) {
+        long child =
+            i ? syscall(SYS_clone3, &sharing, sizeof sharing) : syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
+        if (child == 0)
+            _exit(chdir("n") < 0);
+        CALL(waitpid((pid_t)child, NULL, 0));
+        CALL(syscall(SYS_access, "f", F_OK));
+        CALL(chdir(".."));
+        CALL(syscall(SYS_access, "f", F_OK));
+    }
     CALL(syscall(SYS_faccessat, number, "both", F_OK));
     CALL(syscall(SYS_mknodat, AT_FDCWD, "n/syscall/fifo", S_IFIFO | 0600, 0));
     CALL(syscall(SYS_symlinkat, "text", AT_FDCWD, "n/syscall/symlink"));
