@@ -20,7 +20,8 @@ enum { NUMBERS = 256, RECENT = 4 };
 
 /* Of the numbers that are the same modulo NUMBERS; the last is the cwd's. 0: nobody remembers anything of them. */
 static _Atomic uint32_t changes[NUMBERS + 1];
-static _Atomic pid_t process;
+/* Who may note anything. Each start of a program writes it: where it lies, others are written, too (shim/layout.ld). */
+static __attribute__((section(".start"))) _Atomic pid_t process;
 
 /* `busy`: a signal came in the middle of a note. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
