@@ -28,10 +28,10 @@
  * That two of a run's names share 63 bits of a hash is taken as impossible: with a million names known, asking for a
  * million more meets it once in 10^7 runs.
  *
- * A name has two buckets: at home, among the few that its directory has, and away, in a block of pages, for what a
- * large directory has no room for at home. So who works in one directory touches few cache lines and pages: one that
- * the processor does not have costs as much as all the rest of a lookup. What is away counts only while the home is
- * full.
+ * A name has three buckets: at home, among the few that its directory has; away, in a block of pages, for what a large
+ * directory has no room for at home; and far, anywhere, for what a huge one has no room for in its block. So who works
+ * in one directory touches few cache lines and pages: one that the processor does not have costs as much as all the
+ * rest of a lookup. What is in the next counts only while those before it are full.
  */
 #include "index.h"
 
