@@ -4,10 +4,10 @@
 
 load helpers
 
-setup_file() {
-    mkdir "$BATS_FILE_TMPDIR/here"
-    "$PROGRAMS/poor" flags "$BATS_FILE_TMPDIR/here" || skip "bindfs cannot be mounted here"
-    umount "$BATS_FILE_TMPDIR/here"
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/here"
+    "$PROGRAMS/poor" flags "$BATS_TEST_TMPDIR/here" || skip "bindfs cannot be mounted here"
+    umount "$BATS_TEST_TMPDIR/here"
 }
 
 # holds WITHOUT CLAIM...: those of union.bats whose names begin so
