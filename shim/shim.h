@@ -2,7 +2,7 @@
  * The shim: libc's path-taking functions, each turned into one engine call.
  *
  * Everything in here runs inside somebody else's program, so: a hook makes raw system calls (through the
- * engine), calls no other hooked name, changes errno only when it fails, and keeps nothing per descriptor.
+ * engine), calls no other hooked name, changes errno only when it fails, and holds no descriptor.
  * errno is set here and nowhere below. Nothing but the hooks is visible to the program.
  *
  * symbols.def is the list of all hooks. A hook that is one engine call is a row there; one that needs code is a
