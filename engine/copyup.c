@@ -14,7 +14,7 @@
 #include <linux/fs.h>
 #include <sys/mman.h>
 
-/* Data in ranges: a hole stays a hole. 1: the file is shorter than it was. */
+/* Data in ranges: a hole stays a hole. */
 static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_range, struct ur_copying *copying) {
     for (; at < end; ur_copying_step(copying, at)) {
         long n = -ENOSYS;
@@ -33,7 +33,7 @@ static long copy_range(int from, int to, off_t at, off_t end, bool *no_copy_rang
             if (n >= 0)
                 n = sys_sendfile(to, from, &in, piece);
             if (n == 0)
-                return 1; /* nobody should write to a lower */
+                return 0; /* the file is shorter than it was: nobody should write to a lower */
         }
         if (n == -EINTR)
             continue;
@@ -59,7 +59,7 @@ long ur_copyup_data(uint32_t caps, int from, int to, off_t size, struct ur_copyi
     off_t at = 0;
     if (!has_holes(from, size)) {
         long ret = copy_range(from, to, 0, size, &no_copy_range, copying);
-        return ret > 0 ? sys_ftruncate(to, size) : ret;
+        return ret < 0 ? ret : sys_ftruncate(to, size);
     }
     while (at < size) {
         off_t data = (off_t)sys_lseek(from, at, SEEK_DATA);
@@ -128,13 +128,14 @@ static bool refused(long ret) {
 }
 
 /* Owner as far as it is allowed: a plain user's copies are his own. */
-long ur_give_owner(int fd, const char *host, const struct stat *st, struct stat *made) {
-    long ret = fd >= 0 ? sys_fstat(fd, made) : sys_lstat(host, made);
+long ur_give_owner(int fd, const char *host, const struct stat *st) {
+    struct stat made;
+    long ret = fd >= 0 ? sys_fstat(fd, &made) : sys_lstat(host, &made);
     if (ret < 0)
         return ret;
-    if (made->st_uid != st->st_uid)
+    if (made.st_uid != st->st_uid)
         ret = fd >= 0 ? sys_fchown(fd, st->st_uid, st->st_gid) : ur_set_owner(host, st->st_uid, st->st_gid);
-    if ((made->st_uid == st->st_uid || refused(ret)) && made->st_gid != st->st_gid)
+    if ((made.st_uid == st->st_uid || refused(ret)) && made.st_gid != st->st_gid)
         ret = fd >= 0 ? sys_fchown(fd, (uid_t)-1, st->st_gid) : ur_set_owner(host, (uid_t)-1, st->st_gid);
     return refused(ret) ? 0 : ret;
 }
@@ -215,11 +216,11 @@ static long make_regular(const struct ur_union *u, const struct ur_table_mount *
     if (!bare && ret >= 0)
         ur_count_data(u, ret, st->st_size);
     if (ret >= 0)
-        ret = ur_give_owner((int)to, NULL, st, &copy);
+        ret = ur_give_owner((int)to, NULL, st);
     if (ret == 0)
         ret = ur_copy_xattrs(source->host, (int)to, NULL);
     if (ret == 0) /* before a mode that forbids the owner to write */
-        ret = ur_origin_write(u, m, (int)to, NULL, &copy, ino, st);
+        ret = ur_origin_write(u, m, (int)to, NULL, st, ino, st);
     if (source->redirect && ret == 0)
         ret = ur_mark_metacopy((int)to, source->redirect);
     else if (ret == -EOPNOTSUPP)
@@ -384,7 +385,7 @@ static long copy_special(const struct ur_union *u, const struct ur_table_mount *
     if (ret < 0)
         return ret;
     struct stat copy;
-    ret = ur_give_owner(-1, tmp, st, &copy);
+    ret = ur_give_owner(-1, tmp, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
@@ -415,11 +416,11 @@ static long copy_directory(const struct ur_union *u, const struct ur_table_mount
         ret = ur_create_dir(tmp, 0700 | (st->st_mode & 0755)); /* so that nobody can make anything in it */
     if (ret < 0)
         return ret;
-    ret = ur_give_owner(-1, tmp, st, &copy);
+    ret = ur_give_owner(-1, tmp, st);
     if (ret == 0)
         ret = ur_copy_xattrs(host, -1, tmp);
     if (ret == 0)
-        ret = ur_origin_write(u, m, -1, tmp, &copy, ur_ino(m, l, st->st_ino), st);
+        ret = ur_origin_write(u, m, -1, tmp, st, ur_ino(m, l, st->st_ino), st);
     if (ret == -EOPNOTSUPP)
         ret = 0;
     if (ret == 0)

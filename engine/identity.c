@@ -134,10 +134,14 @@ long ur_origin_write(const struct ur_union *u, const struct ur_table_mount *m, i
     origin.time = ur_origin_time(lower);
     if (S_ISDIR(lower->st_mode))
         origin.linked = origin.recorded = false;
+    struct stat now;
+    long ret = fd >= 0 ? sys_fstat(fd, &now) : sys_lstat(host, &now);
+    if (ret < 0)
+        return ret;
     if (u->shared)
-        filter_add(&u->shared->originated, upper->st_dev, upper->st_ino);
+        filter_add(&u->shared->originated, now.st_dev, now.st_ino);
     if (!holds_xattr(upper) || !(m->caps & UR_CAP_XATTR))
-        return write_record(u, m, fd, host, upper, &origin);
+        return write_record(u, m, fd, host, &now, &origin);
     char value[VALUE_MAX], *end = value + sizeof value;
     size_t n = (size_t)(put_state(put_origin(value, end, &origin), end, &origin) - value);
     return fd >= 0 ? sys_fsetxattr(fd, ORIGIN, value, n, 0) : ur_set_xattr(host, ORIGIN, value, n, 0);

@@ -267,7 +267,7 @@ static long copy_link(const char *from, const char *to) {
 
 long ur_layer_finish(const struct stat *st, const char *host) {
     struct stat copy;
-    long ret = ur_give_owner(-1, host, st, &copy);
+    long ret = ur_give_owner(-1, host, st);
     if (ret == 0)
         ret = sys_lstat(host, &copy);
     if (ret == 0 && !S_ISLNK(st->st_mode))

@@ -521,8 +521,8 @@ long ur_copy_xattrs(const char *from, int to_fd, const char *to);
 /* Holes kept; `caps`: UR_CAP_REFLINK. 0; 1: the two share it, and nothing was written; -errno. Offsets of both are left
    anywhere. `copying`: told how far it is, if it is not NULL. */
 long ur_copyup_data(uint32_t caps, int from, int to, off_t size, struct ur_copying *copying);
-/* To a descriptor or (fd -1) a path, as far as it is allowed. `made`: what it was before. */
-long ur_give_owner(int fd, const char *host, const struct stat *st, struct stat *made);
+/* To a descriptor or (fd -1) a path, as far as it is allowed. */
+long ur_give_owner(int fd, const char *host, const struct stat *st);
 /* The mode that a copy with the owner that it has may have. */
 mode_t ur_kept_mode(const struct stat *lower, const struct stat *copy);
 

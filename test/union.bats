@@ -5,8 +5,6 @@
 
 load helpers
 
-bats_require_minimum_version 1.5.0
-
 # each CLAIM: the function, in a workspace of root's and in one of a plain user's; its lowers stay as they were
 each() {
     [ "$(id -u)" != 0 ] || one root "$1"
@@ -290,20 +288,6 @@ holes() {
     [ "$(stat -c %s "$W/lowers/1/sparse")" = 1073741824 ]
 }
 @test "a sparse file of 1 GiB stays sparse when a byte is appended" { each holes; }
-
-asks_little() {
-    as sh -c "mkdir '$W/lowers/base'; echo data >'$W/lowers/base/f'; sync '$W/lowers/base/f'"
-    # shellcheck disable=SC2016 # the inner shell's
-    as strace -f -qq -y -o "$W/calls" -e trace=fstat,newfstatat,ftruncate "$UNIONRUN" --guard=off --lower "$W/lowers/base" \
-        --upper "$UPPER" --target "$TARGET" -- sh -c 'echo more >>"$1/f"' sh "$TARGET"
-    same 'the copy' $'data\nmore' "$(cat "$UPPER/f")"
-    local asked
-    asked=$(grep -cE 'fstat(at)?\([0-9]+<[^>]*/unionrun/tmp/' "$W/calls")
-    echo "it asked $asked times of its copy"
-    [ "$asked" -gt 0 ] && [ "$asked" -le 3 ]
-    run ! grep -E 'ftruncate\([0-9]+<[^>]*/unionrun/tmp/' "$W/calls"
-}
-@test "of a file without holes the copy's length comes with its data, and little is asked of it" { needs strace; each asks_little; }
 
 special_files() {
     lowers 'mkdir -p 1 2/d; mkfifo -m 640 2/d/fifo; ln -s "$1/nowhere" 2/d/link; touch -h -d @1400000000.5 2/d/*
