@@ -38,13 +38,16 @@ UR_EXPORT int dup2(int from, int to) {
     return ret;
 }
 
-#ifdef SYS_dup2
 long ur_dup2(int from, int to) {
+#ifdef SYS_dup2
     long ret = UR_PLAIN(SYS_dup2, from, to, 0, 0, 0, 0);
+#else
+    long ret = -ENOSYS;
+    (void)from;
+#endif
     ur_descriptor_changes(to);
     return ret;
 }
-#endif
 
 long ur_dup3(int from, int to, int flags) {
     long ret = UR_PLAIN(SYS_dup3, from, to, flags, 0, 0, 0);

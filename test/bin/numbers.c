@@ -243,9 +243,28 @@ static void *unshared(void *unused) {
     return unused;
 }
 
+/* A child that has made `fd` and its cwd "two"; here they are what they were. */
+static void ended(pid_t pid, int fd) {
+    int status;
+    must(pid > 0 && waitpid(pid, &status, 0) == pid);
+    expect(0, status);
+    expect(1, in(fd));
+    expect(-ENOENT, here());
+}
+
+static void by_vfork(const char *what, int fd) {
+    doing = what;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        if (dup2(two, fd) != fd || in(fd) != 2 || chdir("two") < 0 || here() != 2)
+            _exit(1);
+        _exit(0);
+    }
+    ended(pid, fd);
+}
+
 static void apart(void) {
     pthread_t t;
-    int status;
     doing = "a thread with its own";
     at_one();
     must(chdir("one") == 0);
@@ -256,43 +275,18 @@ static void apart(void) {
     expect(1, in(AT));
     expect(-ENOENT, here());
 
-    doing = "a child of vfork";
     at_one();
-    pid_t pid = vfork();
-    if (pid == 0) {
-        if (dup2(two, AT) != AT || in(AT) != 2 || chdir("two") < 0 || here() != 2)
-            _exit(1);
-        _exit(0);
-    }
-    must(pid > 0 && waitpid(pid, &status, 0) == pid);
-    expect(0, status);
-    expect(1, in(AT));
-    expect(-ENOENT, here());
-
-    doing = "a child of vfork, first of all";
-    int other = directory("one");
-    pid = vfork();
-    if (pid == 0) {
-        if (dup2(two, other) != other || in(other) != 2 || chdir("two") < 0 || here() != 2)
-            _exit(1);
-        _exit(0);
-    }
-    must(pid > 0 && waitpid(pid, &status, 0) == pid);
-    expect(0, status);
-    expect(1, in(other));
-    expect(-ENOENT, here());
+    by_vfork("a child of vfork", AT);
+    by_vfork("a child of vfork that asks first of all", directory("one"));
 
     doing = "a child of fork";
-    pid = fork();
+    pid_t pid = fork();
     if (pid == 0) {
         if (in(AT) != 1 || dup2(two, AT) != AT || in(AT) != 2 || chdir("two") < 0 || here() != 2)
             _exit(1);
         _exit(0);
     }
-    must(pid > 0 && waitpid(pid, &status, 0) == pid);
-    expect(0, status);
-    expect(1, in(AT));
-    expect(-ENOENT, here());
+    ended(pid, AT);
 
     doing = "posix_spawn";
     posix_spawn_file_actions_t a;
@@ -300,10 +294,7 @@ static void apart(void) {
     must(posix_spawn_file_actions_init(&a) == 0 && posix_spawn_file_actions_addchdir_np(&a, "two") == 0 &&
          posix_spawn_file_actions_addopen(&a, AT, "x", O_RDONLY, 0) == 0 &&
          posix_spawn(&pid, "/bin/sh", &a, NULL, argv, environ) == 0);
-    must(waitpid(pid, &status, 0) == pid);
-    expect(0, status);
-    expect(1, in(AT));
-    expect(-ENOENT, here());
+    ended(pid, AT);
 }
 
 /* --- the cwd ------------------------------------------------------------------------------------------------- */
